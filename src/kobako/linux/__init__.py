@@ -1,0 +1,1 @@
+"""System calls by ctypes, mounts, user namespaces, capabilities, BPF. Standard library only."""
