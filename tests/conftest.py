@@ -1,0 +1,70 @@
+"""What every test may use: who we are, and a real Debian to work on.
+
+The whole suite is run several times by `tests/run`: as root (mode A), as a user without subordinate
+ids (mode C) and as a user with them (mode B). A test that only makes sense for one of them says so
+with `@pytest.mark.only("root")` (or "user", "mapped", "emulated") and is deselected elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def identity() -> set[str]:
+    """The words `@pytest.mark.only` may use that are true of this process."""
+    if os.getuid() == 0:
+        return {"root"}
+    name = pwd.getpwuid(os.getuid()).pw_name
+    with open("/etc/subuid") as lines:
+        ranges = any(line.split(":")[0] in (name, str(os.getuid())) for line in lines)
+    if ranges and shutil.which("newuidmap"):
+        return {"user", "mapped"}
+    return {"user", "emulated"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "only(*who): runs only as root, user, mapped or emulated")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    who = identity()
+    wanted, elsewhere = [], []
+    for item in items:
+        marks = [set(m.args) for m in item.iter_markers("only")]
+        (wanted if all(m & who for m in marks) else elsewhere).append(item)
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = wanted
+
+
+@pytest.fixture(scope="session")
+def cache_dir() -> Path:
+    """A directory that outlives the run, for what is slow to make."""
+    base = os.environ.get("KOBAKO_TEST_CACHE") or os.path.expanduser("~/.cache/kobako-tests")
+    path = Path(base)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def debian_tar(cache_dir: Path) -> Path:
+    """A Debian root filesystem with python3 as an uncompressed tar (216 MB), made by mmdebstrap.
+
+    `tests/run` makes it as root before the suite and names the directory in KOBAKO_TEST_CACHE, so
+    that every identity shares it.
+    """
+    path = cache_dir / "debian-python.tar"
+    if not path.exists():
+        part = path.with_suffix(".part.tar")
+        include = "--include=python3,python-is-python3"
+        subprocess.run(
+            ["mmdebstrap", "--variant=minbase", include, "bookworm", str(part)], check=True
+        )
+        part.rename(path)
+    return path
