@@ -1,0 +1,1 @@
+"""The command line: flags -> one engine call -> rendering. One file a verb."""

@@ -1,0 +1,233 @@
+"""Flags as docker's command line reads them (pflag): declared as values, parsed by one function.
+
+argparse knows neither `--rm=false` nor docker's messages, allows abbreviations, and costs 7 ms at
+start; the same declarations also feed `--help` and shell completion.
+"""
+
+from __future__ import annotations
+
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BOOL, TEXT, LIST, NUMBER = "bool", "string", "list", "int"
+
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_FALSE = ("0", "f", "F", "FALSE", "false", "False")
+
+
+class UsageError(Exception):
+    """The words of the command line do not fit; `str(e)` is docker's message."""
+
+
+class Flag(Record):
+    """One option. `kind` is BOOL, TEXT, LIST (may be given many times) or NUMBER (an integer).
+
+    `value` is the word shown for the argument in help; `default` is what an absent flag gives;
+    `choices` feeds completion ("image", "container" or words separated by spaces).
+    """
+
+    name: str
+    short: str = ""
+    kind: str = BOOL
+    help: str = ""
+    value: str = ""
+    default: str | int | bool | None = None
+    choices: str = ""
+    hidden: bool = False
+
+
+class Command(Record):
+    """What a verb accepts. `most` is -1 for any number; `stops` ends flags at the first word."""
+
+    name: str
+    usage: str
+    summary: str
+    flags: tuple[Flag, ...] = ()
+    least: int = 0
+    most: int = -1
+    stops: bool = False
+    completes: str = ""
+    aliases: str = ""
+
+
+class Values:
+    """The flags given, by long name."""
+
+    __slots__ = ("_defaults", "_given")
+
+    def __init__(self, flags: Sequence[Flag]) -> None:
+        self._defaults = {f.name: f.default for f in flags}
+        self._given: dict[str, bool | int | str | list[str]] = {}
+
+    def put(self, flag: Flag, shown: str, text: str) -> None:
+        """Take one occurrence; `shown` is how it was written, for the message."""
+        if flag.kind == BOOL:
+            if text not in _TRUE and text not in _FALSE:
+                raise UsageError(
+                    f'invalid argument "{text}" for "{shown}" flag: '
+                    f'strconv.ParseBool: parsing "{text}": invalid syntax'
+                )
+            self._given[flag.name] = text in _TRUE
+        elif flag.kind == NUMBER:
+            try:
+                self._given[flag.name] = int(text, 0)
+            except ValueError:
+                raise UsageError(
+                    f'invalid argument "{text}" for "{shown}" flag: '
+                    f'strconv.ParseInt: parsing "{text}": invalid syntax'
+                ) from None
+        elif flag.kind == LIST:
+            held = self._given.setdefault(flag.name, [])
+            assert isinstance(held, list)
+            held.append(text)
+        else:
+            self._given[flag.name] = text
+
+    def given(self, name: str) -> bool:
+        """Whether the flag was written at all."""
+        return name in self._given
+
+    def on(self, name: str) -> bool:
+        """A BOOL flag's value."""
+        return bool(self._given.get(name, self._defaults[name]))
+
+    def text(self, name: str) -> str:
+        """A TEXT flag's value, "" when absent without default."""
+        value = self._given.get(name, self._defaults[name])
+        return "" if value is None else str(value)
+
+    def number(self, name: str) -> int:
+        """A NUMBER flag's value, 0 when absent without default."""
+        value = self._given.get(name, self._defaults[name])
+        return value if isinstance(value, int) else 0
+
+    def many(self, name: str) -> list[str]:
+        """A LIST flag's values in the order given."""
+        value = self._given.get(name)
+        return value if isinstance(value, list) else []
+
+
+def parse(command: Command, words: Sequence[str]) -> tuple[Values, list[str]]:
+    """Split `words` into flags and arguments; `UsageError` in docker's words."""
+    long = {f.name: f for f in command.flags}
+    short = {f.short: f for f in command.flags if f.short}
+    values = Values(command.flags)
+    rest: list[str] = []
+    at = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if word == "--":
+            rest.extend(words[at:])
+            break
+        if word.startswith("--"):
+            at = _long(values, long, word, words, at)
+        elif word.startswith("-") and word != "-":
+            at = _shorts(values, short, word, words, at)
+        else:
+            rest.append(word)
+            if command.stops:
+                rest.extend(words[at:])
+                break
+    return values, rest
+
+
+def _long(values: Values, long: dict[str, Flag], word: str, words: Sequence[str], at: int) -> int:
+    name, equals, text = word[2:].partition("=")
+    flag = long.get(name)
+    if flag is None:
+        if name == "help":
+            raise Help
+        raise UsageError(f"unknown flag: --{name}")
+    if equals:
+        values.put(flag, f"--{name}", text)
+    elif flag.kind == BOOL:
+        values.put(flag, f"--{name}", "true")
+    elif at < len(words):
+        values.put(flag, f"--{name}", words[at])
+        return at + 1
+    else:
+        raise UsageError(f"flag needs an argument: --{name}")
+    return at
+
+
+def _shorts(
+    values: Values, short: dict[str, Flag], word: str, words: Sequence[str], at: int
+) -> int:
+    letters = word[1:]
+    while letters:
+        letter, letters = letters[0], letters[1:]
+        flag = short.get(letter)
+        if flag is None:
+            if letter == "h":
+                raise Help
+            raise UsageError(f"unknown shorthand flag: '{letter}' in {word}")
+        shown = f"-{letter}, --{flag.name}"
+        if letters.startswith("="):
+            values.put(flag, shown, letters[1:])
+            return at
+        if flag.kind == BOOL:
+            values.put(flag, shown, "true")
+        elif letters:
+            values.put(flag, shown, letters)
+            return at
+        elif at < len(words):
+            values.put(flag, shown, words[at])
+            return at + 1
+        else:
+            raise UsageError(f"flag needs an argument: '{letter}' in {word}")
+    return at
+
+
+class Help(Exception):
+    """`--help` was asked for."""
+
+
+def check_count(program: str, command: Command, count: int) -> None:
+    """`UsageError` in docker's words when too few or too many arguments are there."""
+    least, most = command.least, command.most
+    if least <= count and (most < 0 or count <= most):
+        return
+    if most == 0:
+        need = "accepts no arguments"
+    elif least == most:
+        need = f"requires exactly {least} argument{'s' if least != 1 else ''}"
+    elif count < least:
+        need = f"requires at least {least} argument{'s' if least != 1 else ''}"
+    else:
+        need = f"requires at most {most} argument{'s' if most != 1 else ''}"
+    raise UsageError(
+        f"\"{program} {command.name}\" {need}.\nSee '{program} {command.name} --help'.\n\n"
+        f"Usage:  {program} {command.usage}\n\n{command.summary}"
+    )
+
+
+def help_text(program: str, command: Command) -> str:
+    """What `--help` prints, laid out as docker's."""
+    lines = [f"Usage:  {program} {command.usage}", "", command.summary]
+    if command.aliases:
+        names = [f"{program} {name}" for name in (command.name, *command.aliases.split())]
+        lines += ["", "Aliases:", "  " + ", ".join(names)]
+    shown = [f for f in command.flags if not f.hidden]
+    if shown:
+        lines += ["", "Options:"]
+        left = [_left(f) for f in shown]
+        width = max(map(len, left)) + 3
+        for flag, head in sorted(zip(shown, left, strict=True), key=lambda p: p[0].name):
+            tail = flag.help
+            if flag.default not in (None, False, "", 0) and "default" not in tail:
+                quoted = f'"{flag.default}"' if flag.kind == TEXT else str(flag.default).lower()
+                tail += f" (default {quoted})"
+            first, *more = tail.split("\n")
+            lines.append(head.ljust(width) + first)
+            lines += [" " * width + line for line in more]
+    return "\n".join(lines)
+
+
+def _left(flag: Flag) -> str:
+    head = f"  -{flag.short}, --{flag.name}" if flag.short else f"      --{flag.name}"
+    word = flag.value or {BOOL: "", TEXT: "string", LIST: "list", NUMBER: "int"}[flag.kind]
+    return f"{head} {word}" if word else head

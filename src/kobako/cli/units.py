@@ -1,0 +1,76 @@
+"""Sizes and times in docker's words (the rounding rules of docker/go-units)."""
+
+from __future__ import annotations
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+
+
+def size(count: float, digits: int = 4) -> str:
+    """Bytes in powers of 1000 with `digits` significant digits: 2.048kB; `images` uses 3."""
+    unit = 0
+    while count >= 1000 and unit < len(_UNITS) - 1:
+        count /= 1000
+        unit += 1
+    return f"{count:.{digits}g}{_UNITS[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """`About a minute`, `3 weeks`: how docker words an age."""
+    whole = int(seconds)
+    if whole < 1:
+        return "Less than a second"
+    if whole == 1:
+        return "1 second"
+    if whole < 60:
+        return f"{whole} seconds"
+    minutes = whole // 60
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    hours = int(seconds / 3600 + 0.5)
+    if hours == 1:
+        return "About an hour"
+    for limit, divisor, word in ((48, 1, "hours"), (336, 24, "days"), (1440, 168, "weeks")):
+        if hours < limit:
+            return f"{hours // divisor} {word}"
+    if hours < 17520:
+        return f"{hours // 720} months"
+    return f"{int(seconds / 3600) // 24 // 365} years"
+
+
+def ago(seconds: float) -> str:
+    """An age for a CREATED column."""
+    return duration(seconds) + " ago"
+
+
+_SUFFIX = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def parse_size(text: str) -> int:
+    """`64m`, `1.5GB`, `4096` in bytes, powers of 1024 as docker's RAMInBytes; ValueError if not."""
+    word = text.strip().lower()
+    number = word.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    suffix = word[len(number) :].strip().removesuffix("b").removesuffix("i")
+    if suffix not in _SUFFIX:
+        raise ValueError(f"invalid size: {text!r}")
+    return int(float(number) * _SUFFIX[suffix])
+
+
+def rfc3339(ns: int) -> str:
+    """Nanoseconds since 1970 as docker writes them in JSON: 2026-01-02T03:04:05.000000006Z."""
+    import time
+
+    seconds, rest = divmod(ns, 1_000_000_000)
+    t = time.gmtime(seconds)
+    head = f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}"
+    return f"{head}.{rest:09}Z" if rest else head + "Z"
+
+
+def local_time(ns: int) -> str:
+    """Nanoseconds since 1970 as Go's default layout prints a local time: a CreatedAt column."""
+    import time
+
+    t = time.localtime(ns // 1_000_000_000)
+    zone = time.strftime("%z %Z", t)
+    return f"{t[0]:04}-{t[1]:02}-{t[2]:02} {t[3]:02}:{t[4]:02}:{t[5]:02} {zone}"
