@@ -1,0 +1,67 @@
+"""The door of this room: an emulated root for containers whose user namespace holds a single id.
+
+A seccomp filter (`program`) hands the calls that deal in ownership and credentials to a supervisor
+(`serve`), which answers as if there were a real root and many users.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def program(machine: str | None = None, *, no_sync: bool = False) -> bytes:
+    """The `sock_filter[]` for `machine` (`x86_64`, `aarch64`; default: this machine's).
+
+    With `no_sync` the sync family succeeds without doing anything: for build steps, whose result is
+    read back by us and not by the next boot. `Unsupported` for another machine.
+    """
+    from kobako.emulate import program as filter_program
+
+    return filter_program.assemble(machine, no_sync=no_sync)
+
+
+def serve(
+    listener_fd: int,
+    init_pid: int,
+    *,
+    control_socket: str,
+    owners_path: str,
+    lower_owners: Sequence[str] = (),
+) -> None:
+    """Answers the notifications of a container until the last user of its filters is gone.
+
+    Runs in a process of its own, forked from one that is in the container's user namespace and has
+    one thread; it chroots into the container, so nothing else can be done in that process later.
+
+    listener_fd: the listener of the filter in init; owned by this call.
+    init_pid: the container's init as seen from here. Its mounts must be in place.
+    control_socket: path at which `forward` and `flush` find this supervisor.
+    owners_path: the owners table (`kobako.linux.ownership`) of the writable layer; `upper` beside
+        it is the layer's tree. Appended to while running, rewritten at `flush` and at the end.
+    lower_owners: the tables of the layers below, topmost first; `tree` beside each is its tree.
+    """
+    from kobako.emulate import supervisor
+
+    supervisor.serve(listener_fd, init_pid, control_socket, owners_path, lower_owners)
+
+
+def forward(listener_fd: int, control_socket: str) -> None:
+    """Hands the listener of a further filter (an exec's) to the container's supervisor.
+
+    Returns when the supervisor has taken it; the caller still owns `listener_fd` and should close
+    it. `NotFound` when no supervisor answers at `control_socket`.
+    """
+    from kobako.emulate import control
+
+    control.forward(listener_fd, control_socket)
+
+
+def flush(control_socket: str) -> None:
+    """Has the supervisor bring its owners table on disk up to date (before a running container is
+    committed: renames since an entry was recorded are followed). `NotFound` as for `forward`.
+    """
+    from kobako.emulate import control
+
+    control.flush(control_socket)
