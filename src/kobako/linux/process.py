@@ -1,0 +1,152 @@
+"""Processes and the namespaces they live in: clone, unshare, setns, pidfd, prctl.
+
+A process with threads must never fork here: the child would hold whatever locks the other threads
+held. `require_single_thread` says so clearly before it happens.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import Unsupported
+from kobako.linux import libc
+
+CLONE_NEWTIME = 0x80
+CLONE_NEWNS = 0x20000
+CLONE_NEWCGROUP = 0x2000000
+CLONE_NEWUTS = 0x4000000
+CLONE_NEWIPC = 0x8000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+CLONE_PARENT = 0x8000
+
+#: The runtime-spec's namespace types: flag of clone(2) and file in /proc/PID/ns.
+NAMESPACES = {
+    "user": (CLONE_NEWUSER, "user"),
+    "mount": (CLONE_NEWNS, "mnt"),
+    "pid": (CLONE_NEWPID, "pid"),
+    "network": (CLONE_NEWNET, "net"),
+    "ipc": (CLONE_NEWIPC, "ipc"),
+    "uts": (CLONE_NEWUTS, "uts"),
+    "cgroup": (CLONE_NEWCGROUP, "cgroup"),
+}
+
+_CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220, "riscv64": 220, "loongarch64": 220, "armv7l": 120}
+_CLOSE_RANGE = 436
+_SIGCHLD = 17
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 4, 38, 36
+
+_unshare = libc.function("unshare", libc.c_int, libc.c_int)
+_setns = libc.function("setns", libc.c_int, libc.c_int, libc.c_int)
+_sethostname = libc.function("sethostname", libc.c_int, libc.c_char_p, libc.c_ulong)
+_setdomainname = libc.function("setdomainname", libc.c_int, libc.c_char_p, libc.c_ulong)
+_prctl = libc.function(
+    "prctl", libc.c_int, libc.c_int, libc.c_ulong, libc.c_ulong, libc.c_ulong, libc.c_ulong
+)
+
+
+def require_single_thread(doing: str) -> None:
+    """Raises `Unsupported` when this process has more than one thread."""
+    count = len(os.listdir("/proc/self/task"))
+    if count != 1:
+        raise Unsupported(
+            f"{doing}: this process has {count} threads, and a fork of it could deadlock",
+            hint="do this before starting threads, or in a process of its own",
+        )
+
+
+def clone(flags: int) -> int:
+    """fork with clone(2) flags: 0 in the child, the child's pid in the parent.
+
+    The interpreter is not told, so the child must do nothing with threads and end in execve or
+    `os._exit`. The caller has checked `require_single_thread`.
+    """
+    number = _CLONE_NUMBERS.get(os.uname().machine)
+    if number is None:
+        raise Unsupported(f"clone: the machine {os.uname().machine} is not known")
+    return libc.syscall(number, flags | _SIGCHLD, 0, 0, 0, 0, what="clone")
+
+
+def unshare(flags: int) -> None:
+    """Leaves the namespaces named by CLONE_NEW* flags for fresh ones."""
+    libc.check(_unshare(flags), "unshare")
+
+
+def setns(fd: int, flags: int) -> None:
+    """Joins a namespace (fd of /proc/PID/ns/*) or, with a pidfd, all those named by the flags."""
+    libc.check(_setns(fd, flags), "setns")
+
+
+def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
+    """prctl(2); raises OSError."""
+    return libc.check(_prctl(option, a, b, c, d), "prctl")
+
+
+def set_parent_death_signal(signal: int) -> None:
+    """The signal this process gets when its parent ends. A change of credentials clears it."""
+    prctl(_PR_SET_PDEATHSIG, signal)
+
+
+def set_no_new_privs() -> None:
+    """From now on no execve grants privileges (set-user-ID bits, file capabilities)."""
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def set_child_subreaper() -> None:
+    """Orphaned descendants become this process's children. Kept across execve."""
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def set_dumpable(dumpable: bool) -> None:
+    """Whether other processes of this user may look into this one (/proc/PID/*, ptrace)."""
+    prctl(_PR_SET_DUMPABLE, int(dumpable))
+
+
+def set_hostname(name: str) -> None:
+    """Names the machine in this UTS namespace."""
+    raw = os.fsencode(name)
+    libc.check(_sethostname(raw, len(raw)), "sethostname", name)
+
+
+def set_domainname(name: str) -> None:
+    """Gives the NIS domain name of this UTS namespace."""
+    raw = os.fsencode(name)
+    libc.check(_setdomainname(raw, len(raw)), "setdomainname", name)
+
+
+def close_all_but(keep: set[int]) -> None:
+    """Closes every descriptor from 3 on that is not in `keep`."""
+    last = 2
+    for fd in sorted(f for f in keep if f > 2):
+        if fd > last + 1:
+            libc.syscall(_CLOSE_RANGE, last + 1, fd - 1, 0, what="close_range")
+        last = fd
+    libc.syscall(_CLOSE_RANGE, last + 1, 0x7FFFFFFF, 0, what="close_range")
+
+
+def start_time(pid: int) -> int:
+    """When a process started, in clock ticks since boot; 0 when there is no such process.
+
+    Together with the pid it names a process for ever: pids are used again. A zombie is a process
+    still.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def namespaces_apart_from(pid: int) -> int:
+    """CLONE_NEW* flags of the namespaces in which `pid` is not where this process is."""
+    flags = 0
+    for flag, name in NAMESPACES.values():
+        try:
+            theirs = os.stat(f"/proc/{pid}/ns/{name}")
+            ours = os.stat(f"/proc/self/ns/{name}")
+        except FileNotFoundError:
+            continue  # a kernel without this kind of namespace
+        if (theirs.st_dev, theirs.st_ino) != (ours.st_dev, ours.st_ino):
+            flags |= flag
+    return flags
