@@ -1,0 +1,1 @@
+"""Base images made of programs of this machine, without a network."""
