@@ -1,4 +1,4 @@
-"""Ownership that the kernel cannot hold, written down beside the files (`OwnershipFormat` emulated).
+"""Ownership the kernel cannot hold, written down beside the files (`OwnershipFormat` emulated).
 
 Two rooms share this: `emulate` writes it while a container runs, `layer` reads and writes it when a
 tree is packed or unpacked; neither may import the other, so the format lives here.

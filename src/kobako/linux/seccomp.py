@@ -1,0 +1,56 @@
+"""Installing seccomp filters: seccomp(2), prctl(PR_SET_NO_NEW_PRIVS)."""
+
+from __future__ import annotations
+
+from kobako.errors import Invalid
+from kobako.linux import libc
+from kobako.linux.syscalls import machine
+
+SET_MODE_FILTER = 1
+FLAG_NEW_LISTENER = 1 << 3
+FLAG_WAIT_KILLABLE_RECV = 1 << 5
+
+RET_KILL_PROCESS = 0x80000000
+RET_ERRNO = 0x00050000  # | errno
+RET_USER_NOTIF = 0x7FC00000
+RET_ALLOW = 0x7FFF0000
+
+_PR_SET_NO_NEW_PRIVS = 38
+_EINVAL = 22
+
+
+def no_new_privs() -> None:
+    """Forbids this process to gain privileges by exec; needed to install a filter without
+    CAP_SYS_ADMIN in the own user namespace."""
+    libc.syscall(machine().numbers["prctl"], _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, what="prctl")
+
+
+def install(program: bytes) -> None:
+    """Puts this thread, and what it forks, under `program` (`sock_filter[]`) for good."""
+    _seccomp(program, 0)
+
+
+def install_listener(program: bytes) -> int:
+    """As `install`, and returns the descriptor (close-on-exec) that gets RET_USER_NOTIF calls.
+
+    A thread can have one listener in its filters: `OSError` with EBUSY says there is one already.
+    Where the kernel knows it (5.19) a notified call can only be interrupted by a fatal signal once
+    the supervisor has received it.
+    """
+    try:
+        return _seccomp(program, FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE_RECV)
+    except OSError as e:
+        if e.errno != _EINVAL:
+            raise
+    return _seccomp(program, FLAG_NEW_LISTENER)
+
+
+def _seccomp(program: bytes, flags: int) -> int:
+    count = len(program) // 8
+    if len(program) % 8 or not 0 < count <= 4096:
+        raise Invalid(f"a seccomp filter of {len(program)} bytes is not 1 to 4096 instructions")
+    code = libc.buffer(len(program))
+    code.raw = program
+    # struct sock_fprog { unsigned short len; struct sock_filter *filter; }
+    fprog = count.to_bytes(8, "little") + libc.addressof(code).to_bytes(8, "little")
+    return libc.syscall(machine().numbers["seccomp"], SET_MODE_FILTER, flags, fprog, what="seccomp")
