@@ -50,6 +50,15 @@ def normalise(name: str) -> str:
     return full
 
 
+def is_known(name: str) -> bool:
+    """Whether this kernel has the capability (CAP_BPF came with Linux 5.8)."""
+    try:
+        process.prctl(_PR_CAPBSET_READ, NUMBERS[name])
+    except OSError:
+        return False
+    return True
+
+
 def mask(names: Iterable[str]) -> int:
     """The bit mask of capability names; names this kernel or version does not know are left out."""
     bits = 0

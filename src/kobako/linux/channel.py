@@ -1,0 +1,61 @@
+"""Messages with descriptors between related processes: a SOCK_SEQPACKET pair.
+
+`_socket` is used as it is: the `socket` module imports selectors and enum, 4 ms.
+"""
+
+from __future__ import annotations
+
+import _socket
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SEQPACKET = 5
+_MSG_CMSG_CLOEXEC = 0x40000000
+LIMIT = 32768
+
+
+class Channel:
+    """One end. Each `receive` gets what one `send` gave; b"" means the other end is gone."""
+
+    def __init__(self, end: _socket.socket) -> None:
+        self._end = end
+
+    @staticmethod
+    def pair() -> tuple[Channel, Channel]:
+        """Two connected ends, both close-on-exec."""
+        one, other = _socket.socketpair(_socket.AF_UNIX, _SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+        return Channel(one), Channel(other)
+
+    def fileno(self) -> int:
+        return self._end.fileno()
+
+    def close(self) -> None:
+        self._end.close()
+
+    def send(self, message: bytes, fds: Iterable[int] = ()) -> bool:
+        """Sends up to LIMIT bytes and duplicates of descriptors; False when nobody listens."""
+        ancillary = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
+        control = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, ancillary)] if ancillary else []
+        try:
+            self._end.sendmsg([message[:LIMIT]], control, _socket.MSG_NOSIGNAL)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
+    def receive(self) -> tuple[bytes, list[int]]:
+        """The next message and its descriptors, which are the caller's and close-on-exec."""
+        try:
+            message, ancillary, _, _ = self._end.recvmsg(
+                LIMIT, _socket.CMSG_SPACE(4 * 8), _MSG_CMSG_CLOEXEC
+            )
+        except ConnectionResetError:
+            return b"", []
+        fds: list[int] = []
+        for level, kind, data in ancillary:
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                whole = len(data) - len(data) % 4
+                fds += [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, whole, 4)]
+        return message, fds

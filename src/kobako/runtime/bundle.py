@@ -1,0 +1,71 @@
+"""What a start is given: the runtime-spec's bundle, and how its processes meet the outside."""
+
+from __future__ import annotations
+
+from kobako import fastjson
+from kobako.errors import Invalid, NotFound
+from kobako.linux.mount import Mount
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Bundle(Record):
+    """A directory with its configuration, and the mounts that make its root filesystem appear.
+
+    `spec` is the runtime-spec document (config.json); relative paths in it are relative to `path`.
+    `rootfs` are mounts made in order before anything else, in the container's mount namespace;
+    without any, the directory `root.path` is used as it is.
+    """
+
+    path: str
+    spec: dict[str, Any]
+    rootfs: tuple[Mount, ...] = ()
+
+    @classmethod
+    def load(cls, path: str, rootfs: tuple[Mount, ...] = ()) -> Bundle:
+        """Reads `path`/config.json; `NotFound` or `Invalid` name the file."""
+        file = f"{path}/config.json"
+        try:
+            with open(file, "rb") as stream:
+                spec = fastjson.loads(stream.read())
+        except FileNotFoundError:
+            raise NotFound(f"{path} is not a bundle: it has no config.json") from None
+        except ValueError as fault:
+            raise Invalid(f"{file}: {fault}") from None
+        if not isinstance(spec, dict):
+            raise Invalid(f"{file}: not an object")
+        return cls(path, spec, rootfs)
+
+
+class Stdio(Record):
+    """Where a container's standard streams lead, as descriptors of the calling process.
+
+    Without a terminal: `stdin` is passed on itself when it is a pipe or file and pumped when it is
+    a terminal or socket; -1 gives /dev/null. Output always goes through a pipe, to the log and to
+    `stdout` and `stderr` (-1: to the log alone). With `process.terminal` the container's terminal
+    is joined to `stdin` (put in raw mode when it is one) and `stdout`.
+    `hold_stdin` (docker's -i with -d): stdin stays open though nobody writes to it.
+    """
+
+    stdin: int = -1
+    stdout: int = -1
+    stderr: int = -1
+    hold_stdin: bool = False
+
+
+class Interception(Record):
+    """System calls of the container answered by a supervisor (seccomp user notification).
+
+    `program` (sock_filter[]) is installed by the container's process before its credentials change
+    and it runs the program. `serve(listener_fd, init_pid)` runs in a process of its own, forked
+    from the monitor, until it returns; only the listener and the descriptors in `fds` are open
+    there.
+    """
+
+    program: bytes
+    serve: Callable[[int, int], None]
+    fds: tuple[int, ...] = ()

@@ -1,0 +1,110 @@
+"""A started container as its starter holds it."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import StartFailed, Unavailable
+from kobako.runtime import program
+from kobako.runtime.attach import Session, Signals, needs_pump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kobako.linux.channel import Channel
+    from kobako.runtime.bundle import Stdio
+
+
+class Container:
+    """`pid` is the first process, in the starter's pid namespace.
+
+    Attached: call `wait`, or `close`, after which the container carries on detached.
+    Detached: nothing is left to do; `runtime.state.wait` waits for anybody's container.
+    """
+
+    def __init__(
+        self, state_dir: str, document: dict[str, Any], io: Stdio, control: Channel
+    ) -> None:
+        self.state_dir = state_dir
+        self.pid = 0
+        self._terminal = bool(document.get("terminal"))
+        self._io = io
+        self._control = control
+        self._monitor = 0
+        self._pidfd = -1
+        self._target = -1  # where stdin is pumped to: the terminal's master, or a pipe
+        self._pump_end = -1
+
+    def monitors_io(self, detach: bool) -> Stdio:
+        """What the monitor gets: instead of a stdin that must be pumped, a pipe's other end."""
+        stdin = self._io.stdin
+        if detach or self._terminal or stdin < 0 or not needs_pump(stdin):
+            return self._io
+        self._pump_end, self._target = os.pipe()
+        return self._io.replace(stdin=self._pump_end)
+
+    def forget_pump_end(self) -> None:
+        """Leaves the reading end of that pipe to the container."""
+        if self._pump_end >= 0:
+            os.close(self._pump_end)
+            self._pump_end = -1
+
+    def await_start(self, child: int, detach: bool) -> None:
+        """Returns once the program runs; raises what stopped it."""
+        if detach:
+            os.waitpid(child, 0)
+        else:
+            self._monitor = child
+        message, fds = self._control.receive()
+        if message[:1] == b"R":
+            self.pid = int(message[1:])
+            self._pidfd = fds[0]
+            if len(fds) > 1:
+                self._target = fds[1]
+            if detach:
+                self.close()
+            return
+        self.close()
+        if self._monitor:
+            os.waitpid(self._monitor, 0)
+        if message[:1] == b"E":
+            raise program.failure(message)
+        raise StartFailed("the container's monitor was killed during the start")
+
+    def close(self) -> None:
+        """Lets go of the container, which runs on under its monitor."""
+        self._control.close()
+        for fd in (self._pidfd, self._target):
+            if fd >= 0:
+                os.close(fd)
+        self._pidfd = self._target = -1
+
+    def wait(self, *, forward_signals: bool = True) -> int:
+        """Stays with an attached container to its end; its exit code (128 + signal when killed).
+
+        Without a terminal SIGINT, SIGTERM, SIGHUP, ... are passed on to it. With one, stdin is in
+        raw mode meanwhile and restored on every way out, and those signals end this process as
+        they would have, leaving the container running.
+        Raises `Unavailable` when the monitor has been killed.
+        """
+        if not self._monitor:
+            from kobako.runtime import state
+
+            return state.wait(self.state_dir)
+        master = self._target if self._terminal else -1
+        target, self._target = self._target, -1
+        session = Session(
+            self._control.fileno(), self._io.stdin, target, close_target=True, outputs={}
+        )
+        signals = Signals(self._pidfd, master, self._io.stdin, forward=forward_signals)
+        try:
+            session.run()
+            message, _ = self._control.receive()
+        finally:
+            signals.restore()
+            self.close()
+        os.waitpid(self._monitor, 0)
+        if message[:1] != b"Z":
+            raise Unavailable("the container's monitor was killed, and the container with it")
+        return int(message[1:])

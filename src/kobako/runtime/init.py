@@ -1,0 +1,172 @@
+"""The container's first process, from clone to execve."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kobako.errors import StartFailed, Unsupported
+from kobako.linux import mount, process, pty
+from kobako.runtime import program, rootfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from kobako.linux.channel import Channel
+    from kobako.runtime.bundle import Bundle
+
+_SIGKILL = 9
+
+
+def clone_flags(spec: dict[str, Any]) -> int:
+    """CLONE_NEW* for the namespaces the spec wants fresh.
+
+    The mount namespace is always fresh. `Unsupported` for a user namespace: the launcher itself
+    already is in the one the container gets.
+    """
+    flags = process.CLONE_NEWNS
+    for namespace in spec.get("linux", {}).get("namespaces") or ():
+        kind = namespace["type"]
+        if kind == "user":
+            raise Unsupported(
+                "the bundle asks for a user namespace of its own",
+                hint="enter one before the start; see linux.userns",
+            )
+        if kind not in process.NAMESPACES:
+            raise Unsupported(f"the bundle asks for a {kind} namespace")
+        if not namespace.get("path"):
+            flags |= process.NAMESPACES[kind][0]
+    return flags
+
+
+def run(
+    bundle: Bundle, channel: Channel, stdio: tuple[int, int, int], filter_program: bytes
+) -> NoReturn:
+    """Never returns: the program replaces it, or the channel hears why not.
+
+    `stdio` are descriptors for 0, 1, 2; (-1, -1, -1) asks for a terminal of the container's own
+    devpts, whose master is sent over the channel (b"M").
+    """
+    try:
+        _run(bundle, channel, stdio, filter_program)
+    except BaseException as fault:
+        program.report(channel, fault)
+    finally:
+        os._exit(125)
+
+
+def _run(
+    bundle: Bundle, channel: Channel, stdio: tuple[int, int, int], filter_program: bytes
+) -> None:
+    spec = bundle.spec
+    document = spec["process"]
+    process.set_parent_death_signal(_SIGKILL)
+    os.setsid()
+    if stdio[0] >= 0:
+        for number, fd in enumerate(stdio):
+            os.dup2(fd, number)
+    process.close_all_but({channel.fileno()})
+    _join_namespaces(spec)
+    root_fd = rootfs.prepare(bundle)
+    if spec.get("hostname"):
+        process.set_hostname(spec["hostname"])
+    if spec.get("domainname"):
+        process.set_domainname(spec["domainname"])
+    if stdio[0] < 0:
+        _take_terminal(root_fd, document, channel)
+    rootfs.finish(root_fd, spec)
+    set_oom_score(document)
+    program.preload(document)
+    forget_imports()
+    mount.pivot_root(root_fd)
+    os.close(root_fd)
+    if stdio[0] >= 0:
+        own_streams(document)
+    program.enter(
+        document, channel, filter_program, lambda: process.set_parent_death_signal(_SIGKILL)
+    )
+
+
+def forget_imports() -> None:
+    """No module is ever to be loaded from the container's files."""
+    sys.path.clear()
+    sys.meta_path.clear()
+    sys.path_importer_cache.clear()
+
+
+def set_oom_score(document: dict[str, Any]) -> None:
+    """Adjusts how readily the kernel kills us when memory ends; needs the host's /proc."""
+    score = document.get("oomScoreAdj")
+    if score is None:
+        return
+    try:
+        with open("/proc/self/oom_score_adj", "r+b", buffering=0) as file:
+            if int(file.read()) != score:
+                file.write(b"%d" % score)
+    except PermissionError:
+        pass  # less than the parent's: needs CAP_SYS_RESOURCE outside
+
+
+def own_streams(document: dict[str, Any]) -> None:
+    """Gives the pipes of a program to its user, who may want to open /dev/stdout again."""
+    user = document.get("user") or {}
+    if not user.get("uid"):
+        return
+    for fd in (1, 2):
+        try:
+            os.fchown(fd, user["uid"], -1)
+        except OSError:
+            pass  # this user namespace has no such id
+
+
+def set_terminal(slave: int) -> None:
+    """Makes the terminal ours and puts the standard streams on it."""
+    pty.make_controlling(slave)
+    for number in 0, 1, 2:
+        os.dup2(slave, number)
+
+
+def _take_terminal(root_fd: int, document: dict[str, Any], channel: Channel) -> None:
+    try:
+        master, slave = open_terminal(root_fd, document)
+    except OSError as fault:
+        raise StartFailed(f"cannot open a terminal in the container: {fault.strerror}") from None
+    rootfs.bind_console(root_fd, slave)
+    set_terminal(slave)
+    channel.send(b"M", (master,))
+    os.close(master)
+    os.close(slave)
+
+
+def open_terminal(root_fd: int, document: dict[str, Any]) -> tuple[int, int]:
+    """(master, slave) of the devpts mounted in the container, of the size and owner wanted."""
+    from kobako.linux import inroot
+
+    flags = os.O_RDWR | os.O_NOCTTY
+    master, slave, _ = pty.open_pair(inroot.open_in_root(root_fd, "/dev/pts/ptmx", flags))
+    size = document.get("consoleSize")
+    if size:
+        pty.set_size(master, size["height"], size["width"])
+    uid = (document.get("user") or {}).get("uid", 0)
+    if uid:
+        try:
+            os.fchown(slave, uid, -1)
+        except OSError:
+            pass  # this user namespace has no such id
+    return master, slave
+
+
+def _join_namespaces(spec: dict[str, Any]) -> None:
+    for namespace in spec.get("linux", {}).get("namespaces") or ():
+        path = namespace.get("path")
+        if not path or namespace["type"] == "pid":
+            continue
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            process.setns(fd, process.NAMESPACES[namespace["type"]][0])
+            os.close(fd)
+        except OSError as fault:
+            raise StartFailed(
+                f"cannot join the {namespace['type']} namespace {path}: {fault.strerror}"
+            ) from None

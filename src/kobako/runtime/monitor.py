@@ -1,0 +1,251 @@
+"""The parent of a container's first process: keeps its log, its exit code and its terminal.
+
+It runs in two ways with the same code: inside the process the launcher forked, while a client is
+attached; and, detached, as a fresh interpreter that has replaced that process
+(`python -I -S monitor.py ...`) and so keeps it small. Hence this file imports built-in modules
+alone, nothing of kobako.
+
+What it leaves in the state directory is described in `runtime.state`.
+"""
+
+import posix
+import select
+import sys
+import time
+
+_POLLIN, _POLLOUT, _POLLGONE = 1, 4, 8 | 16 | 32  # ERR, HUP, NVAL
+_CHUNK = 65536
+_PIPE_BUF = 4096  # what a pipe that polls writable takes without blocking
+_SERVE_GRACE_MS = 10000
+_S_IFREG, _S_IFMT = 0o100000, 0o170000
+
+
+class Monitor:
+    """What a monitor holds; every descriptor is its own, -1 where there is none.
+
+    `streams` maps descriptors to read from to their stream (1 stdout and the terminal, 2 stderr);
+    `sinks` maps streams to descriptors of the attached client; `control` reaches that client, and
+    its end means the client is gone. `terminal` is among `streams` when there is one. `held` is
+    kept open only so that the container's stdin does not end. `sweep`: the container has no pid
+    namespace that would take its processes away.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        pidfd: int,
+        state: int,
+        log: int,
+        lock: int,
+        streams: dict[int, int],
+        serve_pid: int = 0,
+        held: int = -1,
+        sweep: bool = False,
+        on_exit: tuple[str, ...] = (),
+    ) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.state = state
+        self.log = log
+        self.lock = lock
+        self.streams = streams
+        self.serve_pid = serve_pid
+        self.held = held
+        self.sweep = sweep
+        self.on_exit = on_exit
+        self.control = -1
+        self.sinks: dict[int, int] = {}
+        self.late: list[tuple[int, bytes]] = []  # (sink, bytes) the client has not taken yet
+
+    def watch(self) -> bool:
+        """Copies output until the container's first process ends.
+
+        True when it has; False when the client has gone before it.
+        """
+        poll = select.poll()
+        poll.register(self.pidfd, _POLLIN)
+        if self.control >= 0:
+            poll.register(self.control, 0)
+        for fd in self.streams:
+            posix.set_blocking(fd, False)
+            poll.register(fd, _POLLIN)
+        waiting: dict[int, tuple[bytes, int]] = {}  # sink -> (bytes, source at rest)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == self.pidfd:
+                    self.late = [(sink, data) for sink, (data, _) in waiting.items()]
+                    return True
+                if fd == self.control:
+                    return False
+                if fd in self.streams:
+                    data = self.read(fd)
+                    if data is None:
+                        continue
+                    if not data:
+                        poll.unregister(fd)
+                        continue
+                    sink = self.sinks.get(self.streams[fd], -1)
+                    if sink >= 0:
+                        rest = self.offer(sink, data)
+                        if rest:
+                            poll.unregister(fd)
+                            poll.register(sink, _POLLOUT)
+                            waiting[sink] = (rest, fd)
+                elif fd in waiting:
+                    rest, source = waiting.pop(fd)
+                    rest = self.offer(fd, rest)
+                    if rest:
+                        waiting[fd] = (rest, source)
+                    else:
+                        poll.unregister(fd)
+                        poll.register(source, _POLLIN)
+
+    def read(self, fd: int) -> bytes | None:
+        """The next bytes of a stream, already in the log; b"" at its end, None when there are none
+        just now."""
+        try:
+            data = posix.read(fd, _CHUNK)
+        except BlockingIOError:
+            return None
+        except OSError:  # EIO: the last process has closed the terminal
+            return b""
+        if data:
+            head = self.streams[fd].to_bytes(1, "little") + time.time_ns().to_bytes(8, "little")
+            try:
+                posix.write(self.log, head + len(data).to_bytes(4, "little") + data)
+            except OSError:  # a full disk must not stop the container
+                pass
+        return data
+
+    def offer(self, sink: int, data: bytes) -> bytes:
+        """Writes what the client takes at once; the rest is returned, b"" also when it has gone."""
+        try:
+            if posix.fstat(sink).st_mode & _S_IFMT == _S_IFREG:
+                posix.write(sink, data)
+                return b""
+            poll = select.poll()
+            poll.register(sink, _POLLOUT)
+            while data:
+                ready = poll.poll(0)
+                if not ready:
+                    return data
+                if not ready[0][1] & _POLLOUT:
+                    raise BrokenPipeError
+                data = data[posix.write(sink, data[:_PIPE_BUF]) :]
+        except BlockingIOError:
+            return data
+        except OSError:  # EPIPE, EIO: nobody reads; the log goes on
+            for stream in [s for s, fd in self.sinks.items() if fd == sink]:
+                del self.sinks[stream]
+        return b""
+
+    def finish(self) -> int:
+        """Ends what is left of the container and publishes its exit code, which is returned."""
+        _, status = posix.waitpid(self.pid, 0)
+        code = posix.waitstatus_to_exitcode(status)
+        code = 128 - code if code < 0 else code
+        finished = time.time_ns()
+        if self.sweep:
+            self.kill_orphans()
+        for fd in self.streams:
+            while True:
+                data = self.read(fd)
+                if not data:
+                    break
+                sink = self.sinks.get(self.streams[fd], -1)
+                if sink >= 0:
+                    self.late.append((sink, data))
+        self.end_server()
+        self.publish(b'{"exit_code":%d,"finished_ns":%d,"error":""}' % (code, finished))
+        return code
+
+    def flush(self) -> None:
+        """Hands the client the output it has not yet taken, however slowly it reads."""
+        poll = select.poll()
+        for sink, data in self.late:
+            while data and sink in self.sinks.values():
+                data = self.offer(sink, data)
+                if data:
+                    poll.register(sink, _POLLOUT)
+                    if self.control >= 0:
+                        poll.register(self.control, 0)
+                    if any(fd == self.control for fd, _ in poll.poll()):
+                        return
+                    poll.unregister(sink)
+
+    def publish(self, document: bytes) -> None:
+        """Writes the exit file in one step, then lets the lock go: whoever waits wakes now."""
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
+        try:
+            fd = posix.open("exit.new", flags, 0o600, dir_fd=self.state)
+            posix.write(fd, document)
+            posix.close(fd)
+            posix.rename("exit.new", "exit", src_dir_fd=self.state, dst_dir_fd=self.state)
+        except OSError:  # the state directory was removed under us
+            pass
+        posix.close(self.log)
+        posix.close(self.lock)
+
+    def end_server(self) -> None:
+        """Waits for the supervisor of intercepted calls: it writes its table at the end."""
+        if not self.serve_pid:
+            return
+        poll = select.poll()
+        try:
+            fd = posix.pidfd_open(self.serve_pid)
+            poll.register(fd, _POLLIN)
+            if not poll.poll(_SERVE_GRACE_MS):
+                posix.kill(self.serve_pid, 9)
+            posix.close(fd)
+            posix.waitpid(self.serve_pid, 0)
+        except OSError:
+            pass
+
+    def kill_orphans(self) -> None:
+        """Kills what the first process left behind; as a subreaper we are its parent now."""
+        while True:
+            pid = posix.getpid()
+            try:
+                fd = posix.open(f"/proc/{pid}/task/{pid}/children", posix.O_RDONLY)
+                listed = posix.read(fd, 1 << 20).split()
+                posix.close(fd)
+            except OSError:
+                return
+            children = [int(c) for c in listed if int(c) != self.serve_pid]
+            if not children:
+                return
+            for child in children:
+                posix.kill(child, 9)
+                posix.waitpid(child, 0)
+
+    def argv(self, python: str, script: str) -> list[str]:
+        """The command line that carries on with this monitor, detached, in a fresh interpreter."""
+        kept = (self.pidfd, self.state, self.log, self.lock)
+        numbers = (self.pid, *kept, self.serve_pid, self.held, int(self.sweep))
+        streams = ",".join(f"{fd}:{stream}" for fd, stream in self.streams.items())
+        return [python, "-I", "-S", script, *map(str, numbers), streams, *self.on_exit]
+
+    def descriptors(self) -> list[int]:
+        """Everything that must stay open when another program takes over."""
+        own = [self.pidfd, self.state, self.log, self.lock, self.held, *self.streams]
+        return [fd for fd in own if fd >= 0]
+
+
+def main(args: list[str]) -> None:
+    """The detached monitor's whole life."""
+    numbers = [int(a) for a in args[:8]]
+    pid, pidfd, state, log, lock, serve_pid, held, sweep = numbers
+    pairs = [p.split(":") for p in args[8].split(",")]
+    streams = {int(fd): int(stream) for fd, stream in pairs}
+    on_exit = tuple(args[9:])
+    monitor = Monitor(pid, pidfd, state, log, lock, streams, serve_pid, held, bool(sweep))
+    for fd in monitor.descriptors():
+        posix.set_inheritable(fd, False)
+    monitor.watch()
+    monitor.finish()
+    if on_exit:
+        posix.execv(on_exit[0], on_exit)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,213 @@
+"""The last steps of every process that enters a container, from its limits to execve.
+
+Used by a container's first process and by an exec alike. By now the process is in its namespaces
+and its root is the container's: nothing may be imported from here on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from kobako import fastjson
+from kobako.errors import KobakoError, StartFailed
+from kobako.linux import caps, process, seccomp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    from kobako.linux.channel import Channel
+else:
+    import _signal  # `signal` itself imports enum: 2 ms
+
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_RLIM_INFINITY = (1 << 64) - 1
+
+
+def preload(document: dict[str, Any]) -> None:
+    """Imports what `enter` needs, while the host's file system is still the one we see."""
+    if document.get("rlimits"):
+        import resource
+
+        assert resource
+    os.fsencode("")
+    "".encode("utf-8", "surrogateescape")
+
+
+def report(channel: Channel, fault: BaseException) -> None:
+    """Tells the other side why the program could not be started."""
+    code = fault.exit_code if isinstance(fault, StartFailed) else 125
+    if isinstance(fault, KobakoError):
+        text, hint = fault.message, fault.hint
+    else:
+        text, hint = f"{type(fault).__name__}: {fault}", ""
+    channel.send(b"E" + fastjson.dumps({"code": code, "message": text, "hint": hint}))
+
+
+def failure(message: bytes) -> StartFailed:
+    """The error `report` sent."""
+    told = fastjson.loads(message[1:])
+    return StartFailed(told["message"], exit_code=told["code"], hint=told["hint"])
+
+
+def enter(
+    document: dict[str, Any], channel: Channel, filter_program: bytes, prepare: Callable[[], None]
+) -> NoReturn:
+    """Becomes the program of a runtime-spec `process` object.
+
+    With a `filter_program` the listener is sent over the channel (b"L"); b"X" announces execve, and
+    the channel closes when that succeeds. `prepare` is called once credentials are final.
+    """
+    user = document.get("user") or {}
+    no_new_privs = bool(document.get("noNewPrivileges"))
+    _set_limits(document.get("rlimits") or ())
+    sets = document.get("capabilities")
+    _reset_signals()
+    if sets is not None:
+        caps.limit_bounding(caps.mask(sets.get("bounding") or ()))
+    if filter_program:
+        # Before the credentials change: in a user namespace of one id the filter's supervisor is
+        # what makes another user possible.
+        listener = seccomp.install_listener(filter_program)
+        channel.send(b"L", (listener,))
+        os.close(listener)
+    _become_user(user, sets)
+    if no_new_privs:
+        process.set_no_new_privs()
+    os.umask(user.get("umask", 0o022))
+    _change_directory(document.get("cwd") or "/")
+    prepare()
+    args = [str(a) for a in document.get("args") or ()]
+    if not args:
+        raise StartFailed("no command specified")
+    _execute(args, document.get("env") or (), channel)
+
+
+def _set_limits(limits: Any) -> None:
+    if not limits:
+        return
+    import resource
+
+    seen: set[str] = set()
+    for limit in limits:
+        name = limit["type"]
+        number = getattr(resource, name, None)
+        if number is None or name in seen:
+            raise StartFailed(f"rlimit {name}: {'given twice' if name in seen else 'unknown'}")
+        seen.add(name)
+        soft, hard = (-1 if limit[k] >= _RLIM_INFINITY else limit[k] for k in ("soft", "hard"))
+        try:
+            resource.setrlimit(number, (soft, hard))
+        except (OSError, ValueError) as fault:
+            raise StartFailed(f"cannot set {name} to {soft}:{hard}: {fault}") from None
+
+
+def _reset_signals() -> None:
+    """Default dispositions and nothing blocked: what we ignore the program must not inherit."""
+    for number in range(1, 65):
+        if number not in (9, 19, 32, 33):  # KILL, STOP, and libc's own two
+            _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def _become_user(user: dict[str, Any], sets: dict[str, Any] | None) -> None:
+    uid, gid = user.get("uid", 0), user.get("gid", 0)
+    if sets is not None:
+        caps.keep_across_setuid(True)
+    try:
+        os.setgroups(user.get("additionalGids") or [])
+    except PermissionError:
+        pass  # a user namespace of one id has no groups to set
+    except OSError as fault:
+        if fault.errno != errno.EINVAL:
+            raise
+        # groups this user namespace has no ids for
+    try:
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    except OSError as fault:
+        if fault.errno != errno.EINVAL:
+            raise
+        raise StartFailed(
+            f"cannot become user {uid}:{gid}: this user namespace has no such id",
+            hint="ask for subordinate ids in /etc/subuid and /etc/subgid",
+        ) from None
+    if sets is None:
+        return
+    wanted = {kind: caps.mask(sets.get(kind) or ()) for kind in _SETS}
+    held = caps.current().permitted
+    permitted = wanted["permitted"] & held
+    effective = wanted["effective"] & permitted
+    inheritable = wanted["inheritable"] & held
+    caps.set_current(caps.CapabilitySets(effective, permitted, inheritable))
+    caps.keep_across_setuid(False)
+    caps.set_ambient(wanted["ambient"] & permitted & inheritable)
+
+
+_SETS = ("effective", "permitted", "inheritable", "ambient")
+
+
+def _change_directory(path: str) -> None:
+    try:
+        os.chdir(path)
+    except OSError as fault:
+        code = 126 if isinstance(fault, PermissionError | NotADirectoryError) else 127
+        raise StartFailed(
+            f"cannot change to the working directory {path}: {_words(fault)}", exit_code=code
+        ) from None
+
+
+def _execute(args: list[str], environment: Any, channel: Channel) -> NoReturn:
+    env: dict[str, str] = {}
+    for pair in environment:
+        key, _, value = pair.partition("=")
+        env[key] = value
+    name = args[0]
+    if "/" in name:
+        candidates = [name]
+    else:
+        search = env.get("PATH", _DEFAULT_PATH)
+        candidates = [f"{d}/{name}" for d in search.split(":") if d]
+    refusal: StartFailed | None = None
+    channel.send(b"X")
+    for path in candidates:
+        try:
+            os.execve(path, args, env)
+        except OSError as fault:
+            answer = _refusal(name, path, fault)
+            if answer is not None and (refusal is None or answer.exit_code == 126):
+                refusal = answer
+        except ValueError as fault:
+            raise StartFailed(f'exec: "{name}": {fault}') from None
+    raise refusal or StartFailed(
+        f'exec: "{name}": executable file not found in $PATH', exit_code=127
+    )
+
+
+def _refusal(name: str, path: str, fault: OSError) -> StartFailed | None:
+    """docker's words for a failed execve; None when a search should simply go on."""
+    if isinstance(fault, FileNotFoundError | NotADirectoryError):
+        if os.path.lexists(path):
+            hint = "the interpreter or loader it names does not exist in the image"
+            return StartFailed(f"exec {path}: no such file or directory", exit_code=127, hint=hint)
+        if "/" not in name:
+            return None
+        return StartFailed(f'exec: "{name}": stat {path}: {_words(fault)}', exit_code=127)
+    if os.path.isdir(path):
+        if "/" not in name:
+            return None
+        return StartFailed(f'exec: "{name}": is a directory: permission denied', exit_code=126)
+    if fault.errno == errno.ENOEXEC:
+        return StartFailed(
+            f"exec {path}: exec format error",
+            exit_code=126,
+            hint="is the image for another architecture, or does the script lack its #! line?",
+        )
+    return StartFailed(f'exec: "{name}": {_words(fault)}', exit_code=126)
+
+
+def _words(fault: OSError) -> str:
+    return os.strerror(fault.errno or 0).lower()

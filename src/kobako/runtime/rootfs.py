@@ -1,0 +1,279 @@
+"""The container's file system, made by its first process in its own mount namespace.
+
+Every destination is resolved inside the root (`linux.inroot`) and mounted on by descriptor, so that
+no symlink of the image leads a mount, a device or a new directory out of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from kobako.errors import Invalid, StartFailed
+from kobako.linux import inroot
+from kobako.linux.mount import Mount, make_readonly, set_propagation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kobako.runtime.bundle import Bundle
+
+_DEVICES = {
+    "null": (1, 3),
+    "zero": (1, 5),
+    "full": (1, 7),
+    "random": (1, 8),
+    "urandom": (1, 9),
+    "tty": (5, 0),
+}
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+    "core": "/proc/kcore",
+}
+
+
+def prepare(bundle: Bundle) -> int:
+    """Makes every mount and device of the bundle; a descriptor of the root, ready for pivot_root.
+
+    Raises `StartFailed` naming the mount that failed.
+    """
+    spec = bundle.spec
+    propagation = spec.get("linux", {}).get("rootfsPropagation") or "rprivate"
+    # Whatever is mounted from here on must not be seen outside: "shared" is received, never sent.
+    deep = "r" + propagation.removeprefix("r")
+    set_propagation("/", "rslave" if deep in ("rshared", "rslave") else "rprivate")
+    root = os.path.join(bundle.path, spec["root"]["path"])
+    try:
+        for mount in bundle.rootfs:
+            mount.apply()
+        if not bundle.rootfs:
+            Mount("none", root, root, ("rbind",)).apply()
+        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as fault:
+        raise _failure("the root filesystem", root, fault) from None
+    for entry in spec.get("mounts") or ():
+        _mount(bundle, root_fd, entry)
+    if _has_own_dev(spec):
+        _make_devices(root_fd, spec)
+    return root_fd
+
+
+def finish(root_fd: int, spec: dict[str, Any]) -> None:
+    """After the mounts: kernel parameters, hidden and read-only paths, a read-only root."""
+    linux = spec.get("linux", {})
+    for name, value in (linux.get("sysctl") or {}).items():
+        _set_sysctl(root_fd, name, value)
+    try:
+        os.close(inroot.make_directories(root_fd, spec["process"].get("cwd") or "/"))
+    except OSError:
+        pass  # read-only or not a directory: chdir says what is wrong
+    for path in linux.get("maskedPaths") or ():
+        _mask(root_fd, path)
+    for path in linux.get("readonlyPaths") or ():
+        _protect(root_fd, path)
+    if spec["root"].get("readonly"):
+        try:
+            make_readonly(root_fd)
+        except OSError as fault:
+            raise _failure("a read-only root", "/", fault) from None
+
+
+def bind_console(root_fd: int, slave: int) -> None:
+    """Shows the container's terminal as /dev/console."""
+    try:
+        at = inroot.make_file(root_fd, "/dev/console", 0o600)
+        Mount("none", f"/proc/self/fd/{slave}", "/dev/console", ("bind",)).apply(at=at)
+        os.close(at)
+    except OSError as fault:
+        raise _failure("the terminal", "/dev/console", fault) from None
+
+
+def _failure(what: str, where: str, fault: OSError) -> StartFailed:
+    name = errno.errorcode.get(fault.errno or 0, "")
+    reason = fault.strerror or os.strerror(fault.errno or 0)
+    return StartFailed(f"cannot mount {what} on {where}: {reason} ({name})")
+
+
+def _mount(bundle: Bundle, root_fd: int, entry: dict[str, Any]) -> None:
+    target = "/" + str(entry["destination"]).lstrip("/")
+    kind = entry.get("type") or "none"
+    source = entry.get("source") or kind
+    options = [o for o in entry.get("options") or () if o != "tmpcopyup"]
+    if kind == "bind" and not {"bind", "rbind"} & set(options):
+        options.insert(0, "rbind")
+    mount = Mount.of_options(kind, source, target, options)
+    if {"idmap", "ridmap"} & set(options):
+        raise Invalid(f"mount on {target}: idmapped mounts are not supported")
+    try:
+        if mount.is_bind:
+            mount = mount.replace(source=os.path.join(bundle.path, source))
+            is_directory = stat.S_ISDIR(os.stat(mount.source).st_mode)
+        else:
+            is_directory = True
+        at = (inroot.make_directories if is_directory else inroot.make_file)(root_fd, target)
+        try:
+            _apply(mount, at, bundle.spec)
+        finally:
+            os.close(at)
+    except OSError as fault:
+        raise _failure(mount.source if mount.is_bind else kind, target, fault) from None
+
+
+def _apply(mount: Mount, at: int, spec: dict[str, Any]) -> None:
+    """Applies a mount, or the nearest thing the kernel allows us."""
+    if mount.type in ("proc", "sysfs") and os.readlink(f"/proc/self/fd/{at}").endswith(
+        mount.target.rstrip("/")
+    ):
+        pass
+    elif mount.type in ("proc", "sysfs"):
+        raise OSError(errno.ELOOP, "a symlink of the image leads elsewhere")
+    if mount.type == "cgroup":
+        _mount_cgroup(mount, at)
+        return
+    try:
+        mount.apply(at=at)
+    except OSError as fault:
+        stand_in = _stand_in(mount, fault, spec)
+        if stand_in is None:
+            raise
+        stand_in.apply(at=at)
+
+
+def _stand_in(mount: Mount, fault: OSError, spec: dict[str, Any]) -> Mount | None:
+    own = {n["type"] for n in spec.get("linux", {}).get("namespaces") or ()}
+    if mount.type == "devpts" and fault.errno == errno.EINVAL and "gid=" in mount.data:
+        # The tty group has no id in a user namespace of one.
+        kept = [o for o in mount.data.split(",") if not o.startswith("gid=")]
+        return mount.replace(data=",".join(kept))
+    if fault.errno not in (errno.EPERM, errno.EACCES):
+        return None
+    if mount.type == "sysfs":  # the network namespace is not ours
+        return _host_tree(mount, "/sys")
+    if mount.type == "proc" and "pid" not in own:
+        return _host_tree(mount, "/proc")
+    if mount.type == "mqueue" and "ipc" not in own:
+        return _host_tree(mount, "/dev/mqueue")
+    return None
+
+
+def _host_tree(mount: Mount, source: str) -> Mount:
+    flags = ["r" + f if f in ("ro", "nosuid", "nodev", "noexec") else f for f in mount.flags]
+    kept = tuple(f for f in flags if f in ("rro", "rnosuid", "rnodev", "rnoexec"))
+    return Mount("none", source, mount.target, ("rbind", "rprivate", *kept))
+
+
+def _mount_cgroup(mount: Mount, at: int) -> None:
+    """The unified hierarchy as our cgroup namespace shows it; with v1, the host's view."""
+    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        try:
+            mount.replace(type="cgroup2").apply(at=at)
+            return
+        except OSError as fault:
+            if fault.errno not in (errno.EPERM, errno.EBUSY):
+                raise
+    if os.listdir(f"/proc/self/fd/{at}"):
+        return  # came along with the host's /sys
+    _host_tree(mount, "/sys/fs/cgroup").apply(at=at)
+
+
+def _has_own_dev(spec: dict[str, Any]) -> bool:
+    for entry in spec.get("mounts") or ():
+        if str(entry["destination"]).rstrip("/") == "/dev":
+            return entry.get("type") not in ("bind", "none")
+    return True
+
+
+def _make_devices(root_fd: int, spec: dict[str, Any]) -> None:
+    dev = inroot.make_directories(root_fd, "/dev")
+    umask = os.umask(0)
+    try:
+        for name, (major, minor) in _DEVICES.items():
+            _make_device(root_fd, f"/dev/{name}", 0o20666, os.makedev(major, minor), "/dev/" + name)
+        for device in spec.get("linux", {}).get("devices") or ():
+            _make_extra_device(root_fd, device)
+        for name, target in _LINKS.items():
+            try:
+                os.symlink(target, name, dir_fd=dev)
+            except FileExistsError:
+                pass
+    except OSError as fault:
+        raise StartFailed(f"cannot make /dev: {fault.strerror}: {fault.filename or ''}") from None
+    finally:
+        os.umask(umask)
+        os.close(dev)
+
+
+def _make_device(root_fd: int, path: str, mode: int, number: int, source: str) -> None:
+    """A device node; where the kernel does not let us make one, the host's own bound there."""
+    parent, _, name = path.rpartition("/")
+    directory = inroot.make_directories(root_fd, parent)
+    try:
+        os.mknod(name, mode, number, dir_fd=directory)
+    except FileExistsError:
+        pass
+    except PermissionError:
+        at = inroot.make_file(root_fd, path, 0o666)
+        Mount("none", source, path, ("bind",)).apply(at=at)
+        os.close(at)
+    finally:
+        os.close(directory)
+
+
+def _make_extra_device(root_fd: int, device: dict[str, Any]) -> None:
+    kinds = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+    path, kind = device["path"], kinds.get(device["type"])
+    if kind is None:
+        raise Invalid(f"device {path}: unknown type {device['type']}")
+    number = os.makedev(device.get("major", 0), device.get("minor", 0))
+    _make_device(root_fd, path, kind | device.get("fileMode", 0o666), number, path)
+    if device.get("uid") or device.get("gid"):
+        fd = inroot.open_in_root(root_fd, path, os.O_PATH | os.O_NOFOLLOW)
+        os.chown(f"/proc/self/fd/{fd}", device.get("uid", 0), device.get("gid", 0))
+        os.close(fd)
+
+
+def _set_sysctl(root_fd: int, name: str, value: str) -> None:
+    path = "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
+    try:
+        fd = inroot.open_in_root(root_fd, path, os.O_WRONLY)
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
+    except OSError as fault:
+        raise StartFailed(f"cannot set sysctl {name}={value}: {fault.strerror}") from None
+
+
+def _mask(root_fd: int, path: str) -> None:
+    try:
+        at = inroot.open_in_root(root_fd, path, os.O_PATH)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    try:
+        if stat.S_ISDIR(os.fstat(at).st_mode):
+            Mount("tmpfs", "tmpfs", path, ("ro",), "size=0k").apply(at=at)
+        else:
+            Mount("none", "/dev/null", path, ("bind",)).apply(at=at)
+    except OSError as fault:
+        raise _failure("a mask", path, fault) from None
+    finally:
+        os.close(at)
+
+
+def _protect(root_fd: int, path: str) -> None:
+    try:
+        at = inroot.open_in_root(root_fd, path, os.O_PATH)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    try:
+        Mount("none", f"/proc/self/fd/{at}", path, ("rbind", "rro")).apply(at=at)
+    except OSError as fault:
+        raise _failure("a read-only view", path, fault) from None
+    finally:
+        os.close(at)

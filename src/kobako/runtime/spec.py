@@ -1,0 +1,241 @@
+"""Process options -> a runtime-spec document, with docker's defaults.
+
+The document is complete in itself: crun and runc run it unchanged once the root filesystem is
+mounted. What a mode cannot do (a device node, a fresh sysfs) is the launcher's affair, by attempt.
+"""
+
+from __future__ import annotations
+
+from kobako.errors import Invalid
+from kobako.linux import caps
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+OCI_VERSION = "1.0.2"
+
+DEFAULT_CAPABILITIES = (
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW",
+    "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+)  # fmt: skip
+MASKED_PATHS = (
+    "/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)  # fmt: skip
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+SHM_SIZE = 64 << 20
+
+
+class BindMount(Record):
+    """A host path seen inside the container; options as in `docker run -v` ("ro", "rslave")."""
+
+    source: str
+    target: str
+    readonly: bool = False
+    options: tuple[str, ...] = ()
+
+
+class Tmpfs(Record):
+    """A fresh tmpfs; `options` as in `docker run --tmpfs` ("size=64m", "exec", "mode=1777")."""
+
+    target: str
+    options: tuple[str, ...] = ()
+
+
+class Ulimit(Record):
+    """A resource limit by docker's name ("nofile"); -1 means unlimited."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+class ProcessOptions(Record):
+    """What runs: everything already resolved (user names to numbers, PATH in the environment)."""
+
+    args: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    cwd: str = "/"
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    terminal: bool = False
+    size: tuple[int, int] = (0, 0)
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    no_new_privileges: bool = False
+    ulimits: tuple[Ulimit, ...] = ()
+    oom_score_adj: int = 0
+
+
+class ContainerOptions(Record):
+    """What it runs in. `network`, `pid`, `ipc`, `uts` and `cgroupns` are "private" or "host"."""
+
+    process: ProcessOptions
+    hostname: str = ""
+    domainname: str = ""
+    root: str = "rootfs"
+    read_only: bool = False
+    network: str = "private"
+    pid: str = "private"
+    ipc: str = "private"
+    uts: str = "private"
+    cgroupns: str = "private"
+    binds: tuple[BindMount, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
+    shm_size: int = SHM_SIZE
+    sysctls: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+
+
+def document(options: ContainerOptions) -> dict[str, Any]:
+    """The config.json of a container."""
+    private = options.process.privileged
+    spec: dict[str, Any] = {
+        "ociVersion": OCI_VERSION,
+        "process": process(options.process),
+        "root": {"path": options.root, "readonly": options.read_only},
+        "mounts": _mounts(options),
+        "linux": {
+            "namespaces": _namespaces(options),
+            "resources": {},
+            "maskedPaths": [] if private else list(MASKED_PATHS),
+            "readonlyPaths": [] if private else list(READONLY_PATHS),
+            "rootfsPropagation": _root_propagation(options),
+        },
+    }
+    if options.sysctls:
+        spec["linux"]["sysctl"] = dict(options.sysctls)
+    if options.hostname and options.uts != "host":
+        spec["hostname"] = options.hostname
+    if options.domainname and options.uts != "host":
+        spec["domainname"] = options.domainname
+    if options.annotations:
+        spec["annotations"] = dict(options.annotations)
+    return spec
+
+
+def process(options: ProcessOptions) -> dict[str, Any]:
+    """The `process` object: of a container, or of an exec."""
+    if not options.args:
+        raise Invalid("no command specified")
+    names = capability_names(options)
+    # Ambient and inheritable stay empty, as docker's: a user other than root has none in effect.
+    held = names if options.uid == 0 else []
+    result: dict[str, Any] = {
+        "terminal": options.terminal,
+        "user": {"uid": options.uid, "gid": options.gid, "additionalGids": list(options.groups)},
+        "args": list(options.args),
+        "env": list(options.env),
+        "cwd": options.cwd or "/",
+        "capabilities": {"bounding": names, "effective": held, "permitted": held},
+        "noNewPrivileges": options.no_new_privileges,
+        "oomScoreAdj": options.oom_score_adj,
+    }
+    if options.terminal and options.size != (0, 0):
+        result["consoleSize"] = {"height": options.size[0], "width": options.size[1]}
+    if options.ulimits:
+        result["rlimits"] = [
+            {"type": f"RLIMIT_{u.name.upper()}", "soft": _limit(u.soft), "hard": _limit(u.hard)}
+            for u in options.ulimits
+        ]
+    return result
+
+
+def capability_names(options: ProcessOptions) -> list[str]:
+    """The capabilities left after `privileged`, `cap_add` and `cap_drop`, docker's rules.
+
+    "ALL" may be added or dropped; what is added by name survives a drop of ALL.
+    """
+    add = [a.upper() for a in options.cap_add]
+    drop = [d.upper() for d in options.cap_drop]
+    if options.privileged or "ALL" in add:
+        start = list(caps.NAMES)
+    elif "ALL" in drop:
+        start = []
+    else:
+        start = list(DEFAULT_CAPABILITIES)
+    dropped = {caps.normalise(d) for d in drop if d != "ALL"}
+    names = [n for n in start if n not in dropped]
+    names += [n for a in add if a != "ALL" and (n := caps.normalise(a)) not in names]
+    return [n for n in names if caps.is_known(n)]
+
+
+def _limit(value: int) -> int:
+    return value if value >= 0 else (1 << 64) - 1
+
+
+def _namespaces(options: ContainerOptions) -> list[dict[str, str]]:
+    kinds = {
+        "network": options.network,
+        "pid": options.pid,
+        "ipc": options.ipc,
+        "uts": options.uts,
+        "cgroup": options.cgroupns,
+    }
+    for kind, value in kinds.items():
+        if value not in ("private", "host"):
+            raise Invalid(f"{kind} namespace: {value} is neither private nor host")
+    return [{"type": "mount"}, *({"type": k} for k, v in kinds.items() if v == "private")]
+
+
+def _root_propagation(options: ContainerOptions) -> str:
+    wanted = {o for bind in options.binds for o in bind.options}
+    if wanted & {"shared", "rshared"}:
+        return "rshared"
+    return "rslave" if wanted & {"slave", "rslave"} else "rprivate"
+
+
+def _mounts(options: ContainerOptions) -> list[dict[str, Any]]:
+    shared = "rw" if options.process.privileged else "ro"
+    locked = ["nosuid", "noexec", "nodev"]
+
+    def entry(target: str, kind: str, source: str, *flags: str) -> dict[str, Any]:
+        return {"destination": target, "type": kind, "source": source, "options": list(flags)}
+
+    mounts = [
+        entry("/proc", "proc", "proc", *locked),
+        entry("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
+        entry(
+            "/dev/pts", "devpts", "devpts",
+            "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5",
+        ),
+        entry("/sys", "sysfs", "sysfs", *locked, shared),
+        entry("/sys/fs/cgroup", "cgroup", "cgroup", *locked, "relatime", shared),
+    ]  # fmt: skip
+    if options.ipc == "host":
+        mounts.append(entry("/dev/mqueue", "bind", "/dev/mqueue", "rbind", *locked))
+        mounts.append(entry("/dev/shm", "bind", "/dev/shm", "rbind", *locked))
+    else:
+        mounts.append(entry("/dev/mqueue", "mqueue", "mqueue", *locked))
+        size = f"size={options.shm_size}"
+        mounts.append(entry("/dev/shm", "tmpfs", "shm", *locked, "mode=1777", size))
+    taken = {b.target.rstrip("/") for b in options.binds} | {
+        t.target.rstrip("/") for t in options.tmpfs
+    }
+    mounts = [m for m in mounts if m["destination"] not in taken]
+    for tmpfs in options.tmpfs:
+        extra = tmpfs.options
+        base = [o for o in (*locked, "mode=1777") if not _overridden(o, extra)]
+        mounts.append(entry(tmpfs.target, "tmpfs", "tmpfs", *base, *extra))
+    for bind in options.binds:
+        flags = [o for o in bind.options if o not in ("ro", "rw", "z", "Z")]
+        if not {"bind", "rbind"} & set(flags):
+            flags.insert(0, "rbind")
+        if not any(o.lstrip("r") in ("private", "slave", "hared", "shared") for o in flags):
+            flags.append("rprivate")
+        flags.append("ro" if bind.readonly or "ro" in bind.options else "rw")
+        mounts.append(entry(bind.target, "bind", bind.source, *flags))
+    # A parent is mounted before what lies in it.
+    return sorted(mounts, key=lambda m: m["destination"].rstrip("/").count("/"))
+
+
+def _overridden(option: str, extra: tuple[str, ...]) -> bool:
+    if option.startswith("mode="):
+        return any(e.startswith("mode=") for e in extra)
+    return option.removeprefix("no") in extra or option in extra
