@@ -17,9 +17,9 @@ def program(machine: str | None = None, *, no_sync: bool = False) -> bytes:
     With `no_sync` the sync family succeeds without doing anything: for build steps, whose result is
     read back by us and not by the next boot. `Unsupported` for another machine.
     """
-    from kobako.emulate import program as filter_program
+    from kobako.emulate.program import assemble
 
-    return filter_program.assemble(machine, no_sync=no_sync)
+    return assemble(machine, no_sync=no_sync)
 
 
 def serve(
@@ -42,9 +42,9 @@ def serve(
         it is the layer's tree. Appended to while running, rewritten at `flush` and at the end.
     lower_owners: the tables of the layers below, topmost first; `tree` beside each is its tree.
     """
-    from kobako.emulate import supervisor
+    from kobako.emulate.supervisor import serve as run
 
-    supervisor.serve(listener_fd, init_pid, control_socket, owners_path, lower_owners)
+    run(listener_fd, init_pid, control_socket, owners_path, lower_owners)
 
 
 def forward(listener_fd: int, control_socket: str) -> None:
@@ -53,15 +53,15 @@ def forward(listener_fd: int, control_socket: str) -> None:
     Returns when the supervisor has taken it; the caller still owns `listener_fd` and should close
     it. `NotFound` when no supervisor answers at `control_socket`.
     """
-    from kobako.emulate import control
+    from kobako.emulate.control import forward as send
 
-    control.forward(listener_fd, control_socket)
+    send(listener_fd, control_socket)
 
 
 def flush(control_socket: str) -> None:
     """Has the supervisor bring its owners table on disk up to date (before a running container is
     committed: renames since an entry was recorded are followed). `NotFound` as for `forward`.
     """
-    from kobako.emulate import control
+    from kobako.emulate.control import flush as request
 
-    control.flush(control_socket)
+    request(control_socket)

@@ -62,12 +62,17 @@ class Owners(dict[bytes, tuple[int, int]]):
     @classmethod
     def load(cls, path: str) -> Owners:
         """Reads the table at `path`; a file that does not exist is an empty table."""
-        table = cls()
         try:
             with open(path, "rb") as file:
                 content = file.read()
         except FileNotFoundError:
-            return table
+            return cls()
+        return cls.decode(content, path)
+
+    @classmethod
+    def decode(cls, content: bytes, path: str = "") -> Owners:
+        """Reads the content of a table's file; `path` is for the message of a `Corrupt`."""
+        table = cls()
         for line in content[: content.rfind(b"\n") + 1].split(b"\n")[:-1]:
             owner, _, name = line.partition(b" ")
             if owner == b"-":
@@ -79,6 +84,10 @@ class Owners(dict[bytes, tuple[int, int]]):
             table[_unescape(name)] = (int(uid), int(gid))
         return table
 
+    def encode(self) -> bytes:
+        """The table as it stands in its file, in path order."""
+        return b"".join(encode_line(name, self[name]) for name in sorted(self))
+
     def save(self, path: str) -> None:
         """Replaces the table at `path` in one step; an empty table removes the file."""
         if not self:
@@ -89,8 +98,7 @@ class Owners(dict[bytes, tuple[int, int]]):
             return
         part = f"{path}.{os.getpid()}.part"
         with open(part, "wb") as file:
-            for name in sorted(self):
-                file.write(encode_line(name, self[name]))
+            file.write(self.encode())
             file.flush()
             os.fsync(file.fileno())
         os.rename(part, path)

@@ -1,0 +1,89 @@
+"""The chown and chmod families."""
+
+from __future__ import annotations
+
+import errno
+
+from kobako.emulate.caller import AT_FDCWD
+from kobako.emulate.credentials import CAP_CHOWN, CAP_FOWNER, KEEP
+from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW
+from kobako.emulate.world import RESUME, World, still_there
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.emulate.credentials import Credentials
+    from kobako.emulate.world import Answer
+    from kobako.linux.notify import Listener
+
+AT_EMPTY_PATH = 0x1000
+
+
+def _change_owner(
+    w: World, c: Listener, directory: int, path_at: int, uid: int, gid: int, flags: int
+) -> int:
+    if flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW):
+        return RESUME  # EINVAL
+    place, follow = _place(w, c, directory, path_at, flags)
+    uid, gid = uid & KEEP, gid & KEEP
+    who = w.credentials.of(c.pid)
+    try:
+        _may_change_owner(w, c, who, place, follow, uid, gid)
+    except FileNotFoundError:
+        if not follow:
+            raise
+        # Perhaps a link to /proc/self/fd/1, as log files in images are.
+        place = w.paths.follow(c.pid, place)
+        _may_change_owner(w, c, who, place, follow, uid, gid)
+    still_there(c)
+    w.inodes.change_owner(place, follow, uid, gid)
+    return 0
+
+
+def _may_change_owner(
+    w: World, c: Listener, who: Credentials, place: bytes, follow: bool, uid: int, gid: int
+) -> None:
+    """chown(2): without CAP_CHOWN an owner may give a file to a group it is in, and no more."""
+    own = w.inodes.owner(place, follow)
+    if w.credentials.can(c.pid, who, CAP_CHOWN):
+        return
+    owns = own.uid == who.fsuid
+    if uid not in (KEEP, own.uid) or not (owns or (uid == KEEP and gid == KEEP)):
+        raise OSError(errno.EPERM, "chown")
+    if gid not in (KEEP, own.gid) and not who.in_group(gid):
+        raise OSError(errno.EPERM, "chgrp")
+
+
+def _change_mode(w: World, c: Listener, directory: int, path_at: int, flags: int) -> int:
+    """Only asks whether the caller may; the kernel then does it."""
+    who = w.credentials.of(c.pid)
+    if w.credentials.can(c.pid, who, CAP_FOWNER):
+        return RESUME
+    place, follow = _place(w, c, directory, path_at, flags)
+    if w.inodes.owner(place, follow).uid != who.fsuid:
+        raise OSError(errno.EPERM, "chmod")
+    return RESUME
+
+
+def _place(w: World, c: Listener, directory: int, path_at: int, flags: int) -> tuple[bytes, bool]:
+    path = w.memory.string(c.pid, path_at) if path_at else b""
+    if not path:
+        if not flags & AT_EMPTY_PATH:
+            raise OSError(errno.ENOENT if path_at else errno.EFAULT, "path")
+        return w.paths.descriptor(c.pid, directory), True
+    return w.paths.enter(c.pid, directory, path), not flags & AT_SYMLINK_NOFOLLOW
+
+
+ANSWERS: dict[str, Answer] = {
+    "chown": lambda w, c: _change_owner(w, c, AT_FDCWD, c.args[0], c.args[1], c.args[2], 0),
+    "lchown": lambda w, c: _change_owner(
+        w, c, AT_FDCWD, c.args[0], c.args[1], c.args[2], AT_SYMLINK_NOFOLLOW
+    ),
+    "fchown": lambda w, c: _change_owner(w, c, c.args[0], 0, c.args[1], c.args[2], AT_EMPTY_PATH),
+    "fchownat": lambda w, c: _change_owner(
+        w, c, c.args[0], c.args[1], c.args[2], c.args[3], c.args[4] & 0xFFFFFFFF
+    ),
+    "chmod": lambda w, c: _change_mode(w, c, AT_FDCWD, c.args[0], 0),
+    "fchmod": lambda w, c: _change_mode(w, c, c.args[0], 0, AT_EMPTY_PATH),
+    "fchmodat": lambda w, c: _change_mode(w, c, c.args[0], c.args[1], 0),
+    "fchmodat2": lambda w, c: _change_mode(w, c, c.args[0], c.args[1], c.args[3]),
+}

@@ -1,0 +1,150 @@
+"""The supervisor's loop: takes notifications, finds who answers them, sends the answers."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+
+from kobako.emulate import chown, control, create, execute, ids, journal, sockets, xattrs
+from kobako.emulate.caller import Memory, Paths
+from kobako.emulate.credentials import Table
+from kobako.emulate.inodes import Inodes
+from kobako.emulate.stat import Stat
+from kobako.emulate.world import RESUME, SENT, World
+from kobako.linux.notify import Listener
+from kobako.linux.syscalls import machine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Sequence
+
+    from kobako.emulate.world import Answer
+    from kobako.linux.ownership import Owners
+
+
+def _roots_differ(w: World, c: Listener) -> int:
+    """Whatever changes the view of the tree: from now on every caller's own root is used."""
+    w.paths.roots_differ = True
+    return RESUME
+
+
+_VIEWS = ("chroot", "pivot_root", "mount", "move_mount", "setns", "unshare", "clone")
+
+
+def answers() -> dict[int, Answer]:
+    """Who answers a call, by its number on this machine."""
+    by_name: dict[str, Answer] = {
+        **Stat().answers,
+        **chown.ANSWERS,
+        **create.ANSWERS,
+        **ids.ANSWERS,
+        **execute.ANSWERS,
+        **xattrs.ANSWERS,
+        **sockets.ANSWERS,
+        **dict.fromkeys(_VIEWS, _roots_differ),
+    }
+    numbers = machine().numbers
+    return {numbers[name]: answer for name, answer in by_name.items() if name in numbers}
+
+
+def serve(
+    listener_fd: int,
+    init_pid: int,
+    control_socket: str,
+    owners_path: str,
+    lower_owners: Sequence[str],
+) -> None:
+    """See `kobako.emulate.ownership.serve`."""
+    server = control.listen(control_socket)
+    recorded = journal.load(owners_path, lower_owners)
+    below = journal.load(os.devnull, lower_owners) if lower_owners else type(recorded)()
+    book = journal.Journal(owners_path)
+    credentials = Table(init_pid)
+    paths = Paths(os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), init_pid)
+    inodes = Inodes(paths, book)
+    journal.restore(recorded, inodes)
+    paths.go_home()
+    supervisor = Supervisor(World(Memory(), paths, inodes, credentials), book, below, server)
+    supervisor.add(listener_fd)
+    supervisor.run()
+
+
+class Supervisor:
+    """Serves all listeners of one container from one thread."""
+
+    def __init__(
+        self, world: World, book: journal.Journal, below: Owners, server: _socket.socket
+    ) -> None:
+        self._world = world
+        self._book = book
+        self._below = below
+        self._server = server
+        self._answers = answers()
+        self._listeners: dict[int, Listener] = {}
+        self._poll = select.poll()
+        self._poll.register(server.fileno(), select.POLLIN)
+
+    def add(self, listener_fd: int) -> None:
+        listener = Listener(listener_fd)
+        listener.sync_wake_up()
+        self._listeners[listener_fd] = listener
+        self._poll.register(listener_fd, select.POLLIN)
+
+    def run(self) -> None:
+        """Until no process is left under any of the filters."""
+        poll, listeners = self._poll.poll, self._listeners
+        while listeners:
+            for fd, events in poll():
+                listener = listeners.get(fd)
+                if listener is None:
+                    self._request()
+                elif events & select.POLLIN:
+                    if listener.receive():
+                        self._answer(listener)
+                elif events & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
+                    self._poll.unregister(fd)
+                    del listeners[fd]
+                    os.close(fd)
+        self.flush()
+
+    def flush(self) -> None:
+        """Brings the owners table on disk up to date."""
+        self._world.paths.go_home()
+        self._book.rewrite(journal.settled(self._world.inodes, self._below, self._book))
+
+    def _answer(self, c: Listener) -> None:
+        """Nothing a container does may end the supervisor: whatever goes wrong is the call's."""
+        try:
+            value = self._answers[c.nr](self._world, c)
+            error = 0
+        except OSError as e:
+            value, error = 0, e.errno or errno.EIO
+        except Exception:
+            value, error = 0, errno.EIO
+        try:
+            self._world.paths.leave()
+        except OSError:
+            pass
+        if value == RESUME:
+            c.resume()
+        elif value != SENT:
+            c.finish(value, error)
+
+    def _request(self) -> None:
+        request = control.receive(self._server)
+        if request is None:
+            return
+        connection, kind, listener = request
+        done = False
+        try:
+            if kind == control.LISTENER and listener >= 0:
+                self.add(listener)
+                done = True
+            elif kind == control.FLUSH:
+                self.flush()
+                done = True
+        except OSError:
+            pass
+        control.answer(connection, done)
