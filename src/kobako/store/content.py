@@ -1,0 +1,287 @@
+"""The content store: blobs by digest, laid out as an OCI image layout's `blobs` directory.
+
+A write goes to a locked file in `ingest/`, is hashed on the way, synced, renamed into place, and
+its directory synced: a name in `blobs/` always stands for whole content. What is there is never
+rewritten. Every reader verifies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from kobako.errors import Corrupt, Denied, Invalid, KobakoError, NotFound, Unavailable
+from kobako.oci.digest import Digest
+from kobako.store import ingest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from kobako.store.reader import BlobReader
+
+READ_LIMIT = 4 << 20
+"""How much `read` takes into memory unless told otherwise."""
+
+
+class ContentStore:
+    """Blobs under one directory. Safe for any number of threads and processes."""
+
+    def __init__(self, root: str) -> None:
+        """`root` holds `blobs/`, `ingest/` and `gc.lock`."""
+        self._root = root
+        self._blobs = os.path.join(root, "blobs")
+        self._ingest = os.path.join(root, "ingest")
+        self._lock_path = os.path.join(root, "gc.lock")
+
+    def path(self, digest: Digest) -> str:
+        """Where the blob is, or would be."""
+        algorithm, _, encoded = digest.partition(":")
+        return f"{self._blobs}/{algorithm}/{encoded}"
+
+    def exists(self, digest: Digest) -> bool:
+        """Whether the blob is there. If it is, gc takes it for new (see `leases`)."""
+        with self.shared():
+            return self._refresh(self.path(digest))
+
+    def size(self, digest: Digest) -> int:
+        """The blob's size in bytes; raises `NotFound`."""
+        try:
+            return os.stat(self.path(digest)).st_size
+        except OSError as error:
+            raise self._failed("read", digest, error) from error
+
+    def read(self, digest: Digest, limit: int = READ_LIMIT) -> bytes:
+        """The verified bytes of a blob of at most `limit` bytes.
+
+        Raises `NotFound`, `Corrupt` where they are not what the digest says, `Invalid` if too big.
+        """
+        try:
+            fd = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                size = os.fstat(fd).st_size
+                if size > limit:
+                    raise Invalid(f"blob {digest} has {size} bytes, more than the {limit} expected")
+                data = os.read(fd, size) if size else b""
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise self._failed("read", digest, error) from error
+        if len(data) != size or not digest.verifies(data):
+            raise corrupt(digest)
+        return data
+
+    def open(self, digest: Digest) -> BlobReader:
+        """The blob as a binary stream that raises `Corrupt` at its end if the bytes are wrong."""
+        from kobako.store.reader import BlobReader
+
+        try:
+            fd = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._failed("read", digest, error) from error
+        return BlobReader(fd, digest)
+
+    def writer(self, expected: Digest | None = None, size: int | None = None) -> BlobWriter:
+        """Begin a blob. `commit` refuses anything but the `expected` digest and `size` in bytes."""
+        return BlobWriter(self, expected, size)
+
+    def put(self, data: bytes) -> Digest:
+        """Store bytes; a no-op if they are there."""
+        digest = Digest.of(data)
+        if self.exists(digest) and self.size(digest) == len(data):
+            return digest
+        with self.writer(digest, len(data)) as writer:
+            writer.write(data)
+            return writer.commit()
+
+    def delete(self, digest: Digest) -> bool:
+        """Remove a blob whatever refers to it; whether it was there."""
+        try:
+            os.unlink(self.path(digest))
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._failed("delete", digest, error) from error
+        return True
+
+    def __iter__(self) -> Iterator[Digest]:
+        """The digests of all blobs, in no order. Files that are not blobs are passed over."""
+        for algorithm in sorted(_listed(self._blobs)):
+            for encoded in _listed(f"{self._blobs}/{algorithm}"):
+                try:
+                    yield Digest.parse(f"{algorithm}:{encoded}")
+                except Invalid:
+                    continue
+
+    def shared(self) -> _Lock:
+        """Held while content is found or put in place: gc sweeps in between only."""
+        return _Lock(self._lock_path, fcntl.LOCK_SH)
+
+    def exclusive(self) -> _Lock:
+        """Held by gc while it sweeps. Taken inside a database transaction, never around one."""
+        return _Lock(self._lock_path, fcntl.LOCK_EX)
+
+    def _refresh(self, path: str) -> bool:
+        """Make the file new to gc; False if there is none."""
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return False
+        except OSError:  # another's file, or a read-only store: no gc of ours will take it
+            return os.path.exists(path)
+        return True
+
+    def _install(self, file: ingest.IngestFile, digest: Digest, size: int) -> None:
+        path = self.path(digest)
+        directory = os.path.dirname(path)
+        with self.shared():
+            if self._refresh(path) and os.stat(path).st_size == size:
+                file.discard()
+                return
+            os.makedirs(directory, exist_ok=True)
+            os.rename(file.path, path)
+        file.close()
+        _sync_directory(directory)
+
+    def _failed(self, action: str, digest: Digest | str, error: OSError) -> KobakoError:
+        if isinstance(error, FileNotFoundError):
+            return NotFound(f"blob {digest} is not in the store {self._root}")
+        return failed(f"{action} blob {digest}", self._root, error)
+
+
+class BlobWriter:
+    """A blob being written. Leaving the context without `commit` forgets it."""
+
+    def __init__(self, store: ContentStore, expected: Digest | None, size: int | None) -> None:
+        import hashlib
+
+        self._store = store
+        self._expected = expected
+        self._expected_size = size
+        self._algorithm = expected.algorithm if expected is not None else "sha256"
+        self._hash = hashlib.new(self._algorithm)
+        self._size = 0
+        try:
+            self._file = ingest.create(store._ingest)
+        except OSError as error:
+            raise failed("write a blob", store._root, error) from error
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._size
+
+    def write(self, data: Any) -> int:
+        """Append a bytes-like object, all of it; its length in bytes."""
+        view = memoryview(data).cast("B")
+        if self._file.closed:
+            raise ValueError("the blob has been committed or aborted")
+        self._size += len(view)
+        if self._expected_size is not None and self._size > self._expected_size:
+            raise Corrupt(
+                f"blob {self._expected or ''} is longer than the {self._expected_size} bytes "
+                "it should have"
+            )
+        self._hash.update(view)
+        written = 0
+        try:
+            while written < len(view):
+                written += os.write(self._file.fd, view[written:])
+        except OSError as error:
+            raise failed("write a blob", self._store._root, error) from error
+        return written
+
+    def commit(self) -> Digest:
+        """Put the blob in its place, durably. Raises `Corrupt` unless digest and size are right."""
+        if self._file.closed:
+            raise ValueError("the blob has been committed or aborted")
+        digest = Digest(f"{self._algorithm}:{self._hash.hexdigest()}")
+        try:
+            if self._expected_size is not None and self._size != self._expected_size:
+                raise Corrupt(
+                    f"blob {self._expected or digest} has {self._size} bytes instead of "
+                    f"{self._expected_size}"
+                )
+            if self._expected is not None and digest != self._expected:
+                raise Corrupt(f"blob {self._expected} has other content: its digest is {digest}")
+            os.fchmod(self._file.fd, 0o644)
+            os.fsync(self._file.fd)
+            self._store._install(self._file, digest, self._size)
+        except OSError as error:
+            raise failed("write a blob", self._store._root, error) from error
+        finally:
+            self.abort()
+        return digest
+
+    def abort(self) -> None:
+        """Forget the blob. Idempotent, and a no-op after `commit`."""
+        self._file.discard()
+
+    def __enter__(self) -> BlobWriter:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.abort()
+
+
+class _Lock:
+    """An advisory lock on a file for the length of a `with` block."""
+
+    __slots__ = ("_fd", "_how", "_path")
+
+    def __init__(self, path: str, how: int) -> None:
+        self._path = path
+        self._how = how
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            if self._how == fcntl.LOCK_EX:
+                raise
+            return  # a store we may only read, which nobody but its owner collects
+        fcntl.flock(self._fd, self._how)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def corrupt(digest: Digest) -> Corrupt:
+    """The error about a blob whose bytes are wrong."""
+    return Corrupt(
+        f"blob {digest} is damaged: its bytes are not what its digest says",
+        hint="run: kobako system fsck --repair",
+    )
+
+
+def failed(doing: str, root: str, error: OSError) -> KobakoError:
+    """What an `OSError` of the store means to its user."""
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Unavailable(
+            f"cannot {doing}: no space left in {root}",
+            hint="free some space: kobako system prune",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return Denied(f"cannot {doing} in {root}: {error.strerror}")
+    return Unavailable(f"cannot {doing} in {root}: {error.strerror}")
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

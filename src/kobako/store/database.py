@@ -1,0 +1,157 @@
+"""The database: one SQLite file, many processes, every change a transaction."""
+
+from __future__ import annotations
+
+from _thread import RLock
+
+from kobako.store import schema
+from kobako.store.sqlite import Error, mapped, open_connection
+from kobako.store.tables import Containers, Images, Refs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from kobako.oci.digest import Digest
+    from kobako.store.cache import Cache
+    from kobako.store.leases import Leases
+    from kobako.store.sqlite import Connection
+
+
+class Database:
+    """Refs, images, containers, build cache and leases over one connection.
+
+    May be used from several threads, which take turns; never across a fork. Raises
+    `kobako.errors` only. A process that ends need not close it: what was committed is safe.
+    """
+
+    def __init__(
+        self, path: str, *, lock_path: str = "", complete: Callable[[Digest], None] | None = None
+    ) -> None:
+        """Open the database at `path`, made or migrated if need be.
+
+        `complete(digest)` raises where content that a row is about to point to is not there.
+        """
+        self.path = path
+        self._lock = RLock()
+        self._depth = 0
+        self._connection: Connection | None = open_connection(path)
+        try:
+            schema.prepare(self._connection, path, lock_path or path + ".lock")
+        except BaseException:
+            self._connection.close()
+            raise
+        self._complete = complete
+        self.refs = Refs(self)
+        self.images = Images(self)
+        self.containers = Containers(self)
+
+    @property
+    def cache(self) -> Cache:
+        """The build cache."""
+        from kobako.store.cache import Cache
+
+        return Cache(self)
+
+    @property
+    def leases(self) -> Leases:
+        """What running operations hold."""
+        from kobako.store.leases import Leases
+
+        return Leases(self)
+
+    def require(self, digest: Digest) -> None:
+        """Raise `NotFound` unless the content of a manifest (or index) is all there."""
+        if self._complete is not None:
+            self._complete(digest)
+
+    def transaction(self) -> Transaction:
+        """A context manager: all changes inside happen, or none.
+
+        It takes the write lock at its start, so what is read inside stays true until its end.
+        Transactions nest: the outermost one decides.
+        """
+        return Transaction(self)
+
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT."""
+        with self._lock:
+            try:
+                return self._open().execute(statement, values).fetchall()
+            except Error as error:
+                raise mapped(error, self.path) from error
+
+    def change(self, statement: str, *values: Any) -> int:
+        """Execute an INSERT, UPDATE or DELETE; the number of rows changed."""
+        with self._lock:
+            try:
+                return self._open().execute(statement, values).rowcount
+            except Error as error:
+                raise mapped(error, self.path) from error
+
+    def integrity_faults(self) -> list[str]:
+        """What SQLite finds wrong with the file; empty when it is whole."""
+        rows = self.query("PRAGMA integrity_check(100)")
+        return [row[0] for row in rows if row[0] != "ok"]
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the database if nobody is in the way."""
+        self.query("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            raise ValueError(f"the database {self.path} is closed")
+        return self._connection
+
+    def _begin(self) -> None:
+        self._lock.acquire()
+        try:
+            if self._depth == 0:
+                self.change("BEGIN IMMEDIATE")
+            self._depth += 1
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _end(self, failed: bool) -> None:
+        try:
+            self._depth -= 1
+            if self._depth == 0:
+                if failed:
+                    self._roll_back()
+                else:
+                    try:
+                        self.change("COMMIT")
+                    except BaseException:
+                        self._roll_back()
+                        raise
+        finally:
+            self._lock.release()
+
+    def _roll_back(self) -> None:
+        # SQLite has already rolled back by itself after some errors (disk full, I/O).
+        if self._connection is not None and self._connection.in_transaction:
+            self.change("ROLLBACK")
+
+
+class Transaction:
+    """The context manager of `Database.transaction`."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database._begin()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._database._end(failed=kind is not None)

@@ -1,0 +1,93 @@
+"""The database's schema: made and migrated here, read nowhere else."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from kobako.errors import Unsupported
+from kobako.store.sqlite import Error, mapped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.store.sqlite import Connection
+
+VERSION = 1
+
+# What brings version n-1 to version n, at position n-1. A released step is never changed.
+_STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE refs (
+            name TEXT PRIMARY KEY, digest TEXT NOT NULL, image TEXT NOT NULL DEFAULT '',
+            updated_ns INTEGER NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX refs_digest ON refs (digest)",
+        "CREATE INDEX refs_image ON refs (image)",
+        """CREATE TABLE images (
+            id TEXT PRIMARY KEY, manifest TEXT NOT NULL, created_ns INTEGER NOT NULL,
+            size INTEGER NOT NULL, parent TEXT NOT NULL, platform TEXT NOT NULL,
+            diff_ids TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX images_manifest ON images (manifest)",
+        "CREATE INDEX images_parent ON images (parent)",
+        """CREATE TABLE containers (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, image_id TEXT NOT NULL,
+            image_ref TEXT NOT NULL, created_ns INTEGER NOT NULL, spec BLOB NOT NULL)""",
+        "CREATE INDEX containers_image ON containers (image_id)",
+        """CREATE TABLE cache (
+            key TEXT PRIMARY KEY, value BLOB NOT NULL, kind TEXT NOT NULL, size INTEGER NOT NULL,
+            created_ns INTEGER NOT NULL, used_ns INTEGER NOT NULL, uses INTEGER NOT NULL)""",
+        """CREATE TABLE leases (
+            id TEXT PRIMARY KEY, pid INTEGER NOT NULL, note TEXT NOT NULL,
+            created_ns INTEGER NOT NULL)""",
+        """CREATE TABLE lease_items (
+            lease TEXT NOT NULL, digest TEXT NOT NULL,
+            PRIMARY KEY (lease, digest)) WITHOUT ROWID""",
+    ),
+)
+
+
+def prepare(connection: Connection, path: str, lock_path: str) -> None:
+    """Bring the database to `VERSION`; a no-op of one read when it is there.
+
+    Raises `Unsupported` for a database of a newer kobako. Safe when many processes do it at once.
+    """
+    try:
+        found = _version(connection)
+        if found != VERSION:
+            _migrate(connection, path, lock_path)
+    except Error as error:
+        raise mapped(error, path) from error
+
+
+def _version(connection: Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _migrate(connection: Connection, path: str, lock_path: str) -> None:
+    # Changing to WAL does not wait for other connections (it fails as busy at once), so the
+    # processes that find a new store take turns here.
+    lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = _version(connection)
+        if found > VERSION:
+            raise Unsupported(
+                f"the store at {os.path.dirname(path)} was written by a newer kobako "
+                f"(schema {found}, known {VERSION})",
+                hint="upgrade kobako, or choose another --root",
+            )
+        if found == 0:
+            # A filesystem without shared memory keeps the rollback journal: slower, still right.
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for step in _STEPS[_version(connection) :]:
+                for statement in step:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={VERSION}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+    finally:
+        os.close(lock)
