@@ -10,6 +10,7 @@ from kobako.oci import mediatypes
 from kobako.oci.config import History, ImageConfig
 from kobako.oci.descriptor import Descriptor
 from kobako.oci.digest import Digest
+from kobako.oci.document import MAX_DOCUMENT
 from kobako.oci.manifest import Manifest, parse_manifest_or_index
 from kobako.record import Record
 
@@ -46,10 +47,10 @@ class Image(Record):
     @classmethod
     def read(cls, blobs: ContentStore, manifest: Digest) -> Image:
         """The image whose manifest has this digest; `NotFound`, `Corrupt` or `Invalid` if not."""
-        found = parse_manifest_or_index(blobs.read(manifest))
+        found = parse_manifest_or_index(blobs.read(manifest, MAX_DOCUMENT))
         if not isinstance(found, Manifest):
             raise Invalid(f"{manifest} is an index of several images, not one image")
-        config = ImageConfig.parse(blobs.read(found.config.digest))
+        config = ImageConfig.parse(blobs.read(found.config.digest, MAX_DOCUMENT))
         return cls.of(found, config)
 
     @classmethod

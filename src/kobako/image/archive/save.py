@@ -1,0 +1,178 @@
+"""Writing images: one tar that docker, podman, skopeo, containerd and umoci all read."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import Invalid, NotFound, Unavailable
+from kobako.image.archive import documents
+from kobako.image.archive.tape import TapeWriter
+from kobako.image.mutate import Image
+from kobako.oci.document import MAX_DOCUMENT
+from kobako.oci.manifest import Index, Manifest, parse_manifest_or_index
+from kobako.oci.platform import Platform
+from kobako.oci.reference import Reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from kobako.oci.descriptor import Descriptor
+    from kobako.oci.digest import Digest
+    from kobako.store import ContentStore
+
+FORMATS = ("docker", "oci")
+_CHUNK = 1 << 20
+
+
+def save(
+    blobs: ContentStore,
+    images: Sequence[tuple[Reference | None, Digest]],
+    sink: BinaryIO,
+    kind: str = "docker",
+    *,
+    platform: Platform | None = None,
+) -> None:
+    """Write images, each a name (or None) and the digest of its manifest or index, as one tar.
+
+    "oci" is an image layout; "docker" has manifest.json and repositories beside it, as docker
+    writes since version 25, for readers that know only those. Documents come before the layers, so
+    a reader of a pipe knows what to expect. Where an index is saved, every image of it that is in
+    the store is, and manifest.json tells of the one for `platform`. Raises `NotFound` for a
+    missing blob.
+    """
+    if kind not in FORMATS:
+        raise Invalid(f"unknown archive format {kind!r}", hint="use docker or oci")
+    layout = _Layout(blobs, images, platform or Platform.host())
+    tape = TapeWriter(sink)
+    for directory in ("blobs", "blobs/sha256"):
+        tape.directory(directory)
+    for name, data in layout.documents(docker=kind == "docker"):
+        tape.write(name, data)
+    for digest, size in layout.blobs():
+        with blobs.open(digest) as content:
+            tape.copy(documents.blob_name(digest), size, content)
+    tape.close()
+
+
+def export_layout(
+    blobs: ContentStore, images: Sequence[tuple[Reference | None, Digest]], directory: str
+) -> None:
+    """Write an OCI image layout into `directory`, made if need be; blobs there stay.
+
+    index.json comes last, so a reader never sees names without content.
+    """
+    layout = _Layout(blobs, images, Platform.host())
+    os.makedirs(os.path.join(directory, "blobs", "sha256"), exist_ok=True)
+    for digest, size in layout.blobs():
+        target = os.path.join(directory, documents.blob_name(digest))
+        if os.path.exists(target) and os.stat(target).st_size == size:
+            continue
+        with blobs.open(digest) as content, open(target + ".part", "wb") as file:
+            while chunk := content.read(_CHUNK):
+                file.write(chunk)
+        os.rename(target + ".part", target)
+    for name, data in sorted(layout.documents(docker=False), key=lambda d: d[0] == "index.json"):
+        with open(os.path.join(directory, name), "wb") as file:
+            file.write(data)
+
+
+class _Layout:
+    """What a layout of these images holds; documents small enough to be in memory."""
+
+    def __init__(
+        self,
+        blobs: ContentStore,
+        images: Sequence[tuple[Reference | None, Digest]],
+        platform: Platform,
+    ) -> None:
+        self._store = blobs
+        self._platform = platform
+        self._sizes: dict[Digest, int] = {}
+        self._layers: dict[Digest, int] = {}
+        self._entries: list[Descriptor] = []
+        self._docker: dict[Digest, tuple[Image, list[Reference]]] = {}
+        for reference, digest in images:
+            self._add(reference, digest)
+
+    def documents(self, *, docker: bool) -> list[tuple[str, bytes]]:
+        index = Index.build(self._entries)
+        found = [("index.json", index.raw), ("oci-layout", documents.OCI_LAYOUT)]
+        if docker:
+            listed, tops = [], []
+            for image, references in self._docker.values():
+                names = tuple(r.familiar() for r in references)
+                layers = tuple(documents.blob_name(d.digest) for d in image.manifest.layers)
+                config = documents.blob_name(image.id)
+                listed.append(documents.DockerImage(config, layers, names))
+                if image.config.diff_ids:
+                    tops += [(r, image.config.diff_ids[-1]) for r in references]
+            found.append(("manifest.json", documents.build_docker_manifest(listed)))
+            found.append(("repositories", documents.build_repositories(tops)))
+        return found
+
+    def blobs(self) -> list[tuple[Digest, int]]:
+        """Digests and sizes, documents first, layers in the order of their images."""
+        return [*self._sizes.items(), *self._layers.items()]
+
+    def _add(self, reference: Reference | None, digest: Digest) -> None:
+        raw = self._store.read(digest, MAX_DOCUMENT)
+        target = parse_manifest_or_index(raw)
+        entry = target.descriptor.replace(annotations=documents.name_annotations(reference))
+        self._sizes[digest] = len(raw)
+        if isinstance(target, Index):
+            chosen = self._add_index(target)
+        else:
+            chosen = target
+            self._add_manifest(target)
+            if target.is_image:
+                config = Image.read(self._store, digest).config
+                entry = entry.replace(platform=config.platform)
+        self._entries.append(entry)
+        if chosen is not None and chosen.is_image:
+            image = Image.read(self._store, chosen.digest)
+            names = self._docker.setdefault(image.id, (image, []))[1]
+            if reference is not None and reference.tag and reference not in names:
+                names.append(reference.replace(digest=None))
+
+    def _add_index(self, index: Index) -> Manifest | None:
+        """Everything of an index that is here; the manifest for our platform if it is."""
+        here: dict[Digest, Manifest] = {}
+        for entry in index.manifests:
+            if not self._store.exists(entry.digest):
+                continue
+            child = parse_manifest_or_index(
+                self._store.read(entry.digest, MAX_DOCUMENT), entry.media_type
+            )
+            if isinstance(child, Manifest) and self._is_complete(child):
+                self._sizes[entry.digest] = len(child.raw)
+                self._add_manifest(child)
+                here[entry.digest] = child
+        if not here:
+            raise NotFound(f"no image of the index {index.digest.short} is in the store")
+        try:
+            chosen = here.get(index.select(self._platform).digest)
+        except NotFound:
+            chosen = None
+        return chosen or next((m for m in here.values() if m.is_image), None)
+
+    def _is_complete(self, manifest: Manifest) -> bool:
+        return all(self._store.exists(d.digest) for d in (manifest.config, *manifest.layers))
+
+    def _add_manifest(self, manifest: Manifest) -> None:
+        self._put(manifest.config, self._sizes)
+        for layer in manifest.layers:
+            self._put(layer, self._layers)
+
+    def _put(self, blob: Descriptor, into: dict[Digest, int]) -> None:
+        if not self._store.exists(blob.digest):
+            raise NotFound(
+                f"the content {blob.digest} of the image is not in the store",
+                hint="pull the image again, or run: kobako system fsck",
+            )
+        size = self._store.size(blob.digest)
+        if size != blob.size:
+            raise Unavailable(f"{blob.digest} has {size} bytes where {blob.size} were expected")
+        if blob.digest not in self._sizes and blob.digest not in self._layers:
+            into[blob.digest] = size
