@@ -1,0 +1,194 @@
+"""Hashing, (de)compression and files side by side: one thread each, joined before anything returns.
+
+hashlib, isal and zstd release the GIL, so two cores are well used by two threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+
+from kobako.layer import codec
+from kobako.layer.blocks import BLOCK
+from kobako.oci.digest import Digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import BinaryIO, Self
+
+    from kobako.layer.tar_writer import Sink
+
+_AHEAD = 8  # blocks in flight
+
+
+class ReadAhead:
+    """Reads and hashes a stream in a thread of its own; `next_block` gives what was read.
+
+    A context manager: leaving it ends the thread. `digest` and `size` are of all that was read, and
+    final once `next_block` has given `b""`.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self.size = 0
+        self._queue: queue.Queue[bytes | BaseException] = queue.Queue(_AHEAD)
+        self._stopped = False
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._stopped = True
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.01)
+            except queue.Empty:
+                pass
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped:
+                block = self._stream.read(BLOCK)
+                self._hash.update(block)
+                self.size += len(block)
+                self._queue.put(block)
+                if not block:
+                    return
+        except BaseException as fault:  # handed to the consumer, whatever it is
+            self._queue.put(fault)
+
+    def next_block(self) -> bytes:
+        """The next bytes, `b""` at the end. Raises what reading raised."""
+        if self._ended:
+            return b""
+        block = self._queue.get()
+        if isinstance(block, BaseException):
+            self._ended = True
+            raise block
+        self._ended = not block
+        return block
+
+    @property
+    def digest(self) -> Digest:
+        """sha256 of everything read."""
+        return Digest(f"sha256:{self._hash.hexdigest()}")
+
+
+class HashingSink:
+    """Passes bytes on to `sink`, hashing and counting them."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink_write = sink.write
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes, /) -> None:
+        self._hash.update(data)
+        self.size += len(data)
+        self._sink_write(data)
+
+    @property
+    def digest(self) -> Digest:
+        return Digest(f"sha256:{self._hash.hexdigest()}")
+
+
+class CompressingSink:
+    """Takes bytes in any sizes; compresses them into `sink` in a thread of its own.
+
+    A context manager. `finish` ends the stream; then `diff_id` and `diff_size` are of what was
+    written here, `digest` and `size` of what went into the sink.
+    """
+
+    def __init__(self, sink: Sink, name: str, level: int | None = None) -> None:
+        self._out = HashingSink(sink)
+        self._codec = codec.open_writer(self._out, name, level)
+        self._hash = hashlib.sha256()
+        self._parts: list[bytes] = []
+        self._held = 0
+        self.diff_size = 0
+        self._queue: queue.Queue[bytes | None] = queue.Queue(_AHEAD)
+        self._fault: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._join()
+
+    def write(self, data: bytes, /) -> None:
+        self._parts.append(data)
+        self._held += len(data)
+        if self._held >= BLOCK:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        block = b"".join(self._parts)
+        self._parts = []
+        self._held = 0
+        self.diff_size += len(block)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="compress", daemon=True)
+            self._thread.start()
+        self._queue.put(block)
+        self._hash.update(block)
+        if self._fault is not None:
+            raise self._fault
+
+    def _run(self) -> None:
+        while (block := self._queue.get()) is not None:
+            if self._fault is None:
+                try:
+                    self._codec.write(block)
+                except BaseException as fault:  # raised again in the thread that writes
+                    self._fault = fault
+
+    def _join(self) -> None:
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def finish(self) -> None:
+        """Compresses what is left. What fits one block needs no thread at all."""
+        if self._thread is None:
+            block = b"".join(self._parts)
+            self._parts = []
+            self.diff_size += len(block)
+            self._hash.update(block)
+            self._codec.write(block)
+        else:
+            self._hand_over()
+            self._join()
+        if self._fault is not None:
+            raise self._fault
+        self._codec.close()
+
+    @property
+    def diff_id(self) -> Digest:
+        return Digest(f"sha256:{self._hash.hexdigest()}")
+
+    @property
+    def digest(self) -> Digest:
+        return self._out.digest
+
+    @property
+    def size(self) -> int:
+        return self._out.size

@@ -1,0 +1,164 @@
+"""File-system calls `os` lacks: openat2, birth times, reflinks, removal of anything."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from kobako.errors import Unsupported
+from kobako.linux import libc
+
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Flags to open a directory by, never through a symbolic link as its last component."""
+
+_OPENAT2 = 437  # the same number on every architecture
+_AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = 0x100, 0x1000
+_STATX_BTIME = 0x800
+_FICLONE = 0x40049409
+_RETRIES = 64  # openat2 answers EAGAIN when a rename raced with its walk
+_DEEP = 64
+
+
+def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
+    """openat2(2): opens `path` below `dir_fd` under `resolve` (RESOLVE_* bits). OSError on failure.
+
+    `Unsupported` on kernels before 5.6.
+    """
+    how = b"".join(v.to_bytes(8, "little") for v in (flags | os.O_CLOEXEC, mode, resolve))
+    for attempt in range(_RETRIES):
+        try:
+            return libc.syscall(_OPENAT2, dir_fd, path, how, len(how), what="openat2")
+        except OSError as fault:
+            if fault.errno == errno.ENOSYS:
+                raise Unsupported("openat2 is missing", hint="Linux 5.6 or later has it") from None
+            if fault.errno != errno.EAGAIN or attempt == _RETRIES - 1:
+                raise OSError(fault.errno, os.strerror(fault.errno or 0), path) from None
+    raise AssertionError("unreachable")
+
+
+def open_directory(root_fd: int, path: bytes) -> int:
+    """Opens the directory `path` below `root_fd`; `b""` is the root itself.
+
+    Neither a symbolic link nor `..` on the way is followed: OSError (ELOOP, EXDEV).
+    """
+    return openat2(root_fd, path or b".", DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+
+
+def birth_time(path: bytes | str, dir_fd: int = -100) -> int:
+    """When the inode (of a symbolic link itself) was made, in ns; 0 where it is not recorded."""
+    from kobako.linux.syscalls import machine
+
+    number = machine().numbers["statx"]
+    buffer = libc.buffer(256)
+    flags = _AT_SYMLINK_NOFOLLOW | (0 if path else _AT_EMPTY_PATH)
+    libc.syscall(number, dir_fd, os.fsencode(path), flags, _STATX_BTIME, buffer, what="statx")
+    raw = buffer.raw
+    if not int.from_bytes(raw[:4], "little") & _STATX_BTIME:
+        return 0
+    seconds = int.from_bytes(raw[80:88], "little", signed=True)
+    return seconds * 10**9 + int.from_bytes(raw[88:92], "little")
+
+
+def copy_content(source: int, target: int, size: int) -> None:
+    """Copies a file's content between descriptors at offset 0: as a reflink where possible.
+
+    Else with copy_file_range(2), else by reading and writing; holes are not preserved then.
+    """
+    import fcntl
+
+    if size == 0:
+        return
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+        return
+    except OSError:
+        pass  # no reflinks here, or not between these two
+    left = size
+    while left > 0:
+        try:
+            count = os.copy_file_range(source, target, min(left, 1 << 30))
+        except OSError as fault:
+            if fault.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            count = write_all(target, os.read(source, 1 << 20))
+        if count == 0:
+            return  # the file shrank: what there is has been copied
+        left -= count
+
+
+def write_all(fd: int, data: bytes | memoryview) -> int:
+    """Writes all of `data`, however many calls it takes; returns its length in bytes."""
+    view = memoryview(data)
+    done = 0
+    while done < len(view):
+        done += os.write(fd, view[done:])
+    return done
+
+
+def remove_tree(name: bytes | str, dir_fd: int | None = None) -> None:
+    """Removes a file or a whole directory tree, whatever the modes in it; absent is fine.
+
+    Depth is no limit: what lies too deep is first moved up. Symbolic links are not followed.
+    """
+    try:
+        info = (
+            os.lstat(name)
+            if dir_fd is None
+            else os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+        )
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(info.st_mode):
+        os.unlink(name, dir_fd=dir_fd)
+        return
+    top = _open_for_removal(os.fsencode(name), dir_fd)
+    try:
+        serial = 0
+        while True:
+            moved: list[bytes] = []
+            _empty(top, top, 0, moved, serial)
+            serial += len(moved)
+            if not moved:
+                break
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=dir_fd)
+
+
+def _open_for_removal(name: bytes, dir_fd: int | None) -> int:
+    """Opens a directory to be emptied, giving its owner the permissions first where they lack."""
+    try:
+        fd = os.open(name, DIRECTORY, dir_fd=dir_fd)
+        if os.geteuid() and os.fstat(fd).st_mode & 0o700 != 0o700:
+            os.fchmod(fd, 0o700)
+        return fd
+    except PermissionError:
+        os.chmod(name, 0o700, dir_fd=dir_fd)
+        return os.open(name, DIRECTORY, dir_fd=dir_fd)
+
+
+def _empty(fd: int, top: int, depth: int, moved: list[bytes], serial: int) -> None:
+    with os.scandir(fd) as entries:
+        names = [(os.fsencode(e.name), e.is_dir(follow_symlinks=False)) for e in entries]
+    for name, is_directory in names:
+        if not is_directory:
+            os.unlink(name, dir_fd=fd)
+            continue
+        child = _open_for_removal(name, fd)
+        try:
+            if depth >= _DEEP:
+                hidden = b".kobako-removed-%d-%d" % (serial + len(moved), os.fstat(child).st_ino)
+                os.rename(name, hidden, src_dir_fd=fd, dst_dir_fd=top)
+                moved.append(hidden)
+                continue
+            _empty(child, top, depth + 1, moved, serial)
+        finally:
+            os.close(child)
+        os.rmdir(name, dir_fd=fd)
