@@ -5,12 +5,14 @@ Symlinks, absolute ones too, are followed as a process chrooted there would foll
 
 from __future__ import annotations
 
+import errno
 import os
 
 from kobako.linux import libc
 
 _OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
+_LINKS = 40  # the kernel's own limit of symlinks in a path
 _TRIES = 64  # EAGAIN: something was renamed meanwhile
 
 
@@ -35,32 +37,40 @@ def open_in_root(root_fd: int, path: str, flags: int, mode: int = 0) -> int:
 def make_directories(root_fd: int, path: str, mode: int = 0o755) -> int:
     """An O_PATH descriptor of the directory `path`; what is missing on the way is made.
 
-    A dangling symlink on the way is an error (FileExistsError), as with mkdir -p.
+    A dangling symlink on the way has its target made, inside the root as everything.
     """
-    try:
-        return open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY)
-    except FileNotFoundError:
-        pass
-    done = ""
-    here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root_fd)
-    for name in path.split("/"):
-        if name in ("", "."):
-            continue
-        done += "/" + name
+    for _ in range(_LINKS):
         try:
-            below = open_in_root(root_fd, done, os.O_PATH | os.O_DIRECTORY)
+            return open_in_root(root_fd, path, os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError:
+            path = _make_missing(root_fd, path, mode)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+
+
+def _make_missing(root_fd: int, path: str, mode: int) -> str:
+    """Makes what is missing up to the first dangling symlink; the path with that one replaced."""
+    names = [n for n in path.split("/") if n not in ("", ".")]
+    for i, name in enumerate(names):
+        above, here = "/".join(names[:i]), "/".join(names[: i + 1])
+        try:
+            os.close(open_in_root(root_fd, here, os.O_PATH | os.O_DIRECTORY))
+            continue
         except FileNotFoundError:
             if name == "..":
                 raise
+        parent = open_in_root(root_fd, above, os.O_PATH | os.O_DIRECTORY)
+        try:
+            os.mkdir(name, mode, dir_fd=parent)
+        except FileExistsError:
             try:
-                os.mkdir(name, mode, dir_fd=here)
-                below = open_in_root(root_fd, done, os.O_PATH | os.O_DIRECTORY)
-            finally:
-                os.close(here)
-        else:
-            os.close(here)
-        here = below
-    return here
+                target = os.readlink(name, dir_fd=parent)
+            except OSError:
+                return path  # somebody else made it meanwhile
+            base = "" if target.startswith("/") else above
+            return "/".join((base, target, *names[i + 1 :]))
+        finally:
+            os.close(parent)
+    return path
 
 
 def make_file(root_fd: int, path: str, mode: int = 0o644) -> int:

@@ -1,0 +1,219 @@
+"""A further program in a running container: docker's exec.
+
+    K, the caller ── fork ── H, which joins the namespaces ── clone(CLONE_PARENT) ── P, the program
+
+P is K's child, so K reaps it; H only carries it over the threshold of the pid namespace and is
+gone. K itself joins nothing and must not have entered a user namespace of its own: it joins the
+container's, where it is root because the namespace belongs to its user.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+
+from kobako.errors import Conflict, StartFailed
+from kobako.linux import process, pty
+from kobako.linux.channel import Channel
+from kobako.runtime import init, program, state
+from kobako.runtime.attach import Session, Signals, needs_pump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from kobako.runtime.bundle import Interception, Stdio
+
+Streams = tuple[int, int, int]
+
+
+def exec_(
+    state_dir: str,
+    document: dict[str, Any],
+    io: Stdio,
+    intercept: Interception | None = None,
+) -> int:
+    """Runs a runtime-spec `process` object in the container and stays until it ends.
+
+    Output is not logged. With a terminal, stdin is in raw mode meanwhile if it is a terminal.
+    `intercept.serve` gets the listener and P's pid, in a process forked for it.
+    Returns the exit code (128 + signal when killed). Raises `Conflict` when the container does not
+    run or is paused, `StartFailed` (125, 126, 127) when the program cannot be started.
+    """
+    process.require_single_thread("exec in a container")
+    now = state.running(state_dir)
+    if now.status == "paused":
+        raise Conflict("the container is paused", hint="unpause it first")
+    pidfd = state.open_process(state_dir)
+    try:
+        flags = process.namespaces_apart_from(now.pid)
+        return _Exec(document, io, intercept).run(pidfd, flags)
+    finally:
+        os.close(pidfd)
+
+
+class _Exec:
+    def __init__(self, document: dict[str, Any], io: Stdio, intercept: Interception | None) -> None:
+        self.document = document
+        self.io = io
+        self.intercept = intercept
+        self.terminal = bool(document.get("terminal"))
+        self.pid = 0
+        self.serve_pid = 0
+        self.target = -1  # where stdin is pumped to
+        self.outputs: dict[int, int] = {}  # descriptor to read from -> the caller's own
+
+    def run(self, container: int, flags: int) -> int:
+        setup, theirs = Channel.pair()
+        streams = self._make_streams()
+        helper = os.fork()
+        if helper == 0:
+            self._join(container, flags, theirs, streams)
+        theirs.close()
+        for fd in {*streams} - {-1, self.io.stdin}:
+            os.close(fd)
+        try:
+            self._follow_setup(setup)
+        finally:
+            setup.close()
+            os.waitpid(helper, 0)
+        return self._attend()
+
+    def _make_streams(self) -> Streams:
+        """P's 0, 1 and 2; -1 with a terminal."""
+        if self.terminal:
+            return -1, -1, -1
+        stdin = self.io.stdin
+        if stdin < 0:
+            stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        elif needs_pump(stdin):
+            stdin, self.target = os.pipe()
+        out, out_w = os.pipe()
+        err, err_w = os.pipe()
+        self.outputs = {out: self.io.stdout, err: self.io.stderr}
+        return stdin, out_w, err_w
+
+    def _follow_setup(self, setup: Channel) -> None:
+        about_to_exec = False
+        refusal: StartFailed | None = None
+        while True:
+            message, fds = setup.receive()
+            kind = message[:1]
+            if kind == b"P":
+                self.pid = int(message[1:])
+            elif kind == b"M":
+                self.target = fds[0]
+                self.outputs = {fds[0]: self.io.stdout}
+            elif kind == b"L":
+                self._serve(fds[0])
+            elif kind == b"X":
+                about_to_exec = True
+            elif kind == b"E":
+                refusal = program.failure(message)
+            else:
+                break
+        if refusal is None and about_to_exec and self.pid:
+            return
+        if self.pid:
+            os.waitpid(self.pid, 0)
+        self._close()
+        raise refusal or StartFailed("the program was killed while being set up")
+
+    def _serve(self, listener: int) -> None:
+        assert self.intercept is not None
+        self.serve_pid = os.fork()
+        if self.serve_pid == 0:
+            try:
+                process.close_all_but({listener, *self.intercept.fds})
+                self.intercept.serve(listener, self.pid)
+            finally:
+                os._exit(0)
+        os.close(listener)
+
+    def _attend(self) -> int:
+        pidfd = os.pidfd_open(self.pid)
+        session = Session(
+            pidfd,
+            self.io.stdin,
+            self.target,
+            close_target=not self.terminal,
+            outputs=self.outputs,
+        )
+        signals = Signals(pidfd, self.target if self.terminal else -1, self.io.stdin, forward=False)
+        try:
+            session.run()
+            session.drain()
+        finally:
+            signals.restore()
+            os.close(pidfd)
+            if not self.terminal:
+                self.target = -1  # the session's
+            self._close()
+        _, status = os.waitpid(self.pid, 0)
+        if self.serve_pid:
+            os.waitpid(self.serve_pid, os.WNOHANG)
+        code = os.waitstatus_to_exitcode(status)
+        return 128 - code if code < 0 else code
+
+    def _close(self) -> None:
+        for fd in {*self.outputs, self.target} - {-1}:
+            os.close(fd)
+        self.outputs, self.target = {}, -1
+
+    def _join(self, container: int, flags: int, channel: Channel, streams: Streams) -> NoReturn:
+        """H's whole life, and P's from the clone on."""
+        try:
+            gc.disable()
+            init.set_oom_score(self.document)
+            program.preload(self.document)
+            init.forget_imports()
+            os.setsid()
+            null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+            for number, fd in enumerate(streams):
+                os.dup2(fd if fd >= 0 else null, number)
+            process.close_all_but({container, channel.fileno()})
+            # What is in the container may look at us as soon as we are: let it find nothing.
+            process.set_dumpable(False)
+            if flags:
+                process.setns(container, flags)
+            os.close(container)
+            if flags & process.CLONE_NEWUSER:
+                os.setresgid(0, 0, 0)
+                os.setresuid(0, 0, 0)
+            child = process.clone(process.CLONE_PARENT)
+            if child == 0:
+                self._become(channel)
+            channel.send(b"P%d" % child)
+        except BaseException as fault:
+            program.report(channel, fault)
+        finally:
+            os._exit(125)
+
+    def _become(self, channel: Channel) -> None:
+        os.setsid()
+        if self.terminal:
+            root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                master, slave = init.open_terminal(root, self.document)
+            except OSError as fault:
+                what = f"cannot open a terminal in the container: {fault.strerror}"
+                raise StartFailed(what) from None
+            init.set_terminal(slave)
+            channel.send(b"M", (master,))
+            os.close(master)
+            os.close(slave)
+            os.close(root)
+        else:
+            init.own_streams(self.document)
+        program.enter(self.document, channel, self._program(), lambda: None)
+
+    def _program(self) -> bytes:
+        return self.intercept.program if self.intercept else b""
+
+
+def terminal_size(io: Stdio) -> tuple[int, int]:
+    """(rows, columns) of the caller's terminal, for `consoleSize`; (0, 0) when it has none."""
+    for fd in (io.stdin, io.stdout):
+        if fd >= 0 and os.isatty(fd):
+            return pty.get_size(fd)
+    return 0, 0

@@ -1,0 +1,175 @@
+"""A container's log: what it printed, when, and on which stream.
+
+The monitor writes records, each 1 byte stream (1 stdout or terminal, 2 stderr), 8 bytes time (ns
+since the epoch), 4 bytes length, little-endian, then the bytes as they came. Readers put lines
+together again. A record cut off by a crash or a full disk is the end of the log.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kobako.linux import libc
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STDOUT, STDERR = 1, 2
+_HEADER = 13
+_BLOCK = 1 << 20
+_LINE_LIMIT = 1 << 20  # a longer line is given in parts
+_IN_MODIFY, _IN_CLOSE_WRITE, _IN_MOVED_TO = 0x2, 0x8, 0x80
+
+
+class LogLine(Record):
+    """A line, its newline included; the last of a stream may lack it. `time_ns`: of its start."""
+
+    stream: int
+    time_ns: int
+    data: bytes
+
+
+def read(
+    state_dir: str,
+    *,
+    follow: bool = False,
+    tail: int | None = None,
+    since_ns: int = 0,
+    until_ns: int = 0,
+) -> Iterator[LogLine]:
+    """The lines of a container's log, in the order they were begun.
+
+    tail: only the last so many. since_ns, until_ns: lines begun in that span; 0 is no limit.
+    follow: go on until the container has ended; an unfinished line is given once nothing follows
+    it. A container that has printed nothing has an empty log.
+    """
+    try:
+        file = os.open(f"{state_dir}/log", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if not follow:
+            return
+        raise
+    try:
+        skip = 0
+        if tail is not None:
+            total = sum(1 for line in _lines(file, 0) if _within(line, since_ns, until_ns))
+            skip = max(0, total - tail)
+        source = _followed(state_dir, file) if follow else _lines(file, 0)
+        for line in source:
+            if until_ns and line.time_ns > until_ns:
+                if follow:
+                    return
+                continue
+            if not _within(line, since_ns, until_ns):
+                continue
+            if skip:
+                skip -= 1
+                continue
+            yield line
+    finally:
+        os.close(file)
+
+
+def _within(line: LogLine, since_ns: int, until_ns: int) -> bool:
+    return line.time_ns >= since_ns and (not until_ns or line.time_ns <= until_ns)
+
+
+class _Assembler:
+    """Records in, lines out; what is unfinished waits, stream by stream."""
+
+    def __init__(self) -> None:
+        self._raw = b""
+        self._open: dict[int, tuple[int, bytes]] = {}
+
+    def feed(self, data: bytes) -> Iterator[LogLine]:
+        raw = self._raw + data if self._raw else data
+        at = 0
+        while len(raw) - at >= _HEADER:
+            size = int.from_bytes(raw[at + 9 : at + 13], "little")
+            end = at + _HEADER + size
+            if end > len(raw):
+                break
+            time_ns = int.from_bytes(raw[at + 1 : at + 9], "little")
+            yield from self._split(raw[at], time_ns, raw[at + _HEADER : end])
+            at = end
+        self._raw = raw[at:]
+
+    def _split(self, stream: int, time_ns: int, data: bytes) -> Iterator[LogLine]:
+        begun, head = self._open.pop(stream, (time_ns, b""))
+        start = 0
+        while (newline := data.find(b"\n", start)) >= 0:
+            yield LogLine(stream, begun, head + data[start : newline + 1])
+            begun, head, start = time_ns, b"", newline + 1
+        rest = head + data[start:]
+        if len(rest) > _LINE_LIMIT:
+            yield LogLine(stream, begun, rest)
+        elif rest:
+            self._open[stream] = begun, rest
+
+    def flush(self) -> Iterator[LogLine]:
+        unfinished, self._open = self._open, {}
+        for stream, (begun, data) in sorted(unfinished.items(), key=lambda item: item[1][0]):
+            yield LogLine(stream, begun, data)
+
+
+def _lines(file: int, offset: int) -> Iterator[LogLine]:
+    assembler = _Assembler()
+    while data := os.pread(file, _BLOCK, offset):
+        offset += len(data)
+        yield from assembler.feed(data)
+    yield from assembler.flush()
+
+
+def _followed(state_dir: str, file: int) -> Iterator[LogLine]:
+    """As `_lines`, but waits at the end while a monitor writes."""
+    from kobako.runtime import state
+
+    assembler = _Assembler()
+    offset = 0
+    watch = _Watch(state_dir)
+    try:
+        while True:
+            ended = state.state(state_dir).status not in ("running", "paused")
+            while data := os.pread(file, _BLOCK, offset):
+                offset += len(data)
+                yield from assembler.feed(data)
+            if ended:
+                break
+            if not watch.wait(_PATIENCE_MS):
+                yield from assembler.flush()
+                watch.wait(-1)
+        yield from assembler.flush()
+    finally:
+        watch.close()
+
+
+_PATIENCE_MS = 100  # an unfinished line is shown when nothing follows it for so long
+
+
+class _Watch:
+    """inotify on the log and on the directory the exit file appears in."""
+
+    def __init__(self, state_dir: str) -> None:
+        start = libc.function("inotify_init1", libc.c_int, libc.c_int)
+        add = libc.function("inotify_add_watch", libc.c_int, libc.c_int, libc.c_char_p, libc.c_uint)
+        self._fd = libc.check(start(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1")
+        log = os.fsencode(f"{state_dir}/log")
+        libc.check(add(self._fd, log, _IN_MODIFY | _IN_CLOSE_WRITE), "inotify_add_watch", log)
+        directory = os.fsencode(state_dir)
+        libc.check(add(self._fd, directory, _IN_MOVED_TO), "inotify_add_watch", directory)
+
+    def wait(self, timeout_ms: int) -> bool:
+        """Whether something happened in time (-1: waits for it)."""
+        import select
+
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        if not poll.poll(timeout_ms):
+            return False
+        os.read(self._fd, 1 << 16)
+        return True
+
+    def close(self) -> None:
+        os.close(self._fd)

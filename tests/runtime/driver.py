@@ -1,0 +1,93 @@
+"""What the tests start as a program of its own: entering a user namespace cannot be undone.
+
+driver.py start|exec|remove DIRECTORY, with the options as JSON in DIRECTORY/options.json. The exit
+code is the container's; a StartFailed is printed on stderr as "StartFailed: message".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+
+from kobako.errors import KobakoError
+from kobako.linux import userns
+from kobako.linux.mount import Mount
+from kobako.runtime import join, launch, spec
+from kobako.runtime.bundle import Bundle, Stdio
+
+
+def enter() -> None:
+    ids = userns.subordinate_ids(os.getuid())
+    if os.getuid() == 0:
+        return
+    if ids:
+        userns.enter_mapped(ids.uids, ids.gids)
+    else:
+        userns.enter_single()
+
+
+def records(options: dict) -> spec.ContainerOptions:
+    process = dict(options["process"])
+    process["args"] = tuple(process["args"])
+    process["env"] = tuple(process.get("env", ("PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8")))
+    for key in ("cap_add", "cap_drop", "groups"):
+        process[key] = tuple(process.get(key, ()))
+    process["ulimits"] = tuple(spec.Ulimit(*u) for u in process.get("ulimits", ()))
+    process["size"] = tuple(process.get("size", (0, 0)))
+    rest = {k: v for k, v in options.items() if k != "process"}
+    rest["binds"] = tuple(
+        spec.BindMount(b["source"], b["target"], b.get("ro", False), tuple(b.get("options", ())))
+        for b in rest.get("binds", ())
+    )
+    rest["tmpfs"] = tuple(spec.Tmpfs(t[0], tuple(t[1:])) for t in rest.get("tmpfs", ()))
+    rest["sysctls"] = tuple(tuple(s) for s in rest.get("sysctls", ()))
+    return spec.ContainerOptions(process=spec.ProcessOptions(**process), **rest)
+
+
+def overlay(base: str, lower: str) -> tuple[Mount, ...]:
+    for name in ("upper", "work", "rootfs"):
+        os.makedirs(f"{base}/{name}", exist_ok=True)
+    data = f"lowerdir={lower},upperdir={base}/upper,workdir={base}/work,userxattr"
+    return (Mount("overlay", "overlay", f"{base}/rootfs", (), data),)
+
+
+def main(verb: str, base: str) -> int:
+    if verb == "remove":
+        enter()
+        os.system(f"chmod -R u+rwx {base}")
+        shutil.rmtree(base)
+        return 0
+    with open(f"{base}/options.json") as file:
+        given = json.load(file)
+    stdin = 0 if given.get("interactive") else -1
+    hold = given.get("hold_stdin", False)
+    detach = given.get("detach", False)
+    io = Stdio(stdin, 1, 2, hold_stdin=hold)
+    if verb == "exec":
+        document = spec.process(records(given["options"]).process)
+        if document["terminal"]:
+            rows, columns = join.terminal_size(io)
+            document["consoleSize"] = {"height": rows, "width": columns}
+        return join.exec_(f"{base}/state", document, io)
+    enter()
+    bundle = Bundle(base, spec.document(records(given["options"])), overlay(base, given["lower"]))
+    container = launch.start(
+        bundle,
+        state_dir=f"{base}/state",
+        io=io,
+        detach=detach,
+        on_exit=tuple(given.get("on_exit", ())),
+    )
+    if given.get("announce"):
+        print("started", container.pid, file=sys.stderr, flush=True)
+    return 0 if detach else container.wait()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except KobakoError as fault:
+        print(f"{type(fault).__name__}: {fault}", file=sys.stderr)
+        sys.exit(fault.exit_code)
