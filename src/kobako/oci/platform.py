@@ -107,13 +107,15 @@ class Platform(Record):
         have, want = self.normalised(), wanted.normalised()
         if have.os != want.os:
             return None
+        if have.architecture == want.architecture and have.variant == want.variant:
+            return 0
+        had, level = _level(have), _level(want)
+        if had is None or level is None:
+            return None
         if have.architecture == want.architecture:
-            if have.variant == want.variant:
-                return 0
-            below = _level(want) - _level(have)
-            return int(below * 10) if below > 0 else None
-        if _SIBLINGS.get(want.architecture) == have.architecture and _level(have) <= _level(want):
-            return 1000 + int((_level(want) - _level(have)) * 10)
+            return int((level - had) * 10) if had < level else None
+        if _SIBLINGS.get(want.architecture) == have.architecture and had <= level:
+            return 1000 + int((level - had) * 10)
         return None
 
     def matches(self, wanted: Platform) -> bool:
@@ -138,14 +140,9 @@ def _known(architecture: str) -> bool:
     return architecture in _KNOWN or architecture in _ARCHITECTURES
 
 
-def _level(platform: Platform) -> float:
-    """Variants by age: v8 above v7, v8.1 above v8, and amd64 without a variant is v1."""
-    text = platform.variant.removeprefix("v")
-    if not text:
-        return 1.0
-    if platform.architecture == "386":
-        return 0.0
-    try:
-        return float(text) if text.isascii() and len(text) < 5 else -1.0
-    except ValueError:
-        return 1000.0 if platform.variant else 1.0
+def _level(platform: Platform) -> float | None:
+    """Variants by age: v8 above v7, v8.1 above v8; amd64 without a variant is v1. None: unknown."""
+    text = platform.variant.removeprefix("v") or "1"
+    if text.strip("0123456789.") or len(text) > 4 or text.count(".") > 1 or text == ".":
+        return None
+    return float(text)
