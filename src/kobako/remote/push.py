@@ -1,0 +1,162 @@
+"""Push: an image or index and all it refers to from the store into a registry, children first."""
+
+from __future__ import annotations
+
+from kobako.errors import Invalid, NotFound
+from kobako.events import LayerProgress, ignore
+from kobako.oci.config import ImageConfig
+from kobako.oci.manifest import Index, Manifest, parse_manifest_or_index
+from kobako.remote import workers
+from kobako.remote.client import Client
+from kobako.remote.registry import Registry
+from kobako.remote.repository import MAX_MANIFEST, Repository
+from kobako.remote.sources import Sources
+from kobako.remote.transport import Transport
+from kobako.remote.upload import Upload
+from kobako.store.leases import lease
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.events import OnEvent
+    from kobako.oci.descriptor import Descriptor
+    from kobako.oci.digest import Digest
+    from kobako.oci.reference import Reference
+    from kobako.remote.session import Session
+    from kobako.store.store import Store
+
+_MAX_NESTING = 4
+
+
+def push(
+    store: Store,
+    target: Digest,
+    reference: Reference,
+    client: Client,
+    on_event: OnEvent = ignore,
+    *,
+    mounts: tuple[str, ...] = (),
+) -> Descriptor:
+    """Push the manifest or index `target` as `reference`; its descriptor, for docker's last line.
+
+    Blobs come first, several at once, then manifests, the tag last: a registry never shows half an
+    image. A blob that another repository of the registry is known to hold (seen in earlier pulls
+    and pushes of this store, or named in `mounts` by its path) is mounted, not uploaded. Doing it
+    again finishes what was broken off. No threads are left behind.
+
+    Emits `LayerProgress` with the short DiffID of each layer. Raises `NotFound` for content the
+    store lacks, `Unauthorized`, `Denied`, `Unavailable`.
+    """
+    reference = reference.with_default_tag()
+    if reference.tag is None:
+        raise Invalid("cannot push a digest reference", hint="give it a tag: kobako tag")
+    with lease(store, f"push {reference.familiar()}") as held, Transport(client) as transport:
+        held.keep(target)
+        return _Push(store, reference, transport, on_event, mounts).run(target)
+
+
+class _Push:
+    """One push under way."""
+
+    def __init__(
+        self,
+        store: Store,
+        reference: Reference,
+        transport: Transport,
+        on_event: OnEvent,
+        mounts: tuple[str, ...],
+    ) -> None:
+        self.store = store
+        self.reference = reference
+        self.transport = transport
+        self.on_event = on_event
+        self.mounts = mounts
+        self.sources = Sources(store.root)
+
+    def run(self, target: Digest) -> Descriptor:
+        documents = self._collect(target)
+        blobs: dict[Digest, tuple[Descriptor, str]] = {}
+        for document in documents:
+            if isinstance(document, Manifest):
+                for blob, shown in self._blobs(document):
+                    blobs.setdefault(blob.digest, (blob, shown))
+        for _, shown in blobs.values():
+            if shown:
+                self.on_event(LayerProgress(shown, "Preparing"))
+        registry = Registry(self.reference.domain, self.transport, push=True)
+        return registry.first(lambda session: self._to(session, documents, blobs))
+
+    def _to(
+        self,
+        session: Session,
+        documents: list[Manifest | Index],
+        blobs: dict[Digest, tuple[Descriptor, str]],
+    ) -> Descriptor:
+        repository = Repository(session, self.reference)
+        tasks = [self._task(repository, blob, shown) for blob, shown in blobs.values()]
+        workers.run(tasks, self.transport.client.limits.parallel, self.transport.abort)
+        *children, top = documents
+        for child in children:
+            repository.put_manifest(child, str(child.digest))
+        assert self.reference.tag is not None
+        repository.put_manifest(top, self.reference.tag)
+        self.sources.remember(session.host, self.reference.path, blobs)
+        return top.descriptor
+
+    def _collect(self, target: Digest) -> list[Manifest | Index]:
+        """The documents from the leaves to the target, each once."""
+        found: dict[Digest, Manifest | Index] = {}
+
+        def visit(digest: Digest, media_type: str, depth: int) -> None:
+            if digest in found:
+                return
+            if depth > _MAX_NESTING:
+                raise Invalid(f"{self.reference.familiar()}: indexes nested too deeply")
+            document = self._document(digest, media_type, depth)
+            if isinstance(document, Index):
+                for entry in document.manifests:
+                    visit(entry.digest, entry.media_type, depth + 1)
+            found[digest] = document
+
+        visit(target, "", 0)
+        return list(found.values())
+
+    def _document(self, digest: Digest, media_type: str, depth: int) -> Manifest | Index:
+        try:
+            raw = self.store.blobs.read(digest, MAX_MANIFEST)
+        except NotFound:
+            if not depth:
+                raise
+            raise NotFound(
+                f"{self.reference.familiar()}: its index names the manifest {digest}, which is not "
+                "in the store",
+                hint="pull all its platforms, or push the image of one platform",
+            ) from None
+        return parse_manifest_or_index(raw, media_type)
+
+    def _blobs(self, manifest: Manifest) -> list[tuple[Descriptor, str]]:
+        """What a manifest needs, each with the id to show: layers first, the config unseen."""
+        names = [layer.digest.short for layer in manifest.layers]
+        if manifest.is_image:
+            raw = self.store.blobs.read(manifest.config.digest, MAX_MANIFEST)
+            diff_ids = ImageConfig.parse(raw).diff_ids
+            if len(diff_ids) == len(names):
+                names = [diff_id.short for diff_id in diff_ids]
+        found = []
+        for layer, shown in zip(manifest.layers, names, strict=True):
+            if self.store.blobs.exists(layer.digest):
+                found.append((layer, shown))
+            elif layer.urls:
+                self.on_event(LayerProgress(shown, "Skipped foreign layer"))
+            else:
+                raise NotFound(
+                    f"{self.reference.familiar()}: the store lacks its layer {layer.digest}",
+                    hint="pull, load or build it again",
+                )
+        return [*found, (manifest.config, "")]
+
+    def _task(self, repository: Repository, blob: Descriptor, shown: str) -> workers.Task:
+        known = self.sources.holding(repository.session.host, blob.digest, repository.path)
+        named = tuple(m for m in self.mounts if m not in known and m != repository.path)
+        on_event = self.on_event if shown else None
+        upload = Upload(self.store.blobs, blob, repository, known + named, shown, on_event)
+        return upload.run
