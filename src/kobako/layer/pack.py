@@ -71,6 +71,16 @@ def pack(
     return Packed(out.diff_id, out.digest, out.size, out.diff_size, oci_layer(codec))
 
 
+def export(
+    tree_fd: int,
+    sink: Sink,
+    form: str = OwnershipFormat.NATIVE,
+    owners: Owners | None = None,
+) -> Packed:
+    """Writes a whole merged tree to `sink` as a plain tar, its root directory (`./`) first."""
+    return pack(tree_fd, everything(tree_fd, form), sink, "plain", form, owners)
+
+
 def everything(tree_fd: int, form: str = OwnershipFormat.NATIVE) -> list[Change]:
     """A whole tree as changes, its root directory first: for export, or to pack a layer's tree."""
     opaque = opaque_xattr(form)

@@ -15,7 +15,6 @@ from kobako.oci.digest import Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import BinaryIO, Self
 
     from kobako.layer.tar_writer import Sink
@@ -43,12 +42,7 @@ class ReadAhead:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopped = True
         while self._thread.is_alive():
             try:
@@ -125,12 +119,7 @@ class CompressingSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._join()
 
     def write(self, data: bytes, /) -> None:

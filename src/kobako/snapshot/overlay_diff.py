@@ -1,0 +1,144 @@
+"""Changes of an overlay's upper directory against the layers below it.
+
+Only upper is walked: the time is that of what changed. A directory that is there for the sake of
+something below it counts as changed with that; one whose metadata is the lower one's and in which
+nothing changed does not.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from kobako.errors import Unsupported
+from kobako.layer.change import Change, path_order
+from kobako.layer.format import opaque_xattr
+from kobako.linux import fs
+from kobako.linux.ownership import XATTR
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def diff(upper: str, lowers: Sequence[str], form: str) -> list[Change]:
+    """The changes in `upper` relative to `lowers` (topmost first), in path order."""
+    root = os.open(upper, fs.DIRECTORY)
+    try:
+        return _Comparison(root, opaque_xattr(form)).run([os.fsencode(p) for p in lowers])
+    finally:
+        os.close(root)
+
+
+class _Comparison:
+    def __init__(self, root_fd: int, opaque: str) -> None:
+        self._root = root_fd
+        self._opaque = opaque
+        self._found: dict[bytes, Change] = {}
+        self._unchanged: set[bytes] = set()  # directories copied up without a change of their own
+
+    def run(self, lowers: list[bytes]) -> list[Change]:
+        pending = [(b"", lowers)]
+        while pending:
+            path, below = pending.pop()
+            try:
+                fd = fs.open_directory(self._root, path)
+            except OSError as fault:
+                if path and fault.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    continue  # a running container has just replaced it
+                if fault.errno == errno.ENAMETOOLONG:
+                    raise Unsupported("diff: a path of more than 4095 bytes") from None
+                raise
+            try:
+                pending += self._directory(fd, path, below)
+            finally:
+                os.close(fd)
+        return sorted(self._found.values(), key=path_order)
+
+    def _directory(
+        self, fd: int, path: bytes, lowers: list[bytes]
+    ) -> list[tuple[bytes, list[bytes]]]:
+        deeper = []
+        for text in os.listdir(fd):
+            name = os.fsencode(text)
+            child = path + b"/" + name if path else name
+            try:
+                info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            old, below = self._lower(lowers, name)
+            if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+                if old is not None:
+                    self._record(child, "D")
+            elif stat.S_ISDIR(info.st_mode):
+                deeper.append((child, self._subdirectory(fd, name, child, info, old, below)))
+            elif not stat.S_ISSOCK(info.st_mode) or old is not None:
+                self._record(child, "A" if old is None else "C")
+        return deeper
+
+    def _subdirectory(
+        self,
+        fd: int,
+        name: bytes,
+        child: bytes,
+        info: os.stat_result,
+        old: os.stat_result | None,
+        below: list[bytes],
+    ) -> list[bytes]:
+        """Records a directory; returns where its content is to be looked for in the lowers."""
+        if old is None:
+            self._record(child, "A")
+            return []
+        if not below:  # it took the place of something that is no directory
+            self._record(child, "C")
+            return []
+        path = b"/proc/self/fd/%d/%b" % (fd, name)
+        if _xattr(path, self._opaque) == b"y":
+            self._record(child, "C", opaque=True)
+            return []
+        if _same(info, old) and _xattr(path, XATTR) == _xattr(below[0], XATTR):
+            self._unchanged.add(child)
+        else:
+            self._record(child, "C")
+        return below
+
+    def _record(self, path: bytes, kind: str, opaque: bool = False) -> None:
+        self._found[path] = Change("/" + os.fsdecode(path), kind, opaque)
+        above = path.rpartition(b"/")[0]
+        while above in self._unchanged:
+            self._unchanged.discard(above)
+            self._found[above] = Change("/" + os.fsdecode(above), "C")
+            above = above.rpartition(b"/")[0]
+
+    def _lower(self, lowers: list[bytes], name: bytes) -> tuple[os.stat_result | None, list[bytes]]:
+        """What the lowers show at `name`, and, for a directory, the directories merged into it."""
+        shown: os.stat_result | None = None
+        merged: list[bytes] = []
+        for lower in lowers:
+            path = lower + b"/" + name
+            try:
+                info = os.lstat(path)
+            except FileNotFoundError:
+                continue
+            if not stat.S_ISDIR(info.st_mode):
+                if shown is None and not (stat.S_ISCHR(info.st_mode) and info.st_rdev == 0):
+                    shown = info
+                break
+            shown = shown or info
+            merged.append(path)
+            if _xattr(path, self._opaque) == b"y":
+                break
+        return shown, merged
+
+
+def _same(a: os.stat_result, b: os.stat_result) -> bool:
+    mine = (a.st_mode, a.st_uid, a.st_gid, a.st_mtime_ns)
+    return mine == (b.st_mode, b.st_uid, b.st_gid, b.st_mtime_ns)
+
+
+def _xattr(path: bytes, name: str) -> bytes:
+    try:
+        return os.getxattr(path, name)
+    except OSError:
+        return b""
