@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from kobako.image import mutate
 from kobako.image.mutate import Image
@@ -15,6 +16,10 @@ from kobako.oci.config import History
 from kobako.oci.descriptor import Descriptor
 from kobako.oci.platform import Platform
 from kobako.store import ContentStore, Store
+
+# No database: the tree may belong to another user; no deadline: the machine may be busy.
+settings.register_profile("image", database=None, deadline=None)
+settings.load_profile("image")
 
 
 @pytest.fixture

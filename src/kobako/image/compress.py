@@ -57,10 +57,10 @@ def compressed(
 
 
 def _compress(blobs: ContentStore, layer: Descriptor, codec: str) -> Descriptor:
-    from kobako.layer import codec as codecs
+    from kobako.layer.codec import open_writer
 
     with blobs.open(layer.digest) as content, blobs.writer() as writer:
-        packing = codecs.open_writer(writer, codec)
+        packing = open_writer(writer, codec)
         while chunk := content.read(_CHUNK):
             packing.write(chunk)
         packing.close()

@@ -6,8 +6,9 @@ import os
 
 from kobako.errors import Invalid, NotFound, Unavailable
 from kobako.image.archive import documents
-from kobako.image.archive.tape import TapeWriter
 from kobako.image.mutate import Image
+from kobako.layer.entry import DIRECTORY, Entry
+from kobako.layer.tar_writer import TarWriter
 from kobako.oci.document import MAX_DOCUMENT
 from kobako.oci.manifest import Index, Manifest, parse_manifest_or_index
 from kobako.oci.platform import Platform
@@ -45,15 +46,16 @@ def save(
     if kind not in FORMATS:
         raise Invalid(f"unknown archive format {kind!r}", hint="use docker or oci")
     layout = _Layout(blobs, images, platform or Platform.host())
-    tape = TapeWriter(sink)
-    for directory in ("blobs", "blobs/sha256"):
-        tape.directory(directory)
+    writer = TarWriter(sink)
+    for directory in (b"blobs", b"blobs/sha256"):
+        writer.add(Entry(directory, DIRECTORY, 0o755))
     for name, data in layout.documents(docker=kind == "docker"):
-        tape.write(name, data)
+        writer.add(Entry(name.encode(), size=len(data)), data)
     for digest, size in layout.blobs():
         with blobs.open(digest) as content:
-            tape.copy(documents.blob_name(digest), size, content)
-    tape.close()
+            # mypy: a RawIOBase is a BinaryIO in all that is used
+            writer.add(Entry(documents.blob_name(digest).encode(), size=size), content)  # type: ignore[arg-type]
+    writer.finish()
 
 
 def export_layout(

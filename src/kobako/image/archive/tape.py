@@ -13,10 +13,7 @@ from kobako.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO, Protocol
-
-    class Readable(Protocol):
-        def read(self, size: int, /) -> bytes: ...
+    from typing import BinaryIO
 
 
 BLOCK = 512
@@ -154,55 +151,6 @@ class TapeReader:
             data += chunk
         self._offset += size
         return data
-
-
-class TapeWriter:
-    """Writes members with fixed times and owners: same content, same bytes."""
-
-    def __init__(self, sink: BinaryIO) -> None:
-        self._sink = sink
-
-    def directory(self, name: str) -> None:
-        self._sink.write(_header(name + "/", b"5", 0, 0o755))
-
-    def write(self, name: str, data: bytes) -> None:
-        """A member of these bytes."""
-        self._sink.write(_header(name, b"0", len(data), 0o644) + data + bytes(-len(data) % BLOCK))
-
-    def copy(self, name: str, size: int, content: Readable) -> None:
-        """A member of `size` bytes read from `content`."""
-        self._sink.write(_header(name, b"0", size, 0o644))
-        left = size
-        while left:
-            chunk = content.read(min(_CHUNK, left))
-            if not chunk:
-                raise Invalid(f"{name} ended {left} bytes early")
-            self._sink.write(chunk)
-            left -= len(chunk)
-        self._sink.write(bytes(-size % BLOCK))
-
-    def close(self) -> None:
-        """The end of the archive; the sink stays open."""
-        self._sink.write(_EMPTY * 2)
-
-
-def _header(name: str, kind: bytes, size: int, mode: int) -> bytes:
-    if size < 8**11:
-        length = b"%011o\0" % size
-    else:
-        length = b"\x80" + size.to_bytes(11, "big")
-    fields = (
-        name.encode().ljust(100, b"\0")
-        + b"%07o\0" % mode
-        + b"%07o\0" % 0 * 2
-        + length
-        + b"%011o\0" % 0
-        + b" " * 8
-        + kind
-        + bytes(100)
-        + b"ustar\x0000"
-    ).ljust(BLOCK, b"\0")
-    return fields[:148] + b"%06o\0 " % sum(fields) + fields[156:]
 
 
 def _name(header: bytes) -> str:

@@ -69,7 +69,8 @@ class Collector:
         self._search = LibrarySearch.of_host()
         self._libraries: dict[str, str] = {}
         self._program_done: set[str] = set()
-        self._glibc: str = ""
+        self._glibc = ""  # the loader's path, once a program asks for it
+        self._musl = ""
 
     def add_word(self, word: str) -> list[str]:
         """Everything `word` stands for; the image paths of its programs."""
@@ -120,6 +121,8 @@ class Collector:
             skeleton.add_certificates(plan)
         if self._glibc:
             self._write_loader_cache()
+        if self._musl:
+            self._write_musl_path()
 
     # Programs by kind
 
@@ -210,6 +213,8 @@ class Collector:
             self.plan.add(loaded.interpreter)
             if "ld-linux" in loaded.interpreter or "/ld64.so" in loaded.interpreter:
                 self._add_glibc_plugins(path)
+            elif "ld-musl" in loaded.interpreter:
+                self._musl = loaded.interpreter
 
     def _add_glibc_plugins(self, program: str) -> None:
         loaded = self._search.object_at(program)
@@ -221,6 +226,15 @@ class Collector:
             if where is not None:
                 self._libraries[name] = self.plan.add(where)
                 self._add_closure(where, required=False)
+
+    def _write_musl_path(self) -> None:
+        """Where musl's loader looks, if libraries lie outside its built-in directories."""
+        here = {os.path.dirname(p) for p in self._libraries.values()}
+        usual = ("/lib", "/usr/local/lib", "/usr/lib")
+        if not here <= set(usual):
+            name = os.path.basename(self._musl).split(".")[0]
+            text = "\n".join([*usual, *sorted(here - set(usual))]) + "\n"
+            self.plan.write(f"/etc/{name}.path", text.encode())
 
     def _write_loader_cache(self) -> None:
         """A cache of exactly the libraries here: the host's would name what is not."""

@@ -6,20 +6,14 @@ import os
 import stat
 
 from kobako.errors import Denied, Unavailable
+from kobako.layer.entry import DIRECTORY, HARDLINK, SYMLINK, Entry
+from kobako.layer.tar_writer import TarWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tarfile import TarInfo
-    from typing import Protocol
+    from kobako.image.from_host.plan import Planned, TreePlan
+    from kobako.layer.tar_writer import Sink
 
-    from kobako.image.from_host.plan import Entry, TreePlan
-
-    class Sink(Protocol):
-        def write(self, data: bytes, /) -> object: ...
-
-
-_BLOCK = 512
-_RECORD = 20 * _BLOCK
 _TIMESTAMP_PYC = 0  # the flags word of byte code checked by its source's time (PEP 552)
 
 
@@ -30,55 +24,37 @@ def newest(plan: TreePlan) -> int:
 
 
 def write_layer(plan: TreePlan, sink: Sink, epoch: int) -> None:
-    """The tree as an uncompressed pax tar, in path order; the same files give the same bytes.
+    """The tree as an uncompressed tar, in path order; the same files give the same bytes.
 
     Byte code of Python is valid only for a source of the time it names, so that word of it is
     rewritten to `epoch`; byte code that does not fit its source is left out. Raises `Unavailable`
     for a file that changes meanwhile and `Denied` for one that cannot be read.
     """
-    import tarfile
-
-    written = 0
-    first_names: dict[tuple[int, int], str] = {}
+    writer = TarWriter(sink)
+    first_names: dict[tuple[int, int], bytes] = {}
     for where in sorted(plan.entries):
-        entry = plan.entries[where]
-        info = tarfile.TarInfo("." + where)
-        info.mtime = epoch
-        info.mode = entry.mode
-        data = b""
-        if entry.kind == "dir":
-            info.type = tarfile.DIRTYPE
-        elif entry.kind == "link":
-            info.type = tarfile.SYMTYPE
-            info.linkname = entry.target
-        elif entry.inode is not None and entry.inode in first_names:
-            info.type = tarfile.LNKTYPE
-            info.linkname = "." + first_names[entry.inode]
+        planned = plan.entries[where]
+        member = Entry(os.fsencode(where[1:]), mode=planned.mode, mtime_ns=epoch * 10**9)
+        content = b""
+        if planned.kind == "dir":
+            member.type = DIRECTORY
+        elif planned.kind == "link":
+            member.type, member.link = SYMLINK, os.fsencode(planned.target)
+        elif planned.inode is not None and planned.inode in first_names:
+            member.type, member.link = HARDLINK, first_names[planned.inode]
         else:
-            content = _content(plan, where, entry, epoch)
-            if content is None:
+            found = _content(plan, where, planned, epoch)
+            if found is None:
                 continue
-            data = content
-            info.size = len(data)
-            if entry.inode is not None:
-                first_names[entry.inode] = where
-        written += _put(sink, info, data)
-    sink.write(bytes(2 * _BLOCK + -(written + 2 * _BLOCK) % _RECORD))
+            content = found
+            member.size = len(content)
+            if planned.inode is not None:
+                first_names[planned.inode] = member.name
+        writer.add(member, content)
+    writer.finish()
 
 
-def _put(sink: Sink, info: TarInfo, data: bytes) -> int:
-    import tarfile
-
-    header = info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-    padding = bytes(-len(data) % _BLOCK)
-    sink.write(header)
-    if data:
-        sink.write(data)
-        sink.write(padding)
-    return len(header) + len(data) + len(padding)
-
-
-def _content(plan: TreePlan, where: str, entry: Entry, epoch: int) -> bytes | None:
+def _content(plan: TreePlan, where: str, entry: Planned, epoch: int) -> bytes | None:
     if not entry.source:
         return entry.data
     data = _read(entry)
@@ -87,7 +63,7 @@ def _content(plan: TreePlan, where: str, entry: Entry, epoch: int) -> bytes | No
     return data
 
 
-def _read(entry: Entry) -> bytes:
+def _read(entry: Planned) -> bytes:
     try:
         fd = os.open(entry.source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except PermissionError:

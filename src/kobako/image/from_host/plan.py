@@ -20,7 +20,7 @@ _PUBLIC_ETC = ("/etc/alternatives/", "/etc/terminfo/")
 _LINK_LIMIT = 40  # as the kernel's MAXSYMLINKS
 
 
-class Entry(Record):
+class Planned(Record):
     """One path of the tree, owned by root:root.
 
     `kind` is "dir", "file" or "link". A file's bytes come from `source` on this machine, or are
@@ -46,7 +46,7 @@ class TreePlan:
     """
 
     def __init__(self, homes: Iterable[str] = ("/root", "/home")) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, Planned] = {}
         self.skipped: list[tuple[str, str]] = []
         self._homes = tuple(h.rstrip("/") for h in homes if h.rstrip("/"))
         self._moved: list[tuple[str, str]] = []
@@ -127,7 +127,7 @@ class TreePlan:
         if os.path.normpath(os.path.join(os.path.dirname(where), target)) != self.place(direct):
             target = self.place(direct)
         if where != self.place(direct):  # both ends may have moved to one place
-            self._put(where, Entry("link", 0o777, target=target))
+            self._put(where, Planned("link", 0o777, target=target))
 
     def _plain(self, path: str, info: os.stat_result) -> None:
         where = self.place(path)
@@ -159,7 +159,7 @@ class TreePlan:
             mode &= ~stat.S_ISUID
         if info.st_gid != 0:
             mode &= ~stat.S_ISGID
-        entry = Entry(
+        entry = Planned(
             "file",
             mode | 0o444,
             source=path,
@@ -176,20 +176,20 @@ class TreePlan:
         self._parents(where)
         known = self.entries.get(where)
         if known is None or (known.kind == "dir" and known.mode != mode and mode != 0o755):
-            self.entries[where] = Entry("dir", mode)
+            self.entries[where] = Planned("dir", mode)
 
     def write(self, where: str, data: bytes, mode: int = 0o644) -> None:
         """A fresh file at `where`; replaces a planned one."""
         where = self._through_links(where)
         self._parents(where)
-        self.entries[where] = Entry("file", mode, data=data, size=len(data))
+        self.entries[where] = Planned("file", mode, data=data, size=len(data))
 
     def symlink(self, where: str, target: str) -> None:
         """A link at `where`, unless something is planned there already."""
         where = self._through_links(os.path.dirname(where)) + "/" + os.path.basename(where)
         if where not in self.entries:
             self._parents(where)
-            self.entries[where] = Entry("link", 0o777, target=target)
+            self.entries[where] = Planned("link", 0o777, target=target)
 
     def holds(self, where: str) -> bool:
         """Whether the image path exists in the plan, through planned links too."""
@@ -219,10 +219,10 @@ class TreePlan:
         while parent not in ("", "/"):
             if parent in self.entries:
                 break
-            self.entries[parent] = Entry("dir", 0o755)
+            self.entries[parent] = Planned("dir", 0o755)
             parent = os.path.dirname(parent)
 
-    def _put(self, where: str, entry: Entry) -> None:
+    def _put(self, where: str, entry: Planned) -> None:
         known = self.entries.get(where)
         if known is not None and known != entry:
             one, other = (e.source or e.target or "a directory" for e in (entry, known))
