@@ -72,7 +72,7 @@ def assert_whole(root: Path) -> None:
 def test_kill_at_random_moments(tmp_path: Path) -> None:
     root = tmp_path / "root"
     rng = random.Random(20240101)
-    for round_number in range(12):
+    for round_number in range(8):
         workers = [start(root, round_number * 10 + n) for n in range(3)]
         for worker in workers:  # each is killed while the others go on
             try:
@@ -88,7 +88,7 @@ def test_gc_beside_writers_takes_nothing_they_need(tmp_path: Path) -> None:
     root = tmp_path / "root"
     workers = [start(root, n) for n in range(4)]
     with Store.open(str(root)) as store:
-        for _ in range(40):
+        for _ in range(25):
             gc(store, grace_seconds=0)
             with store.db.transaction():  # the world stands still: all that is named must be there
                 for row in store.db.images.list():

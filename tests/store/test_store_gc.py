@@ -207,7 +207,7 @@ def test_removing_odd_trees(tmp_path: Path) -> None:
     os.mkfifo(top / "fifo")
     os.close(os.open(os.fsencode(top) + b"/\xff\n", os.O_CREAT))
     here = os.open(top, os.O_RDONLY)
-    for _ in range(2500):  # longer than PATH_MAX, deeper than recursion or descriptors allow
+    for _ in range(1200):  # longer than PATH_MAX, deeper than recursion or descriptors allow
         os.mkdir("deep", dir_fd=here)
         below = os.open("deep", os.O_RDONLY, dir_fd=here)
         os.close(here)
@@ -217,3 +217,22 @@ def test_removing_odd_trees(tmp_path: Path) -> None:
     assert not top.exists()
     assert (outside / "file").read_text() == "stays"
     assert remove_tree(str(top)) == 0
+
+
+def test_an_unpacking_under_way_is_left_alone(store: Store) -> None:
+    import fcntl
+
+    base = Path(store.layers_dir("native"), Digest.of(b"being unpacked").encoded)
+    part = base.with_suffix(".part")
+    (part / "tree").mkdir(parents=True)
+    with open(base.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        age(store)
+        os.utime(lock.name, (1, 1))
+        gc(store)
+        assert part.exists()
+        assert Path(lock.name).exists()
+        assert fsck(store) == []
+    gc(store)
+    assert os.listdir(store.layers_dir("native")) == []
+    assert fsck(store) == []

@@ -189,7 +189,7 @@ class _Check:
     def trees(self) -> None:
         for path, diff_id in walk_layers(self._store.root):
             if diff_id is None:
-                if not ingest.is_locked(path):
+                if not ingest.is_locked(path.removesuffix(".part").removesuffix(".lock") + ".lock"):
                     self._found(NOTE, path, "remains of an unpacking", self._remover(path))
             elif not os.path.isdir(os.path.join(path, "tree")):
                 self._found(ERROR, path, "an unpacked layer without its tree", self._remover(path))

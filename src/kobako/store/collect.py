@@ -145,10 +145,22 @@ def _sweep_trees(store: Store, kept: set[Digest], limit: int) -> tuple[Digest, .
     for path, diff_id in walk_layers(store.root):
         if diff_id is not None and diff_id in kept:
             continue
-        if os.lstat(path).st_mtime_ns > limit or ingest.is_locked(path):
-            continue  # a directory being unpacked into may be locked, like a file in ingest
-        trash = os.path.join(store.ingest_dir, os.urandom(12).hex() + _TRASH)
-        os.rename(path, trash)
+        if os.lstat(path).st_mtime_ns > limit:
+            continue
+        # Whoever fills or removes `<hex>` holds `<hex>.lock`, and works in `<hex>.part`.
+        lock = path.removesuffix(".part").removesuffix(".lock") + ".lock"
+        held = ingest.claim(lock)
+        if held is None:
+            continue
+        try:
+            if path != lock:
+                trash = os.path.join(store.ingest_dir, os.urandom(12).hex() + _TRASH)
+                os.rename(path, trash)
+        except FileNotFoundError:
+            continue
+        finally:
+            os.unlink(lock)
+            os.close(held)
         if diff_id is not None:
             moved.append(diff_id)
     return tuple(moved)

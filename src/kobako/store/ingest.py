@@ -84,3 +84,18 @@ def remove_if_dead(path: str) -> int | None:
     finally:
         os.close(fd)
     return size
+
+
+def claim(path: str) -> int | None:
+    """Lock the file `path`, made if missing, without waiting: its descriptor, or None if another
+    holds it. Give it back by unlinking the file and then closing.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.stat(path), os.fstat(fd)):
+            return fd
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(fd)
+    return None

@@ -23,7 +23,8 @@ def walk_layers(root: str) -> Iterator[tuple[str, Digest | None]]:
         if not os.path.isdir(directory):
             continue
         for name in sorted(os.listdir(directory)):
-            yield os.path.join(directory, name), _diff_id(name)
+            if os.path.lexists(os.path.join(directory, name)):
+                yield os.path.join(directory, name), _diff_id(name)
 
 
 def _diff_id(name: str) -> Digest | None:
