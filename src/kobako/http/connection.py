@@ -44,7 +44,7 @@ class Connection:
     """Serves one socket in the calling thread; `idle_since` is set between requests."""
 
     def __init__(self, sock: socket.socket, peer: str, service: Service) -> None:
-        self.idle_since: float | None = None
+        self.idle_since: float | None = time.monotonic()
         self.closing = False
         self._socket = sock
         self._peer = peer
@@ -56,6 +56,7 @@ class Connection:
         limits = self._service.limits
         try:
             if self._wire.wait(limits.head_time):
+                self.idle_since = None
                 while self._serve_one() and not self.closing:
                     self.idle_since = time.monotonic()
                     if self.closing or not self._wire.wait(limits.keep_alive):

@@ -110,7 +110,10 @@ def _stale_uploads(directory: str, age: float) -> tuple[int, int]:
 
 def _remove_upload(path: str, age: float) -> int | None:
     data = os.path.join(path, "data")
-    if not os.path.exists(data):
+    try:
+        if os.stat(data).st_mtime > time.time() - age:
+            return None  # without touching its lock, which a request may want just now
+    except FileNotFoundError:
         if os.stat(path).st_mtime <= time.time() - max(age, 60):
             shutil.rmtree(path, ignore_errors=True)
         return None
