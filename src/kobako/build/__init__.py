@@ -1,0 +1,31 @@
+"""build: Dockerfile → graph → solver → image. A `Worker`, handed in, touches the world.
+
+    build(options, context, worker, cache, on_event) -> BuildResult
+
+`dockerfile` knows the language, `lower` turns stages into vertices, `graph` and `solver` know
+neither, `ops` carry the vertices out through the `Worker`, `context` and `ignore` read the files
+that COPY takes, `cache` remembers results. `progress` says what happens, as events.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.build.cache import Cache
+    from kobako.build.context import Context
+    from kobako.build.options import BuildOptions, BuildResult
+    from kobako.build.worker import Worker
+    from kobako.events import OnEvent
+
+
+def build(
+    options: BuildOptions, context: Context, worker: Worker, cache: Cache, on_event: OnEvent
+) -> BuildResult:
+    """Builds the target stage of a Dockerfile.
+
+    Raises `DockerfileError` (the file is wrong), `NotYet` (a feature is missing), `StepFailed` (an
+    instruction failed); each has `line` and `excerpt` to show. What finished stays in the cache.
+    """
+    from kobako.build.assemble import assemble
+
+    return assemble(options, context, worker, cache, on_event)

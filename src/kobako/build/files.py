@@ -1,0 +1,221 @@
+"""Files that COPY, ADD and mounts take from: a directory, looked at once, never left by a symlink.
+
+A directory is read when something below it is first asked for, by directory descriptors, and
+remembered: one build looks at each of them at most once.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from kobako.build.ignore import Ignore, Verdict
+from kobako.errors import Invalid, Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kobako.build.worker import Tree
+
+FILE, DIRECTORY, LINK, OTHER = "file", "directory", "link", "other"
+_MAX_LINKS = 255
+_DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class Entry:
+    """One file as it was when its directory was read. `path` is relative, "" for the root."""
+
+    __slots__ = ("children", "kind", "name", "path", "stat", "target", "verdict")
+
+    def __init__(self, path: str, name: str, status: os.stat_result) -> None:
+        self.path = path
+        self.name = name
+        self.stat = status
+        self.target = ""
+        self.children: dict[str, Entry] | None = None
+        self.verdict: Verdict | None = None
+        mode = status.st_mode
+        if stat.S_ISREG(mode):
+            self.kind = FILE
+        elif stat.S_ISDIR(mode):
+            self.kind = DIRECTORY
+        elif stat.S_ISLNK(mode):
+            self.kind = LINK
+        else:
+            self.kind = OTHER
+
+    @property
+    def mode(self) -> int:
+        return stat.S_IMODE(self.stat.st_mode)
+
+
+class Files:
+    """The files below the directory `root`, without those `ignore` excludes."""
+
+    def __init__(self, root: str, ignore: Ignore | None = None) -> None:
+        self.root = root
+        self.ignore = ignore or Ignore([])
+        try:
+            self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise Invalid(f"cannot read the directory {root}: {error.strerror}") from None
+        import _thread
+
+        self._lock = _thread.allocate_lock()  # of `_last`: vertices copy at the same time
+        self._last: tuple[str, int] = ("", -1)
+        self._top = Entry("", "", os.fstat(self._fd))
+        self._top.verdict = self.ignore.top
+
+    def close(self) -> None:
+        self._forget()
+        os.close(self._fd)
+
+    def owner(self, entry: Entry) -> tuple[int, int]:
+        """Files of a build context belong to root."""
+        return 0, 0
+
+    def xattrs(self, entry: Entry) -> list[tuple[str, bytes]]:
+        """The extended attributes to copy along."""
+        return []
+
+    def lookup(self, path: str, *, follow: bool = True) -> Entry | None:
+        """The entry at `path`. Symlinks are resolved as if `root` were `/`; the last one only
+        with `follow`. None when there is no such file, or it is excluded."""
+        waiting = _parts(path)[::-1]
+        at: list[Entry] = [self._top]
+        links = 0
+        while waiting:
+            part = waiting.pop()
+            if part == "..":
+                if len(at) > 1:
+                    at.pop()
+                continue
+            if at[-1].kind != DIRECTORY:
+                return None
+            found = self.children(at[-1]).get(part)
+            if found is None:
+                return None
+            if found.kind == LINK and (waiting or follow):
+                links += 1
+                if links > _MAX_LINKS:
+                    return None
+                if found.target.startswith("/"):
+                    at = [self._top]
+                waiting += _parts(found.target)[::-1]
+            else:
+                at.append(found)
+        return at[-1]
+
+    def children(self, entry: Entry) -> dict[str, Entry]:
+        """What lies in a directory, by name, in order of names."""
+        if entry.children is None:
+            entry.children = dict(self._read(entry))
+        return entry.children
+
+    def walk(self, entry: Entry) -> Iterator[Entry]:
+        """Everything below a directory, parents first, in order of names."""
+        for child in self.children(entry).values():
+            yield child
+            if child.kind == DIRECTORY:
+                yield from self.walk(child)
+
+    def open(self, entry: Entry) -> int:
+        """A descriptor to read a file's bytes; the caller closes it."""
+        with self._lock:
+            fd = os.open(entry.name, _FILE_FLAGS, dir_fd=self._directory(entry))
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise Unavailable(f"{entry.path} changed while it was being read")
+        return fd
+
+    def exists_but_excluded(self, path: str) -> bool:
+        """Whether only the ignore patterns hide it (for the error message)."""
+        return bool(self.ignore) and os.path.lexists(os.path.join(self.root, *_parts(path)))
+
+    def _read(self, entry: Entry) -> Iterator[tuple[str, Entry]]:
+        fd = os.dup(self._fd) if not entry.path else self._open_directory(entry.path)
+        try:
+            with os.scandir(fd) as found:
+                listed = sorted((f.name, f.stat(follow_symlinks=False)) for f in found)
+            for name, status in listed:
+                path = f"{entry.path}/{name}" if entry.path else name
+                child = Entry(path, name, status)
+                if child.kind == OTHER:
+                    continue
+                if self.ignore and not self._wanted(child, entry):
+                    continue
+                if child.kind == LINK:
+                    child.target = os.readlink(name, dir_fd=fd)
+                yield name, child
+        except OSError as error:
+            raise Unavailable(
+                f"cannot read {entry.path or '.'} of {self.root}: {error.strerror}",
+                hint="Make it readable, or exclude it in .dockerignore.",
+            ) from None
+        finally:
+            os.close(fd)
+
+    def _wanted(self, child: Entry, parent: Entry) -> bool:
+        child.verdict = self.ignore.verdict(child.path, parent.verdict or self.ignore.top)
+        if not child.verdict.excluded:
+            return True
+        if child.kind != DIRECTORY or not self.ignore.may_take_back_below(child.path):
+            return False
+        return bool(self.children(child))
+
+    def _directory(self, entry: Entry) -> int:
+        """A descriptor of the directory `entry` lies in; kept until another one is needed."""
+        parent = entry.path[: -len(entry.name) - 1] if "/" in entry.path else ""
+        if not parent:
+            return self._fd
+        if self._last[0] != parent:
+            self._forget()
+            self._last = (parent, self._open_directory(parent))
+        return self._last[1]
+
+    def _open_directory(self, path: str) -> int:
+        fd = os.dup(self._fd)
+        try:
+            for part in path.split("/"):
+                below = os.open(part, _DIR_FLAGS, dir_fd=fd)
+                os.close(fd)
+                fd = below
+        except OSError as error:
+            os.close(fd)
+            raise Unavailable(f"cannot open {path} of {self.root}: {error.strerror}") from None
+        return fd
+
+    def _forget(self) -> None:
+        if self._last[1] >= 0:
+            os.close(self._last[1])
+        self._last = ("", -1)
+
+
+class TreeFiles(Files):
+    """The files of an image's or a stage's tree: they keep their owners and attributes."""
+
+    def __init__(self, tree: Tree) -> None:
+        super().__init__(tree.path)
+        self._tree = tree
+
+    def owner(self, entry: Entry) -> tuple[int, int]:
+        return self._tree.owner(entry.path)
+
+    def xattrs(self, entry: Entry) -> list[tuple[str, bytes]]:
+        path = os.path.join(self.root, entry.path)
+        try:
+            names = os.listxattr(path, follow_symlinks=False)
+            return [
+                (name, os.getxattr(path, name, follow_symlinks=False))
+                for name in sorted(names)
+                if not name.startswith(("user.overlay.", "user.kobako.", "trusted.", "system."))
+                and name != "security.selinux"
+            ]
+        except OSError:
+            return []
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]

@@ -1,0 +1,88 @@
+"""`.dockerignore`: what of a directory is not part of the build context.
+
+Rules of the Dockerfile reference and github.com/moby/patternmatcher: patterns are relative to the
+root, the last one that matches a path or one of its parents wins, `!` takes back.
+"""
+
+from __future__ import annotations
+
+from kobako.build.dockerfile.source import Problem
+from kobako.build.match import Pattern
+from kobako.errors import Invalid
+
+
+class Verdict:
+    """What became of a directory entry: pass it on when asking about what lies below."""
+
+    __slots__ = ("_matched", "excluded")
+
+    def __init__(self, matched: tuple[bool, ...], excluded: bool) -> None:
+        self._matched = matched
+        self.excluded = excluded
+
+
+class Ignore:
+    """A list of patterns. `path`s are relative, with slashes, without a leading one."""
+
+    def __init__(self, patterns: list[str], name: str = ".dockerignore") -> None:
+        self._patterns: list[tuple[Pattern, bool]] = []
+        for text in patterns:
+            back = text.startswith("!")
+            cleaned = _clean(text[1:].strip() if back else text)
+            try:
+                self._patterns.append((Pattern(cleaned, double_star=True), back))
+            except Problem as problem:
+                raise Invalid(f"{name}: {problem.message}") from None
+        self._back = [pattern for pattern, back in self._patterns if back]
+        self.top = Verdict((False,) * len(self._patterns), False)
+
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    def verdict(self, path: str, parent: Verdict) -> Verdict:
+        """Whether `path` is excluded, given what was found about its directory."""
+        excluded = False
+        matched = []
+        for (pattern, back), above in zip(self._patterns, parent._matched, strict=True):
+            hit = above or (back == excluded and pattern.matches(path))
+            matched.append(hit)
+            if hit:
+                excluded = not back
+        return Verdict(tuple(matched), excluded)
+
+    def may_take_back_below(self, path: str) -> bool:
+        """Whether an excluded directory has to be read because a `!` pattern may match below."""
+        below = path + "/"
+        return any(
+            pattern.prefix.startswith(below)
+            or (not pattern.literal and below.startswith(pattern.prefix))
+            for pattern in self._back
+        )
+
+
+def parse_ignore(text: str, name: str = ".dockerignore") -> Ignore:
+    """The patterns of a `.dockerignore` file: comments and blank lines are left out."""
+    patterns = []
+    for line in text.removeprefix("\ufeff").splitlines():
+        if line.startswith("#"):
+            continue
+        pattern = line.strip()
+        if pattern and pattern != "!":
+            patterns.append(pattern)
+        elif pattern:
+            raise Invalid(f'{name}: illegal exclusion pattern: "!"')
+    return Ignore(patterns, name)
+
+
+def _clean(pattern: str) -> str:
+    """As Go's filepath.Clean, then without a leading slash; "." becomes a pattern for nothing."""
+    parts: list[str] = []
+    for part in pattern.split("/"):
+        if part == ".." and parts and parts[-1] != "..":
+            parts.pop()
+        elif part == "..":
+            if not pattern.startswith("/"):
+                parts.append(part)
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)

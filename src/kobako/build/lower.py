@@ -1,0 +1,387 @@
+"""Stages → vertices: the variables of every instruction resolved, the ops handed their work.
+
+Lowering goes by need, from the target backwards: a stage nobody asks for is never looked at, its
+base image never resolved.
+"""
+
+from __future__ import annotations
+
+from kobako.build.cache import cache_key
+from kobako.build.dockerfile import instructions as i
+from kobako.build.dockerfile.expand import Expander
+from kobako.build.dockerfile.parse import parse_trigger
+from kobako.build.dockerfile.source import (
+    DockerfileError,
+    NotYet,
+    Problem,
+    Range,
+    Source,
+    StepFailed,
+    suggest,
+)
+from kobako.build.graph import Vertex
+from kobako.build.ops.metadata import BaseOp, MetadataOp
+from kobako.build.ops.result import Result
+from kobako.build.plan import Plan, Step
+from kobako.build.stage import StageState
+from kobako.errors import KobakoError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kobako.build.arguments import Arguments
+    from kobako.build.cache import Cache
+    from kobako.build.context import Context
+    from kobako.build.options import BuildOptions
+    from kobako.build.worker import BaseImage, Worker
+    from kobako.oci import Platform
+
+SCRATCH = "scratch"
+
+
+class Surroundings:
+    """What lowering and the ops need beside the Dockerfile."""
+
+    def __init__(
+        self,
+        options: BuildOptions,
+        context: Callable[[], Context],
+        worker: Worker,
+        cache: Cache,
+        *,
+        platform: Platform,
+        host: Platform,
+        load: Callable[[str, Platform], BaseImage],
+        running: Callable[[Vertex[Result], str], None],
+        created_ns: int,
+    ) -> None:
+        self.options = options
+        self.context = context
+        self.worker = worker
+        self.cache = cache
+        self.platform = platform
+        self.host = host
+        self.load = load
+        self.running = running
+        self.created_ns = created_ns
+
+
+class Lowering:
+    """Lowers one Dockerfile once."""
+
+    def __init__(
+        self, dockerfile: i.Dockerfile, arguments: Arguments, surroundings: Surroundings
+    ) -> None:
+        self.dockerfile = dockerfile
+        self.source = dockerfile.source
+        self.arguments = arguments
+        self.around = surroundings
+        self.shown: dict[Vertex[Result], str] = {}
+        self._stages: dict[int, LoweredStage] = {}
+        self._images: dict[tuple[str, str], BaseImage] = {}
+        self._names = {stage.name: stage.index for stage in dockerfile.stages if stage.name}
+
+    def plan(self, target: str) -> Plan:
+        """The plan for a target stage: by name, by number, "" for the last one."""
+        index = self._target(target)
+        last = self.stage(index)
+        steps = [step for key in sorted(self._stages) for step in self._stages[key].steps]
+        return Plan(tuple(steps), last.steps[-1], self.shown)
+
+    def stage(self, index: int) -> LoweredStage:
+        """A stage, lowered when first asked for."""
+        found = self._stages.get(index)
+        if found is None:
+            found = LoweredStage(self, self.dockerfile.stages[index])
+            found.lower()
+            self._stages[index] = found
+        return found
+
+    def find_stage(self, name: str) -> int | None:
+        return self._names.get(name.lower())
+
+    def single(self) -> bool:
+        """Whether stages need no name in front of what progress shows."""
+        return len(self.dockerfile.stages) == 1
+
+    def image(self, name: str, platform: Platform, where: Range) -> BaseImage:
+        """A base image, asked for once per platform."""
+        key = (name, str(platform))
+        found = self._images.get(key)
+        if found is None:
+            try:
+                found = self._images[key] = self.around.load(name, platform)
+            except KobakoError as error:
+                hint = error.hint
+                near = suggest(name, [s.name for s in self.dockerfile.stages if s.name])
+                problem = StepFailed(
+                    self.source, where, f"{name}: {error.message}{near}", hint=hint
+                )
+                problem.http_status = error.http_status
+                raise problem from error
+        return found
+
+    def source_of(self, name: str, before: i.Stage, where: Range) -> Vertex[Result]:
+        """The vertex whose files `--from=name` means: a stage by number or name, or an image."""
+        index = self.find_stage(name)
+        if index is None and name.isdigit():
+            index = int(name)
+            if index >= len(self.dockerfile.stages):
+                raise DockerfileError(self.source, where, f"invalid stage index {name}", token=name)
+        if index is not None:
+            if index >= before.index:
+                raise DockerfileError(
+                    self.source,
+                    where,
+                    f'cannot copy from stage "{name}", it needs to be defined before'
+                    f' current stage "{before.name or f"stage-{before.index}"}"',
+                    token=name,
+                )
+            return self.stage(index).steps[-1].vertex
+        if name.lower() == SCRATCH:
+            return Vertex("FROM scratch", BaseOp(Result((), "scratch")))
+        image = self.image(name, self.around.platform, where)
+        vertex = Vertex(f"FROM {image.name}", BaseOp(base_result(image)))
+        self.shown[vertex] = ""
+        return vertex
+
+    def _target(self, target: str) -> int:
+        stages = self.dockerfile.stages
+        if not target:
+            return len(stages) - 1
+        index = self.find_stage(target)
+        if index is None and target.isdigit() and int(target) < len(stages):
+            index = int(target)
+        if index is None:
+            names = [stage.name for stage in stages if stage.name]
+            raise DockerfileError(
+                self.source,
+                stages[-1].start.where,
+                f'target stage "{target}" could not be found{suggest(target, names)}',
+                hint=f"Stages: {', '.join(names)}" if names else "",
+            )
+        return index
+
+
+def base_result(image: BaseImage | None) -> Result:
+    if image is None:
+        return Result((), "scratch")
+    return Result(image.layers, image.config.digest)
+
+
+class LoweredStage:
+    """One stage on its way from instructions to steps."""
+
+    def __init__(self, lowering: Lowering, stage: i.Stage) -> None:
+        self.lowering = lowering
+        self.stage = stage
+        self.steps: list[Step] = []
+        self.around = lowering.around
+        self.platform = lowering.around.platform
+        self.state: StageState
+        self._total = 0
+        self._index = 0
+
+    def lower(self) -> None:
+        triggers = self._begin()
+        instructions = self.stage.instructions
+        own = [*triggers, *instructions]
+        self._total += sum(isinstance(one, (i.Run, i.Copy, i.Add, i.Workdir)) for one in own)
+        if self._total and self.steps[0].vertex in self.lowering.shown:
+            vertex = self.steps[0].vertex
+            vertex.name = self._prefixed(vertex.name, first=True)
+        for number, instruction in enumerate(own):
+            try:
+                self._lower(instruction, number < len(triggers))
+            except Problem as problem:
+                raise DockerfileError(
+                    self.lowering.source, instruction.where, problem.message, token=problem.token
+                ) from None
+
+    def _begin(self) -> list[i.Instruction]:
+        """The FROM: the first step; what ONBUILD triggers come with it."""
+        start = self.stage.start
+        expander = Expander(self.lowering.arguments.known, self._escape)
+        try:
+            name = expander.word(start.image)
+            platform = expander.word(start.platform)
+        except Problem as problem:
+            raise DockerfileError(self._source, start.where, problem.message) from None
+        if not name:
+            raise DockerfileError(
+                self._source, start.where, f"base name ({start.image}) should not be blank",
+                token=start.image,
+            )  # fmt: skip
+        if start.platform:
+            self.platform = self._parse_platform(platform, start)
+        index = self.lowering.find_stage(name)
+        if index is not None and index < self.stage.index:
+            return self._begin_with_stage(self.lowering.stage(index))
+        return self._begin_with_image(name)
+
+    def _begin_with_stage(self, parent: LoweredStage) -> list[i.Instruction]:
+        below = parent.steps[-1]
+        self.platform = parent.platform
+        triggers = list(parent.state.config.get("OnBuild", []))
+        self.state = parent.state.derived()
+        step = self._step(below.vertex, self.stage.start, below=below)
+        self.steps.append(step)
+        return self._triggers(triggers)
+
+    def _begin_with_image(self, name: str) -> list[i.Instruction]:
+        image = None
+        if name.lower() == SCRATCH:
+            self.state = StageState({"WorkingDir": "/"}, "", self._escape)
+        else:
+            where = self.stage.start.where
+            image = self.lowering.image(name, self.platform, where)
+            self.state = StageState(image.config.config, image.config.author, self._escape)
+            self._total += 1
+        vertex = Vertex(f"FROM {image.name if image else SCRATCH}", BaseOp(base_result(image)))
+        if image is not None:
+            self.lowering.shown[vertex] = self._shown_name
+        self.steps.append(self._step(vertex, self.stage.start, base=image))
+        triggers = list(self.state.config.get("OnBuild", []))
+        if triggers:
+            self.state.set("OnBuild", [])
+        return self._triggers(triggers)
+
+    def _triggers(self, expressions: list[str]) -> list[i.Instruction]:
+        where = self.stage.start.where
+        return [parse_trigger(text, where, self._source) for text in expressions]
+
+    def _lower(self, instruction: i.Instruction, trigger: bool) -> None:
+        if isinstance(instruction, i.Run):
+            from kobako.build.lower_run import lower_run
+
+            lower_run(self, instruction, trigger)
+        elif isinstance(instruction, (i.Copy, i.Add)):
+            from kobako.build.lower_transfer import lower_transfer
+
+            lower_transfer(self, instruction, trigger)
+        elif isinstance(instruction, i.Workdir):
+            self._workdir(instruction, trigger)
+        elif isinstance(instruction, i.Arg):
+            self._arg(instruction)
+        else:
+            self.metadata(instruction, self.state.apply(instruction))
+
+    def _arg(self, instruction: i.Arg) -> None:
+        shown = []
+        for name, value in self.lowering.arguments.apply(instruction, self.state.expander()):
+            self.state.add_argument(name, value)
+            shown.append(name if value is None else f"{name}={value}")
+        self.metadata(instruction, "ARG " + " ".join(shown))
+
+    def _workdir(self, instruction: i.Workdir, trigger: bool) -> None:
+        expander = self.state.expander()
+        path = self.state.absolute(expander.word(instruction.path)).rstrip("/") or "/"
+        self.state.set("WorkingDir", path)
+        created_by = f"WORKDIR {path}"
+        if path == "/":
+            self.metadata(instruction, created_by)
+            return
+        from kobako.build.ops.workdir import WorkdirOp
+
+        op = WorkdirOp(
+            path, self.state.user, self.around.worker, self.around.created_ns,
+            self.around.options.epoch,
+        )  # fmt: skip
+        name = f"WORKDIR {self.show(instruction)}"
+        self.vertex(instruction, name, op, (), created_by, trigger)
+
+    def metadata(self, instruction: i.Instruction, created_by: str) -> None:
+        """Adds a step that changes no file."""
+        material = created_by or instruction.text
+        config = cache_key(material, self.state.user, self.state.cwd)
+        op = MetadataOp(config, self.around.created_ns, self.around.worker)
+        vertex = Vertex(instruction.text, op, (self.last.vertex,))
+        self.steps.append(self._step(vertex, instruction, below=self.last, created_by=created_by))
+
+    def vertex(
+        self,
+        instruction: i.Instruction,
+        name: str,
+        op: object,
+        inputs: tuple[Vertex[Result], ...],
+        created_by: str,
+        trigger: bool = False,
+    ) -> Vertex[Result]:
+        """Adds a step that makes a layer: `op` works on the step before it and on `inputs`."""
+        name = self._prefixed(("ONBUILD " if trigger else "") + name)
+        vertex: Vertex[Result] = Vertex(name, op, (self.last.vertex, *inputs))  # type: ignore[arg-type]  # ops are structural
+        self.lowering.shown[vertex] = self._shown_name
+        self.steps.append(
+            self._step(vertex, instruction, below=self.last, created_by=created_by, files=True)
+        )
+        return vertex
+
+    def show(self, instruction: i.Instruction) -> str:
+        """What progress shows after the keyword: variables replaced."""
+        words = instruction.text.split(None, 1)
+        rest = words[1] if len(words) > 1 else ""
+        try:
+            return self.state.expander().word(rest)
+        except Problem:
+            return rest
+
+    def not_yet(self, instruction: i.Instruction, feature: str, token: str = "") -> NotYet:
+        return NotYet(self._source, instruction.where, feature, token=token)
+
+    @property
+    def last(self) -> Step:
+        return self.steps[-1]
+
+    @property
+    def _source(self) -> Source:
+        return self.lowering.source
+
+    @property
+    def _escape(self) -> str:
+        return self.lowering.dockerfile.directives.escape
+
+    @property
+    def _shown_name(self) -> str:
+        if self.lowering.single():
+            return ""
+        return self.stage.name or f"stage-{self.stage.index}"
+
+    def _prefixed(self, name: str, *, first: bool = False) -> str:
+        """ "[builder 2/4] RUN make", as buildx numbers what a stage executes."""
+        self._index += 1
+        stage = f"{self._shown_name} " if self._shown_name else ""
+        width = len(str(self._total))
+        return f"[{stage}{self._index:{width}d}/{self._total}] {name}"
+
+    def _step(
+        self,
+        vertex: Vertex[Result],
+        instruction: i.Instruction,
+        *,
+        below: Step | None = None,
+        base: BaseImage | None = None,
+        created_by: str = "",
+        files: bool = False,
+    ) -> Step:
+        return Step(
+            vertex, self.state, where=instruction.where, text=instruction.text,
+            stage=self.stage.index, platform=self.platform, below=below, base=base,
+            created_by=created_by, files=files,
+        )  # fmt: skip
+
+    def _parse_platform(self, text: str, start: i.From) -> Platform:
+        from kobako.oci import Platform
+
+        if not text:
+            raise DockerfileError(
+                self._source, start.where, f"empty platform value from expression {start.platform}",
+                token=start.platform,
+            )  # fmt: skip
+        try:
+            return Platform.parse(text)
+        except KobakoError as error:
+            raise DockerfileError(
+                self._source, start.where, f"failed to parse platform {start.platform}:"
+                f" {error.message}", token=start.platform, hint=error.hint,
+            ) from None  # fmt: skip

@@ -1,0 +1,215 @@
+"""ADD of a local tar archive: recognised by its bytes, unpacked into a directory of the tree.
+
+As docker unpacks in a chroot of the destination: names, link targets and the symlinks the archive
+itself makes lead nowhere but below it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from kobako.build.ops.rootpath import is_directory, resolve
+from kobako.errors import Invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import tarfile
+    from typing import IO
+
+    from kobako.build.worker import Tree
+
+_MAGIC = (
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+)
+_USTAR_AT = 257
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK = 1 << 20
+
+
+def is_archive(fd: int) -> bool:
+    """Whether the file is a tar archive, plain or compressed. Leaves the offset at 0."""
+    head = os.pread(fd, 512, 0)
+    if not _compression(head):
+        return _is_header(head)
+    try:
+        with _uncompressed(fd) as stream:
+            return _is_header(stream.read(512))
+    except (OSError, EOFError, ValueError, _errors()):
+        return False
+    finally:
+        os.lseek(fd, 0, os.SEEK_SET)
+
+
+def unpack(fd: int, tree: Tree, directory: str, owner: tuple[int, int] | None, name: str) -> None:
+    """Unpacks into `directory`, a resolved host path in `tree`; `owner` overrides the archive's."""
+    import tarfile
+
+    later: list[tuple[str, tarfile.TarInfo]] = []
+    unpacker = _Unpacker(tree, directory, owner)
+    try:
+        with (
+            _uncompressed(fd) as stream,
+            tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as tar,
+        ):
+            for member in tar:
+                path = unpacker.put(member, tar)
+                if path and member.isdir():
+                    later.append((path, member))
+    except (tarfile.TarError, EOFError, ValueError, _errors()) as error:
+        raise Invalid(f"cannot unpack {name}: {error}") from None
+    for path, member in reversed(later):  # their times change while they are filled
+        if is_directory(path):
+            os.utime(path, ns=_times(member))
+
+
+class _Unpacker:
+    def __init__(self, tree: Tree, directory: str, owner: tuple[int, int] | None) -> None:
+        self._tree = tree
+        self._directory = directory
+        self._owner = owner
+
+    def put(self, member: tarfile.TarInfo, tar: tarfile.TarFile) -> str:
+        """Writes one member; its host path, "" for the destination itself."""
+        parts = [p for p in member.name.split("/") if p not in ("", ".")]
+        if ".." in parts:
+            raise Invalid(f"the archive's {member.name!r} would leave the destination")
+        if not parts:
+            return ""
+        parent = resolve(self._directory, "/".join(parts[:-1]))
+        self._make_parents(parent)
+        path = os.path.join(parent, parts[-1])
+        if member.isdir():
+            if not is_directory(path):
+                self._clear(path)
+                os.mkdir(path)
+            self._finish(path, member)
+            return path
+        self._clear(path)
+        if member.issym():
+            os.symlink(member.linkname, path)
+        elif member.islnk():
+            head, _, last = member.linkname.rstrip("/").rpartition("/")
+            os.link(os.path.join(resolve(self._directory, head), last), path, follow_symlinks=False)
+            return path
+        elif member.isreg():
+            self._write(path, member, tar)
+        elif member.isfifo():
+            os.mkfifo(path)
+        elif member.ischr() or member.isblk():
+            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
+            os.mknod(path, kind | 0o600, os.makedev(member.devmajor, member.devminor))
+        else:
+            return path
+        self._finish(path, member)
+        return path
+
+    def _write(self, path: str, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
+        source = tar.extractfile(member)
+        with open(os.open(path, _NEW, 0o600), "wb") as sink:
+            while source and (data := source.read(_CHUNK)):
+                sink.write(data)
+
+    def _finish(self, path: str, member: tarfile.TarInfo) -> None:
+        uid, gid = self._owner or (member.uid, member.gid)
+        self._tree.own(os.path.relpath(path, self._tree.path), uid, gid)
+        for key, value in member.pax_headers.items():
+            if key.startswith("SCHILY.xattr."):
+                data = value.encode("utf-8", "surrogateescape")
+                try:
+                    os.setxattr(path, key[13:], data, follow_symlinks=False)
+                except OSError:
+                    pass  # as docker: attributes are kept where they can be
+        if not member.issym():
+            os.chmod(path, member.mode & 0o7777)
+        os.utime(path, ns=_times(member), follow_symlinks=False)
+
+    def _make_parents(self, path: str) -> None:
+        missing = []
+        while not is_directory(path):
+            missing.append(path)
+            path = os.path.dirname(path)
+        for path in reversed(missing):
+            self._clear(path)
+            os.mkdir(path)
+            self._tree.own(os.path.relpath(path, self._tree.path), *(self._owner or (0, 0)))
+            os.chmod(path, 0o755)
+
+    def _clear(self, path: str) -> None:
+        """As docker: what is there makes way, a full directory too."""
+        if is_directory(path):
+            import shutil
+
+            shutil.rmtree(path)
+        else:
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
+
+
+def _times(member: tarfile.TarInfo) -> tuple[int, int]:
+    nanoseconds = int(member.mtime * 1_000_000_000)
+    return nanoseconds, nanoseconds
+
+
+def _compression(head: bytes) -> str:
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    return ""
+
+
+def _is_header(block: bytes) -> bool:
+    """A first header whose checksum is right, or an archive of nothing but zeros."""
+    if len(block) < 512:
+        return False
+    if not block.strip(b"\0"):
+        return True
+    try:
+        said = int(block[148:156].rstrip(b"\0 ").lstrip(b" ") or b"0", 8)
+    except ValueError:
+        return False
+    return said == sum(block[:148]) + sum(block[156:512]) + 8 * 32
+
+
+def _uncompressed(fd: int) -> IO[bytes]:
+    """A reader of the archive's plain bytes; closing it leaves `fd` open."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    kind = _compression(os.pread(fd, 16, 0))
+    raw = open(fd, "rb", closefd=False)
+    if kind == "gzip":
+        import gzip
+
+        return gzip.open(raw, "rb")  # type: ignore[return-value]  # a GzipFile is an IO[bytes]
+    if kind == "bz2":
+        import bz2
+
+        return bz2.open(raw, "rb")
+    if kind == "xz":
+        import lzma
+
+        return lzma.open(raw, "rb")
+    if kind == "zstd":
+        return _zstd(raw)
+    return raw
+
+
+def _errors() -> type[Exception]:
+    """What a decompressor raises on damaged input and is not an OSError: lzma's own error."""
+    import lzma
+
+    return lzma.LZMAError
+
+
+def _zstd(raw: IO[bytes]) -> IO[bytes]:
+    import sys
+
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd.open(raw, "rb")  # type: ignore[return-value]  # a ZstdFile is an IO[bytes]

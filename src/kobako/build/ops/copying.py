@@ -1,0 +1,232 @@
+"""Files into a tree: what COPY does once its sources are chosen.
+
+The rules are BuildKit's: a directory's contents are merged into the destination, an existing
+directory keeps its mode at the top and takes the source's below, files replace files and links,
+never directories. The tree is ours alone while we write; what its symlinks say is resolved first.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from kobako.build.files import DIRECTORY, FILE, LINK
+from kobako.build.ops.rootpath import is_directory, resolve
+from kobako.errors import Conflict, Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kobako.build.files import Entry, Files
+    from kobako.build.ops.modes import Mode
+    from kobako.build.worker import Tree
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK = 1 << 20
+
+
+class Copier:
+    """Writes into `tree`. `owner` and `mode` override what the sources have; `wanted` says by the
+    path below a source (`--exclude`) whether to take a file."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        *,
+        owner: tuple[int, int] | None = None,
+        mode: Mode | None = None,
+        wanted: Callable[[str, bool], bool] | None = None,
+    ) -> None:
+        self._tree = tree
+        self._owner = owner
+        self._mode = mode
+        self._wanted = wanted
+        self._links: dict[tuple[int, int], str] = {}
+
+    def place(self, files: Files, entry: Entry, name: str, destination: str) -> None:
+        """Copies one source to `destination`, absolute in the tree. A trailing slash says that it
+        is a directory; `name` is what a file is called in it."""
+        target = self._target(destination, name, entry.kind == DIRECTORY)
+        self._copy(files, entry, "", target, overwrite=False)
+
+    def place_below(self, files: Files, entry: Entry, base: Entry, destination: str) -> None:
+        """`--parents`: copies one source to its path relative to `base`, parents included."""
+        target = resolve(self._tree.path, destination)
+        self.make_directories(target)
+        relative = entry.path[len(base.path) :].strip("/").split("/")
+        at = base
+        for part in relative[:-1]:
+            at = files.children(at)[part]
+            target = os.path.join(target, part)
+            if self._enter(target, overwrite=False):
+                self._finish(files, at, target)
+        target = os.path.join(target, relative[-1]) if entry is not base else target
+        self._copy(files, entry, "/".join(relative), target, overwrite=True)
+
+    def write(self, data: bytes, name: str, destination: str) -> None:
+        """A here-document as a file of that name."""
+        target = self._target(destination, name, False)
+        self._clear(target)
+        fd = os.open(target, _NEW, 0o600)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            self._own(target, self._owner or (0, 0))
+            os.fchmod(fd, self._mode.of(0o644, False) if self._mode else 0o644)
+        finally:
+            os.close(fd)
+
+    def make_directories(self, path: str, mode: int = 0o755) -> None:
+        """Creates the directory `path` (resolved, a host path) and its parents."""
+        if self._mode and self._mode.absolute is not None:
+            mode = self._mode.absolute
+        missing = []
+        while not is_directory(path):
+            if os.path.lexists(path):
+                raise Conflict(f"{self._shown(path)} exists and is not a directory")
+            missing.append(path)
+            path = os.path.dirname(path)
+        for path in reversed(missing):
+            os.mkdir(path)
+            self._own(path, self._owner or (0, 0))
+            os.chmod(path, mode)
+
+    def _target(self, destination: str, name: str, is_dir: bool) -> str:
+        head, _, last = destination.rpartition("/")
+        inside = last in ("", ".")
+        self.make_directories(resolve(self._tree.path, destination if inside else head))
+        target = resolve(self._tree.path, destination)
+        if is_dir:
+            self.make_directories(target)
+        elif is_directory(target):
+            target = os.path.join(target, name)
+        else:
+            self.make_directories(os.path.dirname(target))
+        return target
+
+    def _copy(
+        self, files: Files, entry: Entry, relative: str, target: str, *, overwrite: bool
+    ) -> None:
+        taken = not self._wanted or not relative or self._wanted(relative, False)
+        if entry.kind == DIRECTORY:
+            if not taken and not (self._wanted and self._wanted(relative, True)):
+                return
+            created = taken and self._enter(target, overwrite)
+            for child in files.children(entry).values():
+                below = f"{relative}/{child.name}" if relative else child.name
+                if not taken and not is_directory(target):
+                    self.make_directories(target)
+                self._copy(files, child, below, os.path.join(target, child.name), overwrite=True)
+            if taken and (created or overwrite):
+                self._finish(files, entry, target)
+        elif taken:
+            self._copy_file(files, entry, target)
+
+    def _enter(self, target: str, overwrite: bool) -> bool:
+        """Makes a directory; False when it was there."""
+        try:
+            os.mkdir(target)
+        except FileExistsError:
+            if not is_directory(target):
+                raise Conflict(f"cannot copy to non-directory: {self._shown(target)}") from None
+            return False
+        return True
+
+    def _copy_file(self, files: Files, entry: Entry, target: str) -> None:
+        self._clear(target)
+        status = entry.stat
+        if entry.kind == LINK:
+            os.symlink(entry.target, target)
+        elif entry.kind == FILE:
+            inode = (status.st_dev, status.st_ino)
+            if status.st_nlink > 1 and inode in self._links:
+                os.link(self._links[inode], target)
+                return
+            self._copy_bytes(files, entry, target)
+            if status.st_nlink > 1:
+                self._links[inode] = target
+            return
+        self._finish(files, entry, target)
+
+    def _copy_bytes(self, files: Files, entry: Entry, target: str) -> None:
+        try:
+            source = files.open(entry)
+        except OSError as error:
+            raise Unavailable(f"cannot read {entry.path}: {error.strerror}") from None
+        try:
+            sink = os.open(target, _NEW, 0o600)
+            try:
+                _pour(source, sink, entry.stat.st_size)
+                self._own(target, self._owner or files.owner(entry))
+                for name, value in files.xattrs(entry):
+                    _set_xattr(sink, name, value)
+                os.fchmod(sink, self._mode.of(entry.mode, False) if self._mode else entry.mode)
+                os.utime(sink, ns=(entry.stat.st_mtime_ns, entry.stat.st_mtime_ns))
+            finally:
+                os.close(sink)
+        finally:
+            os.close(source)
+
+    def _finish(self, files: Files, entry: Entry, target: str) -> None:
+        """Owner, mode, attributes and time of a directory or link that is otherwise complete."""
+        self._own(target, self._owner or files.owner(entry))
+        if entry.kind == DIRECTORY:
+            for name, value in files.xattrs(entry):
+                _set_xattr(target, name, value)
+            os.chmod(target, self._mode.of(entry.mode, True) if self._mode else entry.mode)
+        times = (entry.stat.st_mtime_ns, entry.stat.st_mtime_ns)
+        os.utime(target, ns=times, follow_symlinks=False)
+
+    def _own(self, target: str, owner: tuple[int, int]) -> None:
+        status = os.lstat(target)
+        if owner != (0, 0) or (status.st_uid, status.st_gid) != (0, 0):
+            relative = os.path.relpath(target, self._tree.path)
+            if owner != self._tree.owner(relative):
+                self._tree.own(relative, *owner)
+
+    def _clear(self, target: str) -> None:
+        """Makes way for a file: what is there goes, unless it is a directory."""
+        try:
+            os.unlink(target)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno in (errno.EISDIR, errno.EPERM) and is_directory(target):
+                raise Conflict(
+                    f"cannot replace the directory {self._shown(target)} with a file"
+                ) from None
+            raise
+
+    def _shown(self, path: str) -> str:
+        return path[len(self._tree.path) :] or "/"
+
+
+def _pour(source: int, sink: int, size: int) -> None:
+    """All bytes from one file to another, in the kernel where it can."""
+    left = size
+    try:
+        while left > 0:
+            done = os.copy_file_range(source, sink, left)
+            if not done:
+                return
+            left -= done
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        while True:
+            data = os.read(source, _CHUNK)
+            if not data:
+                return
+            view = memoryview(data)
+            while view:
+                view = view[os.write(sink, view) :]
+
+
+def _set_xattr(target: int | str, name: str, value: bytes) -> None:
+    """Attributes are kept where the file system can; as BuildKit does, their loss is no error."""
+    try:
+        os.setxattr(target, name, value)
+    except OSError:
+        pass

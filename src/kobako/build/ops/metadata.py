@@ -1,0 +1,62 @@
+"""Instructions that change no file: ENV, CMD, LABEL and the like; and where a stage begins."""
+
+from __future__ import annotations
+
+from kobako.build.cache import cache_key
+from kobako.build.ops.result import Result, record, restore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from kobako.build.graph import Output
+    from kobako.build.worker import Worker
+
+
+class BaseOp:
+    """A stage's beginning: an image's layers, or none. Never cached: it costs nothing."""
+
+    quick = True
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
+        return iter(())
+
+    def restore(self, value: dict[str, Any], inputs: tuple[Result, ...]) -> Result | None:
+        return None
+
+    def record(self, result: Result) -> dict[str, Any]:
+        return {}
+
+    def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
+        return self._result
+
+
+class MetadataOp:
+    """Adds an entry to the history. Cached so that its time stays what it was at first: an
+    unchanged Dockerfile gives the same image again."""
+
+    quick = True
+
+    def __init__(self, text: str, created_ns: int, worker: Worker) -> None:
+        self._text = text
+        self._created_ns = created_ns
+        self._worker = worker
+
+    def _key(self, below: Result) -> str:
+        return cache_key("metadata", self._text, below.lineage)
+
+    def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
+        yield self._key(inputs[0])
+
+    def restore(self, value: dict[str, Any], inputs: tuple[Result, ...]) -> Result | None:
+        return restore(value, self._key(inputs[0]), inputs[0], self._worker)
+
+    def record(self, result: Result) -> dict[str, Any]:
+        return record(result)
+
+    def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
+        return inputs[0].then(self._key(inputs[0]), None, self._created_ns)

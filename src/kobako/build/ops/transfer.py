@@ -1,0 +1,282 @@
+"""COPY and ADD: files of the context, a stage or an image into a tree, as a layer."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.build.cache import cache_key
+from kobako.build.files import DIRECTORY, FILE, TreeFiles
+from kobako.build.match import Pattern, has_wildcards
+from kobako.build.ops.accounts import resolve
+from kobako.build.ops.copying import Copier
+from kobako.build.ops.modes import Mode
+from kobako.build.ops.result import Result, record, restore
+from kobako.build.ops.rootpath import resolve as resolve_path
+from kobako.errors import NotFound
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from kobako.build.cache import Cache
+    from kobako.build.context import Context
+    from kobako.build.files import Entry, Files
+    from kobako.build.graph import Output
+    from kobako.build.worker import ChangedTree, Worker
+
+
+class TransferSpec(Record):
+    """What to copy, everything expanded. `destination` is absolute and keeps its trailing slash.
+
+    `contents` are (name, bytes) of here-documents. `origin` is what errors call the source.
+    """
+
+    sources: tuple[str, ...]
+    destination: str
+    contents: tuple[tuple[str, bytes], ...] = ()
+    chown: str = ""
+    chmod: str = ""
+    exclude: tuple[str, ...] = ()
+    parents: bool = False
+    unpack: bool = False
+    epoch: int | None = None
+    keyword: str = "COPY"
+    origin: str = "the build context"
+
+
+class Chosen(Record):
+    """One file or directory a source pattern stands for. `base` is where its path is cut off
+    with `--parents`; `name` what it is called in a destination directory."""
+
+    entry: Entry
+    name: str
+    base: Entry
+
+
+class TransferOp:
+    """Copies from `context`, or, where that is None, from the tree of the second input."""
+
+    quick = False
+
+    def __init__(
+        self,
+        spec: TransferSpec,
+        worker: Worker,
+        cache: Cache,
+        created_ns: int,
+        context: Callable[[], Context] | None,
+    ) -> None:
+        self._spec = spec
+        self._worker = worker
+        self._cache = cache
+        self._created_ns = created_ns
+        self._context = context
+        self._digests: dict[tuple[str, ...], str] = {}
+
+    def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
+        """For a stage: the key by the source's layers, then the key by the chosen files."""
+        s = self._spec
+        key = cache_key(
+            "transfer", s.sources, s.destination, s.contents, s.chown, s.chmod, s.exclude,
+            s.parents, s.unpack, str(s.epoch), inputs[0].chain,
+        )  # fmt: skip
+        if not s.sources:
+            yield key
+        elif self._context is not None:
+            yield cache_key(key, self._digest(self._context(), ()))
+        else:
+            source = inputs[1]
+            yield cache_key(key, "layers", source.chain)
+            if source.chain not in self._digests:
+                with self._worker.mounted(source.layers) as tree:
+                    files = TreeFiles(tree)
+                    try:
+                        self._digest(files, source.chain)
+                    finally:
+                        files.close()
+            yield cache_key(key, "files", self._digests[source.chain])
+
+    def restore(self, value: dict[str, Any], inputs: tuple[Result, ...]) -> Result | None:
+        return restore(value, self._lineage(), inputs[0], self._worker)
+
+    def record(self, result: Result) -> dict[str, Any]:
+        return record(result)
+
+    def _lineage(self) -> str:
+        return cache_key("transfer", self._spec.keyword, self._spec.sources, self._spec.destination)
+
+    def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
+        change = self._worker.change(inputs[0].layers, self._spec.epoch)
+        with change as tree:
+            if self._context is not None or not self._spec.sources:
+                self._fill(tree, self._context() if self._context else None)
+            else:
+                with self._worker.mounted(inputs[1].layers) as source:
+                    files = TreeFiles(source)
+                    try:
+                        self._fill(tree, files)
+                    finally:
+                        files.close()
+        return inputs[0].then(self._lineage(), change.layer, self._created_ns)
+
+    def _fill(self, tree: ChangedTree, files: Files | None) -> None:
+        spec = self._spec
+        owner = None
+        if spec.chown:
+            target = TreeFiles(tree)
+            try:
+                owner = resolve(spec.chown, target)
+            finally:
+                target.close()
+        mode = Mode(spec.chmod) if spec.chmod else None
+        copier = Copier(tree, owner=owner, mode=mode, wanted=self._wanted())
+        if files is not None and spec.sources:
+            for one in choose(files, spec):
+                if (
+                    spec.unpack
+                    and one.entry.kind == FILE
+                    and self._unpacked(tree, copier, files, one.entry, owner)
+                ):
+                    continue
+                if spec.parents:
+                    copier.place_below(files, one.entry, one.base, spec.destination)
+                else:
+                    copier.place(files, one.entry, one.name, spec.destination)
+        for name, data in spec.contents:
+            copier.write(data, name, spec.destination)
+
+    def _unpacked(
+        self,
+        tree: ChangedTree,
+        copier: Copier,
+        files: Files,
+        entry: Entry,
+        owner: tuple[int, int] | None,
+    ) -> bool:
+        from kobako.build.ops.archive import is_archive, unpack
+
+        fd = files.open(entry)
+        try:
+            if not is_archive(fd):
+                return False
+            directory = resolve_path(tree.path, self._spec.destination)
+            copier.make_directories(directory)
+            unpack(fd, tree, directory, owner, entry.path)
+            return True
+        finally:
+            os.close(fd)
+
+    def _wanted(self) -> Callable[[str, bool], bool] | None:
+        """`--exclude`: whether to take a path; asked with True, whether to look below it."""
+        if not self._spec.exclude:
+            return None
+        from kobako.build.ignore import Ignore
+
+        ignore = Ignore(list(self._spec.exclude), "--exclude")
+
+        def wanted(path: str, below: bool) -> bool:
+            if below:
+                return ignore.may_take_back_below(path)
+            verdict = ignore.top
+            parts = path.split("/")
+            for depth in range(1, len(parts) + 1):
+                verdict = ignore.verdict("/".join(parts[:depth]), verdict)
+            return not verdict.excluded
+
+        return wanted
+
+    def _digest(self, files: Files, memo: tuple[str, ...]) -> str:
+        found = self._digests.get(memo)
+        if found is None:
+            found = self._digests[memo] = digest_chosen(files, self._spec, self._cache)
+        return found
+
+
+def digest_chosen(files: Files, spec: TransferSpec, cache: Cache) -> str:
+    """One digest over everything about the chosen files that ends up in a layer: paths, kinds,
+    modes, bytes, link targets, and owners and attributes where they are copied; never times."""
+    from kobako.build.context import Context, hash_file
+
+    parts: list[object] = []
+    for one in choose(files, spec):
+        parts.append((one.name, one.entry.path[len(one.base.path) :]))
+        below = files.walk(one.entry) if one.entry.kind == DIRECTORY else ()
+        for entry in (one.entry, *below):
+            content = entry.target
+            if entry.kind == FILE and isinstance(files, Context):
+                content = files.digest(entry, cache)
+            elif entry.kind == FILE:
+                content = hash_file(files.open(entry), entry.stat.st_size)
+            inner = entry.path[len(one.entry.path) :]
+            parts.append((inner, entry.kind, entry.mode, content))
+            if not isinstance(files, Context):
+                parts.append((files.owner(entry), files.xattrs(entry)))
+    return cache_key(parts)
+
+
+def choose(files: Files, spec: TransferSpec) -> list[Chosen]:
+    """What the sources stand for, in order. A path without wildcards has to exist."""
+    chosen: list[Chosen] = []
+    for source in spec.sources:
+        if spec.parents:
+            chosen += _with_parents(files, source, spec)
+            continue
+        parts = [p for p in source.split("/") if p not in ("", ".")]
+        plain = 0
+        while plain < len(parts) and not has_wildcards(parts[plain]):
+            plain += 1
+        base = _find(files, "/".join(parts[:plain]), spec)
+        if plain == len(parts):
+            chosen.append(Chosen(base, parts[-1] if parts else "", base))
+        elif base.kind == DIRECTORY:
+            chosen += [
+                Chosen(files.lookup(m.path) or m, m.name, base)
+                for m in _matching(files, base, parts[plain:])
+            ]
+    return chosen
+
+
+def _matching(files: Files, base: Entry, parts: list[str]) -> Iterator[Entry]:
+    """The entries below a directory whose path matches part by part: `*` never spans a slash."""
+    pattern = Pattern(parts[0])
+    for entry in files.children(base).values():
+        if not pattern.matches(entry.name):
+            continue
+        if len(parts) == 1:
+            yield entry
+        elif entry.kind == DIRECTORY:
+            yield from _matching(files, entry, parts[1:])
+
+
+def _with_parents(files: Files, source: str, spec: TransferSpec) -> list[Chosen]:
+    """`--parents`: `/./` separates what is cut off from what is kept; `**` is any depth."""
+    head, pivot, tail = source.partition("/./")
+    base = _find(files, head if pivot else "", spec)
+    kept = "/".join(p for p in (tail if pivot else source).split("/") if p not in ("", "."))
+    if not has_wildcards(kept):
+        found = _find(files, f"{base.path}/{kept}", spec, follow=False)
+        return [Chosen(found, found.name, base)]
+    pattern = Pattern(kept, double_star=True)
+    cut = len(base.path) + 1 if base.path else 0
+    chosen: list[Chosen] = []
+    for entry in files.walk(base):
+        inside = chosen and entry.path.startswith(chosen[-1].entry.path + "/")
+        if not inside and pattern.matches(entry.path[cut:]):
+            chosen.append(Chosen(entry, entry.name, base))
+    return chosen
+
+
+def _find(files: Files, path: str, spec: TransferSpec, *, follow: bool = True) -> Entry:
+    entry = files.lookup(path, follow=follow)
+    if entry is None:
+        hidden = files.exists_but_excluded(path)
+        raise NotFound(
+            f'{spec.keyword} failed: "/{path.strip("/")}" not found in {spec.origin}'
+            + (" (excluded by .dockerignore)" if hidden else ""),
+            hint="Sources are relative to the build context, not to the Dockerfile."
+            if spec.origin == "the build context" and not hidden
+            else "",
+        )
+    return entry

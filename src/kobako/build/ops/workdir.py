@@ -1,0 +1,58 @@
+"""WORKDIR: the directory is made where it does not exist; then, and only then, there is a layer."""
+
+from __future__ import annotations
+
+from kobako.build.cache import cache_key
+from kobako.build.files import TreeFiles
+from kobako.build.ops.accounts import resolve
+from kobako.build.ops.copying import Copier
+from kobako.build.ops.result import Result, record, restore
+from kobako.build.ops.rootpath import resolve as resolve_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from kobako.build.graph import Output
+    from kobako.build.worker import Worker
+
+
+class WorkdirOp:
+    """Makes `path` (absolute) with its parents, mode 755, owned by `user` as USER had it."""
+
+    quick = False
+
+    def __init__(
+        self, path: str, user: str, worker: Worker, created_ns: int, epoch: int | None
+    ) -> None:
+        self._path = path
+        self._user = user
+        self._worker = worker
+        self._created_ns = created_ns
+        self._epoch = epoch
+
+    def _key(self, below: Result) -> str:
+        return cache_key("workdir", self._path, self._user, str(self._epoch), below.chain)
+
+    def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
+        yield self._key(inputs[0])
+
+    def restore(self, value: dict[str, Any], inputs: tuple[Result, ...]) -> Result | None:
+        return restore(value, self._key(inputs[0]), inputs[0], self._worker)
+
+    def record(self, result: Result) -> dict[str, Any]:
+        return record(result)
+
+    def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
+        change = self._worker.change(inputs[0].layers, self._epoch)
+        with change as tree:
+            owner = None
+            if self._user:
+                files = TreeFiles(tree)
+                try:
+                    owner = resolve(self._user, files)
+                finally:
+                    files.close()
+            Copier(tree, owner=owner).make_directories(resolve_path(tree.path, self._path))
+        return inputs[0].then(self._key(inputs[0]), change.layer, self._created_ns)

@@ -1,0 +1,56 @@
+"""What a build is asked for, and what it gives back."""
+
+from __future__ import annotations
+
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.build.worker import LayerRef
+    from kobako.oci import ImageConfig, Manifest, Platform
+
+
+class BuildOptions(Record):
+    """Everything `kobako build` can say, with files and environment already read.
+
+    `dockerfile` is the text, `dockerfile_name` what errors call it. `build_args` maps names to
+    values (`--build-arg NAME` without a value is looked up by the caller). `pull` asks registries
+    again. `parallelism` bounds the vertices executed at once; 1 builds strictly in order.
+    `epoch` is SOURCE_DATE_EPOCH in seconds. `now` is the time of the build in nanoseconds.
+    `secrets` maps ids to bytes. `labels` are added to the result.
+    """
+
+    dockerfile: str
+    dockerfile_name: str = "Dockerfile"
+    target: str = ""
+    build_args: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    platform: Platform | None = None
+    no_cache: bool = False
+    pull: bool = False
+    network: str = "default"
+    parallelism: int = 0
+    epoch: int | None = None
+    secrets: tuple[tuple[str, bytes], ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    shm_size: int = 64 << 20
+    ulimits: tuple[str, ...] = ()
+    context_size: bool = False
+
+
+class StepResult(Record):
+    """One instruction of the target's stages after it was done; `image` is a config digest."""
+
+    line: int
+    text: str
+    image: str
+    cached: bool
+
+
+class BuildResult(Record):
+    """The built image. The layers' blobs are in the store; config and manifest are not yet."""
+
+    config: ImageConfig
+    manifest: Manifest
+    layers: tuple[LayerRef, ...]
+    steps: tuple[StepResult, ...]

@@ -1,0 +1,73 @@
+"""What lowering makes of a Dockerfile: steps, each with the vertex that carries it out."""
+
+from __future__ import annotations
+
+from kobako.build.dockerfile.source import Range
+from kobako.build.graph import Vertex
+from kobako.build.ops.result import Result
+from kobako.build.worker import BaseImage
+from kobako.oci import Platform
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kobako.build.stage import StageState
+
+
+class Step:
+    """One instruction of a stage that is built. Compared by identity.
+
+    `below` is the step before it, in the stage it is based on where the stage begins with another
+    stage; None at the root, which has `base` (None: scratch). `created_by` is its line of the
+    history ("": none); `files`: whether it may make a layer. `config` is the image's as it is
+    afterwards.
+    """
+
+    __slots__ = (
+        "author", "base", "below", "config", "created_by", "files", "platform", "stage", "text",
+        "vertex", "where",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        vertex: Vertex[Result],
+        state: StageState,
+        *,
+        where: Range,
+        text: str,
+        stage: int,
+        platform: Platform,
+        below: Step | None = None,
+        base: BaseImage | None = None,
+        created_by: str = "",
+        files: bool = False,
+    ) -> None:
+        self.vertex = vertex
+        self.config: dict[str, Any] = state.config
+        self.author = state.author
+        self.where = where
+        self.text = text
+        self.stage = stage
+        self.platform = platform
+        self.below = below
+        self.base = base
+        self.created_by = created_by
+        self.files = files
+
+    @property
+    def commits_container(self) -> bool:
+        """Whether classic output says "Running in": all but FROM, COPY and ADD."""
+        return self.text.split(None, 1)[0].upper() not in ("FROM", "COPY", "ADD")
+
+
+class Plan(Record):
+    """`steps` in the order of the file; `target` is the last one of the stage asked for.
+
+    `shown` are the vertices progress displays, with the name of their stage.
+    """
+
+    steps: tuple[Step, ...]
+    target: Step
+    shown: dict[Vertex[Result], str]

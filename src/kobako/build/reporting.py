@@ -1,0 +1,160 @@
+"""Turns what the solver does into progress events: vertices as they happen, steps in order."""
+
+from __future__ import annotations
+
+import time
+
+from kobako.build import progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kobako.build.graph import Vertex
+    from kobako.build.ops.result import Result
+    from kobako.build.plan import Plan, Step
+    from kobako.build.result_image import Images
+    from kobako.events import Event, OnEvent
+
+
+class Reporter:
+    """Observes a solver. Also numbers what happens before it: `begin` and `end`.
+
+    Steps are told strictly in order. What a later step says while an earlier one is not done is
+    held back, so that classic output reads the same however many stages run at once.
+    """
+
+    def __init__(self, on_event: OnEvent, images: Images) -> None:
+        import _thread
+
+        self._on_event = on_event
+        self._images = images
+        self._lock = _thread.RLock()
+        self._numbers: dict[Vertex[Result], int] = {}
+        self._begun: dict[int, float] = {}
+        self._count = 0
+        self._shown: dict[Vertex[Result], str] = {}
+        self._steps: list[Step] = []
+        self._places: dict[Vertex[Result], list[int]] = {}
+        self._containers: dict[Vertex[Result], str] = {}
+        self._held: dict[int, list[Event]] = {}
+        self._current = 1
+        self.cached: dict[Vertex[Result], bool] = {}
+
+    def plan(self, plan: Plan) -> None:
+        """What is going to happen; from here on steps are told."""
+        self._shown = plan.shown
+        self._steps = list(plan.steps)
+        for place, step in enumerate(self._steps, 1):
+            self._places.setdefault(step.vertex, []).append(place)
+        self._announce(1)
+
+    def begin(self, name: str) -> int:
+        """Something outside of the graph starts, such as looking up a base image."""
+        with self._lock:
+            self._count += 1
+            number = self._count
+            self._begun[number] = time.monotonic()
+            self._on_event(progress.VertexStarted(number, f"internal-{number}", name))
+            return number
+
+    def end(self, number: int, name: str, error: str = "") -> None:
+        with self._lock:
+            seconds = time.monotonic() - self._begun.pop(number)
+            self._on_event(
+                progress.VertexDone(number, f"internal-{number}", name, seconds, error=error)
+            )
+
+    def running(self, vertex: Vertex[Result], container: str) -> None:
+        """A vertex is executed in this container (64 digits)."""
+        with self._lock:
+            self._containers[vertex] = container
+            self._tell(vertex, lambda n: progress.StepRunning(n, container))
+
+    def started(self, vertex: Vertex[Result]) -> None:
+        with self._lock:
+            if vertex in self._shown:
+                self._count += 1
+                number = self._numbers[vertex] = self._count
+                self._begun[number] = time.monotonic()
+                self._on_event(
+                    progress.VertexStarted(
+                        number, f"vertex-{number}", vertex.name, self._shown[vertex]
+                    )
+                )
+
+    def output(self, vertex: Vertex[Result], stream: int, data: bytes) -> None:
+        with self._lock:
+            number = self._numbers.get(vertex)
+            if number is not None:
+                seconds = time.monotonic() - self._begun[number]
+                self._on_event(
+                    progress.VertexOutput(number, f"vertex-{number}", stream, data, seconds)
+                )
+            self._tell(vertex, lambda n: progress.StepOutput(n, stream, data))
+
+    def done(self, vertex: Vertex[Result], result: Result, seconds: float, cached: bool) -> None:
+        with self._lock:
+            self._images.results[vertex] = result
+            self.cached[vertex] = cached
+            number = self._numbers.get(vertex)
+            if number is not None:
+                self._on_event(
+                    progress.VertexDone(
+                        number, f"vertex-{number}", vertex.name, seconds, cached=cached
+                    )
+                )
+            self._advance()
+
+    def failed(self, vertex: Vertex[Result], error: BaseException, seconds: float) -> None:
+        with self._lock:
+            number = self._numbers.get(vertex)
+            if number is not None:
+                message = str(error) or type(error).__name__
+                self._on_event(
+                    progress.VertexDone(
+                        number, f"vertex-{number}", vertex.name, seconds, error=message
+                    )
+                )
+            for place in self._places.get(vertex, ()):
+                for event in self._held.pop(place, ()):
+                    self._on_event(event)
+
+    def _tell(self, vertex: Vertex[Result], event: Callable[[int], Event]) -> None:
+        place = self._places.get(vertex, [0])[-1]
+        if place == self._current:
+            self._on_event(event(place))
+        elif place:
+            self._held.setdefault(place, []).append(event(place))
+
+    def _announce(self, place: int) -> None:
+        if place <= len(self._steps):
+            self._on_event(
+                progress.StepStarted(place, len(self._steps), self._steps[place - 1].text)
+            )
+            for event in self._held.pop(place, ()):
+                self._on_event(event)
+
+    def _advance(self) -> None:
+        """Tells the end of every step that is done, as far as all before it are."""
+        while self._current <= len(self._steps):
+            step = self._steps[self._current - 1]
+            if step.vertex not in self._images.results:
+                return
+            first = step.below is None or step.vertex is step.below.vertex
+            cached = self.cached.get(step.vertex, False) and not first
+            container = "" if first else self._containers.get(step.vertex, "")
+            if not (first or cached or container) and step.commits_container:
+                container = _intermediate()
+                self._on_event(progress.StepRunning(self._current, container))
+            image = self._images.config(step).digest
+            self._on_event(progress.StepDone(self._current, image, cached, container))
+            self._current += 1
+            self._announce(self._current)
+
+
+def _intermediate() -> str:
+    """The id classic output gives to the container a metadata instruction is committed from."""
+    import os
+
+    return os.urandom(32).hex()

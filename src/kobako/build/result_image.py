@@ -1,0 +1,114 @@
+"""Steps and their results → image configs and a manifest."""
+
+from __future__ import annotations
+
+from kobako.build.gotext import timestamp
+from kobako.oci import Descriptor, History, ImageConfig, Manifest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kobako.build.graph import Vertex
+    from kobako.build.ops.result import Result
+    from kobako.build.plan import Step
+    from kobako.oci import Platform
+
+_COMMENT = "buildkit.dockerfile.v0"
+_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+
+
+class Images:
+    """The image as it is after each step. `results` grows while the build goes on."""
+
+    def __init__(self, labels: tuple[tuple[str, str], ...]) -> None:
+        self.results: dict[Vertex[Result], Result] = {}
+        self._labels = labels
+        self._histories: dict[Step, tuple[History, ...]] = {}
+        self._configs: dict[Step, ImageConfig] = {}
+
+    def config(self, step: Step) -> ImageConfig:
+        """The config of the image after a step whose vertex has a result."""
+        found = self._configs.get(step)
+        if found is None:
+            found = self._configs[step] = self._config(step)
+        return found
+
+    def final(self, step: Step) -> ImageConfig:
+        """The config of the built image: `step`'s with the labels of the command line."""
+        config = self.config(step)
+        if not self._labels:
+            return config
+        document = config.document()
+        inner = document.setdefault("config", {})
+        inner["Labels"] = {**(inner.get("Labels") or {}), **dict(self._labels)}
+        return ImageConfig.build(document)
+
+    def manifest(self, step: Step, config: ImageConfig) -> Manifest:
+        """The manifest of the built image, in OCI's form."""
+        descriptor = Descriptor(_CONFIG_TYPE, config.digest, len(config.raw))
+        layers = [layer.descriptor for layer in self.results[step.vertex].layers]
+        return Manifest.build(descriptor, layers)
+
+    def _config(self, step: Step) -> ImageConfig:
+        if step.below is None and step.base is not None:
+            return step.base.config  # a FROM alone is the image it names
+        if step.below is not None and step.vertex is step.below.vertex:
+            return self.config(step.below)
+        result = self.results[step.vertex]
+        history = self._history(step)
+        document: dict[str, Any] = {
+            "architecture": step.platform.architecture,
+            "os": step.platform.os,
+            "config": {k: v for k, v in step.config.items() if v not in (None, [], {}, "")},
+            "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in result.layers]},
+            "history": [entry.to_json() for entry in history],
+        }
+        _add_platform(document, _base_platform(step) or step.platform)
+        created = next((h.created for h in reversed(history) if h.created), "")
+        if created:
+            document["created"] = created
+        if step.author:
+            document["author"] = step.author
+        return ImageConfig.build(document)
+
+    def _history(self, step: Step) -> tuple[History, ...]:
+        found = self._histories.get(step)
+        if found is not None:
+            return found
+        if step.below is None:
+            entries = step.base.config.history if step.base is not None else ()
+        else:
+            entries = self._history(step.below)
+            if step.created_by:
+                result = self.results[step.vertex]
+                entries = (
+                    *entries,
+                    History(
+                        created=timestamp(result.created_ns),
+                        created_by=step.created_by,
+                        comment=_COMMENT,
+                        empty_layer=not (step.files and result.added),
+                    ),
+                )
+        self._histories[step] = entries
+        return entries
+
+
+def _base_platform(step: Step) -> Platform | None:
+    """What the base image says it is for: its variant is kept."""
+    below: Step | None = step
+    while below is not None:
+        if below.base is not None:
+            return below.base.config.platform
+        below = below.below
+    return None
+
+
+def _add_platform(document: dict[str, Any], platform: Platform) -> None:
+    document["architecture"] = platform.architecture or document["architecture"]
+    document["os"] = platform.os or document["os"]
+    if platform.variant:
+        document["variant"] = platform.variant
+    if platform.os_version:
+        document["os.version"] = platform.os_version

@@ -1,0 +1,228 @@
+"""A stage while it is lowered: the image's config and the variables its instructions see."""
+
+from __future__ import annotations
+
+import posixpath
+
+from kobako.build import gotext
+from kobako.build.dockerfile import instructions as i
+from kobako.build.dockerfile.expand import Expander
+from kobako.build.dockerfile.source import Problem
+from kobako.build.ports import parse_ports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DEFAULT_SHELL = ["/bin/sh", "-c"]
+# What of a base image's config is kept: the fields of the image spec and docker's additions to it.
+_KEPT = (
+    "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels",
+    "StopSignal", "ArgsEscaped", "Memory", "MemorySwap", "CpuShares", "Healthcheck", "OnBuild",
+    "Shell",
+)  # fmt: skip
+
+
+class StageState:
+    """`config` is replaced, never changed, so that a step may keep the one it saw."""
+
+    def __init__(self, config: Mapping[str, Any], author: str, escape: str) -> None:
+        self.config: dict[str, Any] = {
+            key: config[key] for key in _KEPT if config.get(key) not in (None, [], {}, "")
+        }
+        self.author = author
+        self.variables: dict[str, str] = {}
+        self.arguments: list[str] = []
+        self.escape = escape
+        self._cmd_set = False
+        env = list(self.config.get("Env", []))
+        if not any(item.split("=", 1)[0] == "PATH" for item in env):
+            env.append("PATH=" + DEFAULT_PATH)
+        self.config["Env"] = env
+        for item in env:
+            name, _, value = item.partition("=")
+            self.variables[name] = value
+
+    def derived(self) -> StageState:
+        """The state a stage based on this one starts with: triggers do not come along."""
+        state = StageState(self.config, self.author, self.escape)
+        state.variables = dict(self.variables)
+        state.arguments = list(self.arguments)
+        state.config.pop("OnBuild", None)
+        return state
+
+    @property
+    def cwd(self) -> str:
+        return str(self.config.get("WorkingDir") or "/")
+
+    @property
+    def user(self) -> str:
+        return str(self.config.get("User") or "")
+
+    def expander(self) -> Expander:
+        """Sees the variables as they are now, whatever the instruction goes on to change."""
+        return Expander(dict(self.variables), self.escape)
+
+    def environment(self) -> tuple[str, ...]:
+        return tuple(f"{name}={value}" for name, value in self.variables.items())
+
+    def command(self, command: i.CommandLine) -> list[str]:
+        """The words to execute, the shell in front where it is to be."""
+        if not command.shell:
+            return list(command.args)
+        return [*(self.config.get("Shell") or _DEFAULT_SHELL), " ".join(command.args)]
+
+    def absolute(self, path: str) -> str:
+        """A path relative to WORKDIR made absolute and clean; a trailing slash is kept."""
+        slash = path.endswith("/") or path.rpartition("/")[2] in ("", ".")
+        cleaned = posixpath.normpath(posixpath.join("/", self.cwd, path))
+        cleaned = "/" + cleaned.lstrip("/")
+        return cleaned + "/" if slash and cleaned != "/" else cleaned
+
+    def set(self, key: str, value: object) -> None:
+        self.config = {**self.config, key: value}
+
+    def apply(self, instruction: i.Instruction) -> str:
+        """Carries out an instruction that only changes the config; its line of the history, ""
+        for none. A `Problem` says what is wrong with it."""
+        return _APPLY[type(instruction)](self, instruction, self.expander())
+
+    def add_argument(self, name: str, value: str | None) -> None:
+        """ARG: the value is seen by what follows, but is no part of the image."""
+        if value is not None:
+            self.variables[name] = value
+        if name not in self.arguments:
+            self.arguments.append(name)
+
+    def arguments_shown(self) -> str:
+        """`|2 A=1 B=2 `: how the history of a RUN tells its build arguments."""
+        if not self.arguments:
+            return ""
+        shown = [f"{name}={self.variables.get(name, '')}" for name in self.arguments]
+        return " ".join([f"|{len(shown)}", *shown, ""])
+
+    def _env(self, instruction: i.Env, expander: Expander) -> str:
+        env = list(self.config.get("Env", []))
+        shown = []
+        for pair in instruction.pairs:
+            name, value = expander.word(pair.name), expander.word(pair.value)
+            item = f"{name}={value}"
+            shown.append(item)
+            self.variables[name] = value
+            places = [n for n, old in enumerate(env) if old.partition("=")[0] == name]
+            if places:
+                env[places[0]] = item
+            else:
+                env.append(item)
+        self.set("Env", env)
+        return "ENV " + " ".join(shown)
+
+    def _label(self, instruction: i.Label, expander: Expander) -> str:
+        pairs = [(expander.word(p.name), expander.word(p.value)) for p in instruction.pairs]
+        self.set("Labels", {**self.config.get("Labels", {}), **dict(pairs)})
+        return "LABEL " + " ".join(f"{name}={value}" for name, value in pairs)
+
+    def _user(self, instruction: i.User, expander: Expander) -> str:
+        user = expander.word(instruction.user)
+        self.set("User", user)
+        return f"USER {user}"
+
+    def _cmd(self, instruction: i.Cmd, expander: Expander) -> str:
+        words = self.command(instruction.command) if instruction.command.args else []
+        self._cmd_set = True
+        self.set("Cmd", words)
+        self.set("ArgsEscaped", True)
+        return f"CMD {gotext.quoted_list(words)}"
+
+    def _entrypoint(self, instruction: i.Entrypoint, expander: Expander) -> str:
+        words = self.command(instruction.command) if instruction.command.args else []
+        self.set("Entrypoint", words or None)
+        if not self._cmd_set:
+            self.set("Cmd", None)
+        return f"ENTRYPOINT {gotext.quoted_list(words)}"
+
+    def _shell(self, instruction: i.Shell, expander: Expander) -> str:
+        self.set("Shell", list(instruction.shell))
+        return f"SHELL {gotext.plain_list(instruction.shell)}"
+
+    def _expose(self, instruction: i.Expose, expander: Expander) -> str:
+        words = [word for port in instruction.ports for word in expander.words(port)]
+        ports = parse_ports(words)
+        self.set("ExposedPorts", {**self.config.get("ExposedPorts", {}), **{p: {} for p in ports}})
+        return f"EXPOSE {gotext.plain_list(ports)}"
+
+    def _volume(self, instruction: i.Volume, expander: Expander) -> str:
+        paths = [expander.word(path) for path in instruction.paths]
+        if not all(paths):
+            raise Problem("VOLUME specified can not be an empty string")
+        self.set("Volumes", {**self.config.get("Volumes", {}), **{p: {} for p in paths}})
+        return f"VOLUME {gotext.plain_list(paths)}"
+
+    def _stopsignal(self, instruction: i.StopSignal, expander: Expander) -> str:
+        name = expander.word(instruction.signal)
+        if not _is_signal(name):
+            raise Problem(f"Invalid signal: {name}", instruction.signal)
+        self.set("StopSignal", name)
+        return f"STOPSIGNAL {name}"
+
+    def _healthcheck(self, instruction: i.Healthcheck, expander: Expander) -> str:
+        check: dict[str, Any] = {"Test": ["NONE"]}
+        if instruction.command is not None:
+            command = instruction.command
+            kind = "CMD-SHELL" if command.shell else "CMD"
+            check["Test"] = [kind, *command.args]
+        for key, value in (
+            ("Interval", instruction.interval),
+            ("Timeout", instruction.timeout),
+            ("StartPeriod", instruction.start_period),
+            ("StartInterval", instruction.start_interval),
+            ("Retries", instruction.retries),
+        ):
+            if value:
+                check[key] = value
+        self.set("Healthcheck", check)
+        times = " ".join(
+            f"{key}:{gotext.duration(check.get(key, 0))}"
+            for key in ("Interval", "Timeout", "StartPeriod", "StartInterval")
+        )
+        test = gotext.plain_list(check["Test"])
+        return f"HEALTHCHECK {{Test:{test} {times} Retries:{check.get('Retries', 0)}}}"
+
+    def _onbuild(self, instruction: i.Onbuild, expander: Expander) -> str:
+        self.set("OnBuild", [*self.config.get("OnBuild", []), instruction.expression])
+        return ""
+
+    def _maintainer(self, instruction: i.Maintainer, expander: Expander) -> str:
+        self.author = instruction.name
+        return f"MAINTAINER {instruction.name}"
+
+
+_APPLY: dict[type[i.Instruction], Callable[[StageState, Any, Expander], str]] = {
+    i.Env: StageState._env,
+    i.Label: StageState._label,
+    i.User: StageState._user,
+    i.Cmd: StageState._cmd,
+    i.Entrypoint: StageState._entrypoint,
+    i.Shell: StageState._shell,
+    i.Expose: StageState._expose,
+    i.Volume: StageState._volume,
+    i.StopSignal: StageState._stopsignal,
+    i.Healthcheck: StageState._healthcheck,
+    i.Onbuild: StageState._onbuild,
+    i.Maintainer: StageState._maintainer,
+}
+
+_SIGNALS = frozenset(
+    "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT"
+    " STOP SYS TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX".split()
+    + [f"RTMIN+{n}" for n in range(1, 16)]
+    + [f"RTMAX-{n}" for n in range(1, 15)]
+)
+
+
+def _is_signal(name: str) -> bool:
+    if name.isdigit():
+        return 0 < int(name) < 65
+    return name.upper().removeprefix("SIG") in _SIGNALS

@@ -1,0 +1,192 @@
+"""The door through which a build touches images, trees and containers: the engine stands behind it.
+
+`build` decides *what* happens; a `Worker` makes it happen. Everything handed over is an immutable
+value or a directory to work in, so a test can stand in with plain directories.
+
+Threads: when several vertices are ready at once, the solver calls the worker from several threads.
+It calls `parallel(True)` before the first such thread starts; from then on the worker must spawn
+processes rather than fork. A build whose vertices follow each other never starts a thread.
+"""
+
+from __future__ import annotations
+
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Protocol, Self
+
+    from kobako.oci import Descriptor, Digest, ImageConfig, Platform, Reference
+
+    OnOutput = Callable[[int, bytes], None]
+else:
+    Protocol = object
+
+
+class LayerRef(Record):
+    """One layer of an image: what it is unpacked (`diff_id`) and the blob that carries it."""
+
+    diff_id: Digest
+    descriptor: Descriptor
+
+
+class BaseImage(Record):
+    """An image a stage starts from, or a COPY takes from; all of its layers are in the store.
+
+    `name` is what progress shows ("docker.io/library/python:latest@sha256:..."). `layers` are
+    bottom first, as many as `config.diff_ids`.
+    """
+
+    name: str
+    config: ImageConfig
+    layers: tuple[LayerRef, ...]
+
+
+class Mount(Record):
+    """Base of what `RUN --mount` puts into the container at the absolute path `target`."""
+
+    target: str
+
+
+class BindMount(Mount):
+    """A path of the build context, of a stage or of an image.
+
+    `directory` (an absolute host path, resolved, inside the context) or, when that is empty,
+    `path` within the merged tree of `layers`. Writes, where not `readonly`, are thrown away.
+    """
+
+    directory: str = ""
+    layers: tuple[LayerRef, ...] = ()
+    path: str = "/"
+    readonly: bool = True
+
+
+class CacheMount(Mount):
+    """A directory that outlives the build, found again by `id`.
+
+    `sharing` is "shared", "private" or "locked". `layers` and `path` say what a new one is filled
+    with. A new one gets `mode`, `uid` and `gid`.
+    """
+
+    id: str
+    sharing: str = "shared"
+    readonly: bool = False
+    layers: tuple[LayerRef, ...] = ()
+    path: str = "/"
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
+class TmpfsMount(Mount):
+    """A fresh tmpfs of at most `size` bytes (0: the kernel's default)."""
+
+    size: int = 0
+
+
+class FileMount(Mount):
+    """A read-only file with this content, never part of a layer: secrets and inline scripts."""
+
+    data: bytes
+    mode: int = 0o400
+    uid: int = 0
+    gid: int = 0
+
+
+class RunRequest(Record):
+    """One RUN: execute `args` in the tree of `layers` (bottom first) and commit what it changed.
+
+    `id` is 64 hex digits, chosen by the build, the container's id. `env` holds `NAME=value`.
+    `user` is as in the image's config ("", "name", "uid:gid"): the worker resolves it in the tree.
+    `cwd` is absolute. `network` is "default", "none" or "host"; `security` "sandbox" or
+    "insecure". `epoch` (seconds), when not None, clamps the layer's timestamps.
+    """
+
+    id: str
+    layers: tuple[LayerRef, ...]
+    args: tuple[str, ...]
+    env: tuple[str, ...]
+    user: str
+    cwd: str
+    mounts: tuple[Mount, ...] = ()
+    network: str = "default"
+    security: str = "sandbox"
+    hostname: str = ""
+    extra_hosts: tuple[str, ...] = ()
+    shm_size: int = 64 << 20
+    ulimits: tuple[str, ...] = ()
+    epoch: int | None = None
+
+
+class RunResult(Record):
+    """How it ended: with exit code 0 the change as a layer, or None when nothing changed."""
+
+    exit_code: int
+    layer: LayerRef | None = None
+
+
+class Tree(Protocol):
+    """A root file system made visible to this process at the directory `path`.
+
+    Owners go through the tree because they are not always the kernel's: with emulated ownership
+    they live in an xattr and a table. Paths are relative to `path`, symlinks are not followed.
+    """
+
+    path: str
+
+    def owner(self, path: str) -> tuple[int, int]:
+        """The uid and gid the file has in the image."""
+
+    def own(self, path: str, uid: int, gid: int) -> None:
+        """Gives a file its owner; call it before the final chmod (chown clears set-id bits)."""
+
+
+class MountedTree(Tree, Protocol):
+    """`Worker.mounted`: a tree for reading, gone when the block ends."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class ChangedTree(MountedTree, Protocol):
+    """`Worker.change`: a writable tree. When the block ends well, `layer` holds what changed
+    (None: nothing did); when it ends in an exception, everything is thrown away."""
+
+    layer: LayerRef | None
+
+
+class Worker(Protocol):
+    """What the engine does for a build. Errors are `KobakoError`s; the build adds the line."""
+
+    def resolve_image(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
+        """The image of that name, from the store or, when it is missing there or `pull` is set,
+        from its registry. On return config and layers are in the store.
+
+        `NotFound` when there is none, `Unsupported` when it has no such platform.
+        """
+
+    def has_layer(self, layer: LayerRef) -> bool:
+        """Whether a cached result can still be used: the blob or the unpacked tree is there."""
+
+    def run(self, request: RunRequest, on_output: OnOutput) -> RunResult:
+        """Runs a command; `on_output(stream 1 or 2, bytes)` is called as output comes."""
+
+    def mounted(self, layers: tuple[LayerRef, ...]) -> MountedTree:
+        """The merged tree of these layers (bottom first), to read."""
+
+    def change(self, layers: tuple[LayerRef, ...], epoch: int | None = None) -> ChangedTree:
+        """The merged tree of these layers with a fresh writable layer on top."""
+
+    def parallel(self, on: bool) -> None:
+        """Told before the first thread starts and after the last one has ended."""
+
+    def cancel(self) -> None:
+        """Ends the commands that `run` is executing now in other threads: the build has failed."""
