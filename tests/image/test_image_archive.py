@@ -334,3 +334,28 @@ def test_the_compressed_form_keeps_the_id(blobs: ContentStore, make_image: MakeI
     known = dict(zip(image.config.diff_ids, packed.manifest.layers, strict=True))
     assert compressed(blobs, image, "zstd", known=known.get) == packed
     assert mutate.with_layers(packed, image.manifest.layers) == image
+
+
+@pytest.mark.only("root")
+def test_layers_are_unpacked_into_trees_while_they_arrive(
+    blobs: ContentStore, empty: ContentStore, make_image: MakeImage, tmp_path: Path
+) -> None:
+    from kobako.errors import Corrupt
+    from kobako.snapshot.trees import LayerTrees
+
+    image = make_image(ONE, BIG)
+    raw = saved(blobs, (NAME, image.manifest.digest))
+    trees = LayerTrees(str(tmp_path / "layers"), "native")
+
+    def unpack(diff_id: Digest | None, stream: BinaryIO) -> None:
+        if diff_id is not None:
+            trees.unpack(diff_id, lambda: stream)
+
+    damaged = bytearray(raw)
+    damaged[raw.index(BIG) + len(BIG) // 2] ^= 1
+    with pytest.raises(Corrupt):
+        load(empty, io.BytesIO(bytes(damaged)), on_layer=unpack)
+    assert not trees.has(Digest.of(BIG))
+    load(empty, Pipe(raw), on_layer=unpack)
+    assert trees.has(Digest.of(BIG))
+    assert (Path(trees.path(Digest.of(BIG))) / "big").stat().st_size == 3 << 20
