@@ -141,7 +141,8 @@ def main(arguments: list[str]) -> int:
         forwarded(options[options.index("--forward") + 1].split("|"), init, program, control, base)
     if "--kill-supervisor" in options:
         # The command says by this file that it is under way.
-        while not os.path.exists(f"{base}/upper{options[options.index('--kill-supervisor') + 1]}"):
+        sign = options[options.index("--kill-supervisor") + 1]
+        while not os.path.lexists(f"{base}/upper{sign}"):
             time.sleep(0.01)
         os.kill(supervisor, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(init, 0)[1])

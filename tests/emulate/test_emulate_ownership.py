@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from conftest import Container  # type: ignore[attr-defined]  # this directory's
-
 from kobako.linux.ownership import XATTR, Own, Owners
 
 
@@ -20,7 +19,7 @@ def own(path: Path) -> Own | None:
 def test_chown_is_seen_by_stat_ls_and_find(container: Container) -> None:
     said = container.sh("""
         touch f; mkdir d; chown 33:42 f; chown www-data d; chgrp shadow d; chown :7 f
-        stat -c '%u %g %U %G' f d; ls -nd f d | cut -d' ' -f3,4; find f d -uid 33 -gid +1
+        stat -c '%u %g %U %G' f d; ls -nd f d | awk '{print $3,$4}'; find f d -uid 33 -gid +1
         chown 0:0 f; stat -c %u:%g f
     """)
     assert said.split() == ("33 7 www-data lp 33 42 www-data shadow 33 42 33 7 f d 0:0".split())
@@ -106,7 +105,7 @@ def test_chown_clears_set_id_bits_and_keeps_the_image_copied_up(container: Conta
 
 def test_descriptors_and_proc_self(container: Container) -> None:
     said = container.python("""
-import os, subprocess
+import os, sys
 fd = os.open("f", os.O_CREAT | os.O_RDWR, 0o600)
 os.fchown(fd, 11, 12)
 print(os.fstat(fd).st_uid, os.stat(f"/proc/self/fd/{fd}").st_gid)
@@ -126,6 +125,7 @@ os.unlink("f")
 os.fchown(fd, 14, 15)
 print(os.fstat(fd).st_uid)
 os.symlink("/dev/stdout", "log")
+sys.stdout.flush()
 os.dup2(fd, 1)
 os.chown("log", 16, 16)
 os.write(2, f"{os.fstat(1).st_uid}\\n".encode())
@@ -172,9 +172,9 @@ def test_records_are_hidden_and_capabilities_kept(container: Container) -> None:
 import os, shutil, struct
 open("f", "w").close(); os.chown("f", 5, 6); os.setxattr("f", "user.mine", b"1")
 print(os.listxattr("f"))
-for call in (lambda: os.getxattr("f", "user.kobako.own"), lambda: os.removexattr("f", "user.kobako.own"),
-             lambda: os.setxattr("f", "user.kobako.own", b"0:0")):
-    try: call()
+own = "user.kobako.own"
+for call, *more in (os.getxattr,), (os.removexattr,), (os.setxattr, b"0:0"):
+    try: call("f", own, *more)
     except OSError as e: print(e.strerror)
 cap = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)
 os.setxattr("f", "security.capability", cap)
@@ -191,8 +191,8 @@ os.chown("f", 7, 7); print(os.listxattr("f"))
 
 def test_tar_cp_and_install_keep_owners(container: Container) -> None:
     said = container.sh("""
-        mkdir t; touch t/a t/b; ln -s a t/l; mknod t/n c 1 3; mkfifo t/p; chown -h 1:2 t/a t/l t/n t/p
-        chmod 4711 t/a
+        mkdir t; touch t/a t/b; ln -s a t/l; mknod t/n c 1 3; mkfifo t/p
+        chown -h 1:2 t/a t/l t/n t/p; chmod 4711 t/a
         tar -cf t.tar t; tar -tvf t.tar --numeric-owner | awk '{print $1,$2}' | sort; mv t t0
         tar -xpf t.tar; cp -a t t2; install -o 33 -g 33 -m 2750 t/b i; install -d -o 7 dir
         stat -c '%u %g %a %F %t:%T' t/* t2/* i dir | sort | uniq -c | awk '{$1=$1};1'

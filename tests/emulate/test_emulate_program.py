@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 
 import pytest
-from bpf_machine import run
 
+from bpf_machine import run
 from kobako.emulate.ownership import program
 from kobako.emulate.program import NOTIFIED
 from kobako.errors import Unsupported

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from bpf_machine import run
 
+from bpf_machine import run
 from kobako.errors import Invalid, Unsupported
 from kobako.linux import seccomp
 from kobako.linux.bpf import DATA_ARCH, DATA_NR, Assembler, data_arg

@@ -177,8 +177,15 @@ class Paths:
 
     def pid_in_container(self, pid: int) -> int:
         """`pid` as the container's own processes see it; 0 when they cannot."""
+        return self._number(pid, b"NStgid")
+
+    def thread_in_container(self, tid: int) -> int:
+        """As `pid_in_container`, for a thread."""
+        return self._number(tid, b"NSpid")
+
+    def _number(self, pid: int, field: bytes) -> int:
         try:
-            numbers = self._status(pid)[b"NStgid"].split()
+            numbers = self._status(pid)[field].split()
         except OSError:
             return 0
         return int(numbers[self._depth]) if len(numbers) > self._depth else 0

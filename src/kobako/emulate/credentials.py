@@ -127,7 +127,7 @@ class Table:
     """
 
     _BASE = 0x6B6F6200
-    _LIMIT = 1 << 16
+    _LIMIT = 1 << 14
 
     def __init__(self, init_pid: int) -> None:
         self._known: list[Credentials] = [ROOT]
@@ -161,7 +161,7 @@ class Table:
         return self._known[number] if 0 <= number < len(self._known) else ROOT
 
     def set(self, pid: int, credentials: Credentials) -> None:
-        """EAGAIN when the container has used up 65536 different credentials."""
+        """EAGAIN when the container has used up 16384 different credentials."""
         number = self._index.get(credentials)
         if number is None:
             number = len(self._known)

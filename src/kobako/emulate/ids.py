@@ -119,7 +119,8 @@ def _capabilities_get(w: World, c: Listener) -> int:
     who = w.credentials.of(c.pid)
     if who.permitted is None or who.effective is None or not c.args[1]:
         return RESUME
-    if unpack("<Ii", w.memory.read(c.pid, c.args[0], 8))[1] != 0:
+    about = unpack("<Ii", w.memory.read(c.pid, c.args[0], 8))[1]
+    if about not in (0, w.paths.thread_in_container(c.pid)):
         return RESUME
     low, high = KEEP, who.permitted >> 32
     sets = (who.effective & low, who.permitted & low, 0, who.effective >> 32, high, 0)
