@@ -47,7 +47,11 @@ class Contents:
         return data
 
     def adopt(self, source: str, digest: Digest) -> None:
-        """Make the verified and synced file `source` the content of `digest`; it stays, too."""
+        """Make the verified and synced file `source` the content of `digest`; it stays, too.
+
+        The new name becomes durable with the next document `put`: until a manifest refers to a
+        blob, losing it in a power cut costs its client another upload and nothing else.
+        """
         target = self.path(digest)
         directory = os.path.dirname(target)
         os.makedirs(directory, exist_ok=True)
@@ -55,11 +59,6 @@ class Contents:
             os.link(source, target)
         except FileExistsError:
             os.utime(target)  # young again: the collector leaves it alone
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
     def put(self, data: bytes, digest: Digest) -> None:
         """Store a document whose digest is known to be right."""
@@ -72,3 +71,10 @@ class Contents:
             self.adopt(path, digest)
         finally:
             os.unlink(path)
+        root = os.path.dirname(os.path.dirname(self.path(digest)))
+        for algorithm in os.listdir(root):  # the names of the blobs it refers to as well
+            fd = os.open(os.path.join(root, algorithm), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)

@@ -118,11 +118,11 @@ class Repositories:
         """Give a repository a blob; `place` puts its bytes into the store and may run again.
 
         The bytes are placed first; the transaction then checks that no collector, which works in
-        transactions as well, took them away in between.
+        transactions as well, took them away in between. Durable with the manifest that follows.
         """
         for _ in range(5):
             place()
-            with self._database.write() as c:
+            with self._database.write(durable=False) as c:
                 if os.path.exists(self._contents.path(digest)):
                     self._hold(c, self._ensure(c, name), digest, size)
                     return
@@ -130,7 +130,7 @@ class Repositories:
 
     def mount(self, source: str, target: str, digest: Digest) -> bool:
         """Share a blob of one repository with another; False if `source` does not have it."""
-        with self._database.write() as c:
+        with self._database.write(durable=False) as c:
             row = c.execute(_BLOB_IN, (source, digest)).fetchone()
             if row is None:
                 return False
