@@ -141,7 +141,7 @@ def _because(fault: OSError, path: bytes) -> Exception:
     reasons = {
         errno.ENOTDIR: "is not a directory, but the entry's path leads through it",
         errno.ELOOP: "has symbolic links that go round in circles",
-        errno.ENOENT: "is a symbolic link to nothing",
+        errno.ENOENT: "does not exist, or is a symbolic link to nothing",
         errno.ENAMETOOLONG: "is too long a name",
     }
     if fault.errno in reasons:
