@@ -2,5 +2,6 @@
 
 https://github.com/opencontainers/distribution-spec. Doors: `client.Client` with
 `endpoint.RegistryConfig` and `credentials.CredentialFile` (none of which needs an HTTP client),
-`pull.pull`, `push.push`, `registry.resolve`, `tags`, `catalog` and `delete`, `login.login`, `logout`.
+`pull.pull`, `push.push`, `registry.resolve`, `tags`, `catalog` and `delete`, `login.login` and
+`logout`.
 """

@@ -54,6 +54,10 @@ class _Answer(http.client.HTTPResponse):
         self.fp = io.BufferedReader(bounded, 65536)
         super().begin()
         bounded.deadline = None
+        lengths = ",".join(self.headers.get_all("Content-Length", ["0"])).split(",")
+        if len({length.strip() for length in lengths}) > 1 or not lengths[0].strip().isdecimal():
+            # urllib3 finds fault with it too, but only after it has lost the socket.
+            raise http.client.HTTPException("malformed Content-Length")
 
 
 def pools(register: Register, header_seconds: float) -> dict[str, type[HTTPConnectionPool]]:

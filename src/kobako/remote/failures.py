@@ -29,6 +29,10 @@ class Transient(Unavailable):
         self.retry_after = retry_after
 
 
+class Busy(Transient):
+    """The server answered, but asks to come again later (5xx, 429)."""
+
+
 class Unreachable(Transient):
     """No connection at all came about."""
 
@@ -108,7 +112,7 @@ def of_answer(answer: Answer, what: str) -> KobakoError:
         text = said or f"status {status}"
         if status == 429:
             text = f"toomanyrequests: {said or 'the registry limits the rate of requests'}"
-        return Transient(f"{what}: {text}", retry_after=retry_after(answer.headers))
+        return Busy(f"{what}: {text}", retry_after=retry_after(answer.headers))
     if status == 401:
         return Unauthorized(f"{what}: {said or 'unauthorized: authentication required'}")
     if status == 403:

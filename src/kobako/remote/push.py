@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.errors import Invalid, NotFound
+from kobako.errors import Corrupt, Invalid, NotFound
 from kobako.events import LayerProgress, ignore
 from kobako.oci.config import ImageConfig
 from kobako.oci.manifest import Index, Manifest, parse_manifest_or_index
@@ -83,7 +83,7 @@ class _Push:
             if shown:
                 self.on_event(LayerProgress(shown, "Preparing"))
         registry = Registry(self.reference.domain, self.transport, push=True)
-        return registry.first(lambda session: self._to(session, documents, blobs))
+        return self._to(registry.first(lambda session: session), documents, blobs)
 
     def _to(
         self,
@@ -96,11 +96,13 @@ class _Push:
         workers.run(tasks, self.transport.client.limits.parallel, self.transport.abort)
         *children, top = documents
         for child in children:
-            repository.put_manifest(child, str(child.digest))
-        assert self.reference.tag is not None
-        repository.put_manifest(top, self.reference.tag)
+            self._put(repository, child, str(child.digest))
+        self._put(repository, top, str(self.reference.tag))
         self.sources.remember(session.host, self.reference.path, blobs)
         return top.descriptor
+
+    def _put(self, repository: Repository, document: Manifest | Index, wanted: str) -> None:
+        repository.session.retried(lambda: repository.put_manifest(document, wanted))
 
     def _collect(self, target: Digest) -> list[Manifest | Index]:
         """The documents from the leaves to the target, each once."""
@@ -144,6 +146,7 @@ class _Push:
         found = []
         for layer, shown in zip(manifest.layers, names, strict=True):
             if self.store.blobs.exists(layer.digest):
+                self._require_size(layer)
                 found.append((layer, shown))
             elif layer.urls:
                 self.on_event(LayerProgress(shown, "Skipped foreign layer"))
@@ -152,7 +155,16 @@ class _Push:
                     f"{self.reference.familiar()}: the store lacks its layer {layer.digest}",
                     hint="pull, load or build it again",
                 )
+        self._require_size(manifest.config)
         return [*found, (manifest.config, "")]
+
+    def _require_size(self, blob: Descriptor) -> None:
+        size = self.store.blobs.size(blob.digest)
+        if size != blob.size:
+            raise Corrupt(
+                f"{self.reference.familiar()}: its manifest says that {blob.digest} has "
+                f"{blob.size} bytes, but it has {size}"
+            )
 
     def _task(self, repository: Repository, blob: Descriptor, shown: str) -> workers.Task:
         known = self.sources.holding(repository.session.host, blob.digest, repository.path)

@@ -6,7 +6,7 @@ from kobako.errors import Denied, KobakoError, Unavailable
 from kobako.remote import failures
 from kobako.remote.auth import Authorizer
 from kobako.remote.credentials import Credentials
-from kobako.remote.failures import NotTLS, Transient, Unreachable
+from kobako.remote.failures import Busy, NotTLS, Transient, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,13 +49,9 @@ class Session:
         Raises `Unreachable`, `Unavailable`.
         """
         fault: KobakoError | None = None
-        *others, last = self.endpoint.bases
         for base in self.endpoint.bases:
             try:
-                if base in others:
-                    self._ping(base)
-                else:
-                    self.retried(lambda: self._ping(last))
+                self._settle(base, last=base == self.endpoint.bases[-1])
             except (NotTLS, Transient) as failure:
                 fault = fault or failure
             else:
@@ -148,6 +144,16 @@ class Session:
         limits = self.transport.client.limits
         wait = max(fault.retry_after, limits.backoff * 2**attempt)
         self.transport.sleep(min(wait, limits.pause))
+
+    def _settle(self, base: str, *, last: bool) -> None:
+        """Try a base; with retries if it is the last one or does speak HTTP."""
+        if not last:
+            try:
+                self._ping(base)
+                return
+            except Busy:
+                pass
+        self.retried(lambda: self._ping(base))
 
     def _ping(self, base: str) -> None:
         response = self._send("GET", f"{base}/v2/", None, "", None)
