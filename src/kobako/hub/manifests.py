@@ -179,8 +179,6 @@ class Manifests:
         raise Refusal(404, "MANIFEST_UNKNOWN", message)
 
     def _manifest_unknown(self, name: str, reference: str) -> Refusal:
-        if self._repositories.private(name) is None:
-            return _name_unknown(name)
         detail = {"name": name, "reference": reference}
         return Refusal(404, "MANIFEST_UNKNOWN", "manifest unknown", detail=detail)
 
