@@ -49,8 +49,10 @@ def members(data: bytes) -> list[tuple]:
         when = e.mtime_ns // 10**9 if e.type != kinds.HARDLINK else 0
         mode = e.mode if e.type != kinds.SYMLINK else 0
         found.append(
-            (clean(e.name), e.type, mode, e.uid, e.gid, e.size, when, e.link)
-            + (e.major, e.minor, content, xattrs)  # noqa: RUF005 - two lines of one tuple
+            (
+                *(clean(e.name), e.type, mode, e.uid, e.gid, e.size, when, e.link),
+                *(e.major, e.minor, content, xattrs),
+            )
         )
     return found
 
