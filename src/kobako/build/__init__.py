@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def build(
-    options: BuildOptions, context: Context, worker: Worker, cache: Cache, on_event: OnEvent
+    options: BuildOptions, context: Context | None, worker: Worker, cache: Cache, on_event: OnEvent
 ) -> BuildResult:
-    """Builds the target stage of a Dockerfile.
+    """Builds the target stage of a Dockerfile. Without a context COPY and ADD find nothing.
 
     Raises `DockerfileError` (the file is wrong), `NotYet` (a feature is missing), `StepFailed` (an
     instruction failed); each has `line` and `excerpt` to show. What finished stays in the cache.
     """
-    from kobako.build.assemble import assemble
+    from kobako.build import assemble
 
-    return assemble(options, context, worker, cache, on_event)
+    return assemble.build(options, context, worker, cache, on_event)

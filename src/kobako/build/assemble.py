@@ -6,6 +6,7 @@ import time
 
 from kobako.build import progress
 from kobako.build.arguments import Arguments
+from kobako.build.context import Context
 from kobako.build.dockerfile.parse import parse
 from kobako.build.dockerfile.source import StepFailed
 from kobako.build.lower import Lowering, Surroundings
@@ -20,7 +21,6 @@ from kobako.oci import Platform, Reference
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.build.cache import Cache
-    from kobako.build.context import Context
     from kobako.build.dockerfile.instructions import Dockerfile
     from kobako.build.graph import Vertex
     from kobako.build.ops.result import Result
@@ -33,10 +33,11 @@ _FEW = 4
 """So many vertices run at once on a machine with fewer cores: most of them wait, not compute."""
 
 
-def assemble(
-    options: BuildOptions, context: Context, worker: Worker, cache: Cache, on_event: OnEvent
+def build(
+    options: BuildOptions, context: Context | None, worker: Worker, cache: Cache, on_event: OnEvent
 ) -> BuildResult:
     """See `kobako.build.build`."""
+    context = context or Context()
     images = Images(options.labels)
     reporter = Reporter(on_event, images)
     dockerfile = parse(options.dockerfile, options.dockerfile_name)

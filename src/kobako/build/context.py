@@ -27,7 +27,7 @@ _SETTLED = 50_000_000
 class Context(Files):
     """A build context. The digests of files are remembered in the build cache between builds."""
 
-    def __init__(self, root: str, ignore: Ignore | None = None) -> None:
+    def __init__(self, root: str = "", ignore: Ignore | None = None) -> None:
         super().__init__(root, ignore)
         self._known: dict[str, list[Any]] | None = None
         self._fresh: dict[str, list[Any]] = {}

@@ -54,11 +54,12 @@ class Entry:
 class Files:
     """The files below the directory `root`, without those `ignore` excludes."""
 
-    def __init__(self, root: str, ignore: Ignore | None = None) -> None:
+    def __init__(self, root: str = "", ignore: Ignore | None = None) -> None:
+        """Opens `root`; "" stands for no directory: there are no files then."""
         self.root = root
         self.ignore = ignore or Ignore([])
         try:
-            self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._fd = os.open(root or "/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise Invalid(f"cannot read the directory {root}: {error.strerror}") from None
         import _thread
@@ -67,6 +68,8 @@ class Files:
         self._last: tuple[str, int] = ("", -1)
         self._top = Entry("", "", os.fstat(self._fd))
         self._top.verdict = self.ignore.top
+        if not root:
+            self._top.children = {}
 
     def close(self) -> None:
         self._forget()
@@ -210,11 +213,19 @@ class TreeFiles(Files):
             return [
                 (name, os.getxattr(path, name, follow_symlinks=False))
                 for name in sorted(names)
-                if not name.startswith(("user.overlay.", "user.kobako.", "trusted.", "system."))
-                and name != "security.selinux"
+                if _is_copied(name)
             ]
         except OSError:
             return []
+
+
+def _is_copied(name: str) -> bool:
+    """Whether an attribute is the file's own, not one overlay or kobako keeps its books in.
+    `user.kobako.xattr.*` stands for attributes the kernel would not take (`linux.ownership`)."""
+    if name.startswith("user.kobako.xattr."):
+        return True
+    books = ("user.overlay.", "user.kobako.", "trusted.", "system.")
+    return not name.startswith(books) and name != "security.selinux"
 
 
 def _parts(path: str) -> list[str]:

@@ -73,7 +73,7 @@ class Copier:
             view = memoryview(data)
             while view:
                 view = view[os.write(fd, view) :]
-            self._own(target, self._owner or (0, 0))
+            self._own(target, self._owner or (0, 0), fresh=True)
             os.fchmod(fd, self._mode.of(0o644, False) if self._mode else 0o644)
         finally:
             os.close(fd)
@@ -159,7 +159,7 @@ class Copier:
             sink = os.open(target, _NEW, 0o600)
             try:
                 _pour(source, sink, entry.stat.st_size)
-                self._own(target, self._owner or files.owner(entry))
+                self._own(target, self._owner or files.owner(entry), fresh=True)
                 for name, value in files.xattrs(entry):
                     _set_xattr(sink, name, value)
                 os.fchmod(sink, self._mode.of(entry.mode, False) if self._mode else entry.mode)
@@ -179,12 +179,15 @@ class Copier:
         times = (entry.stat.st_mtime_ns, entry.stat.st_mtime_ns)
         os.utime(target, ns=times, follow_symlinks=False)
 
-    def _own(self, target: str, owner: tuple[int, int]) -> None:
-        status = os.lstat(target)
-        if owner != (0, 0) or (status.st_uid, status.st_gid) != (0, 0):
-            relative = os.path.relpath(target, self._tree.path)
-            if owner != self._tree.owner(relative):
-                self._tree.own(relative, *owner)
+    def _own(self, target: str, owner: tuple[int, int], *, fresh: bool = False) -> None:
+        """`fresh`: a new regular file, which nobody has given an owner but the kernel."""
+        if fresh and owner == (0, 0):
+            status = os.lstat(target)
+            if (status.st_uid, status.st_gid) == owner:
+                return
+        relative = os.path.relpath(target, self._tree.path)
+        if self._tree.owner(relative) != owner:
+            self._tree.own(relative, *owner)
 
     def _clear(self, target: str) -> None:
         """Makes way for a file: what is there goes, unless it is a directory."""

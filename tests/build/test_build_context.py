@@ -1,0 +1,149 @@
+"""Wildcards, `.dockerignore`, the context's size and remembered digests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kobako.build import context as context_module
+from kobako.build.cache import MemoryCache
+from kobako.build.context import Context
+from kobako.build.dockerfile.source import Problem
+from kobako.build.ignore import parse_ignore
+from kobako.build.match import Pattern, has_wildcards, match
+from kobako.errors import Invalid
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("abc", "abc", True), ("*", "abc", True), ("*c", "abc", True), ("a*", "ab/c", False),
+        ("a*/b", "abc/b", True), ("a*b?c*x", "abxbbxdbxebxczzx", True), ("a*b?c*x",
+        "abxbbxdbxebxczzy", False), ("ab[c]", "abc", True), ("ab[b-d]", "abc", True),
+        ("ab[e-g]", "abc", False), ("ab[^c]", "abc", False), ("ab[^e-g]", "abc", True),
+        ("a\\*b", "a*b", True), ("a\\*b", "ab", False), ("a?b", "a☺b", True),
+        ("a[^a]b", "a☺b", True), ("a???b", "a☺b", False), ("[a-ζ]*", "α", True),
+        ("*[a-ζ]", "A", False), ("a?b", "a/b", False), ("a*b", "a/b", False),
+        ("[\\]a]", "]", True), ("[\\-x]", "-", True), ("*x", "xxx", True), ("", "", True),
+        ("[", "a", None), ("[^", "a", None), ("[]a]", "]", None), ("[-]", "-", None),
+        ("[x-]", "x", None), ("a\\", "a", None), ("[a-b-c]", "a", None),
+    ],
+)  # fmt: skip
+def test_match_is_go_filepath_match(pattern: str, name: str, expected: bool | None) -> None:
+    if expected is None:
+        with pytest.raises(Problem):
+            match(pattern, name)
+    else:
+        assert match(pattern, name) is expected
+
+
+def test_no_pattern_takes_for_ever() -> None:
+    assert not match("*a" * 40 + "b", "a" * 2000)
+    assert not Pattern("**/" * 30 + "x", double_star=True).matches("a/" * 500 + "y")
+
+
+def test_wildcards_can_be_escaped() -> None:
+    assert has_wildcards("a*") and has_wildcards("[a") and not has_wildcards("a\\*\\[")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "path", "excluded"),
+    [
+        ("a", "a", True), ("a", "a/b", True), ("a", "b/a", False), ("/a", "a", True),
+        ("a/", "a/b", True), ("*/a", "b/a", True), ("*/a", "a", False), ("**/a", "a", True),
+        ("**/a", "x/y/a", True), ("**/*.go", "x/y.go", True), ("a/**", "a", False),
+        ("a/**", "a/b/c", True), ("**", "a/b", True), ("a/**/b", "a/b", True),
+        ("a/**/b", "a/x/y/b", True), ("*.md\n!README.md", "README.md", False),
+        ("*.md\n!README.md\nREADME.*", "README.md", True), ("!a\n*", "a", True),
+        ("a\n!a/b", "a/b", False), ("a\n!a/b", "a/c", True), ("*\n!x/y", "x/y", False),
+        ("./a", "a", True), ("b/../a", "a", True), ("# a", "# a", False), ("  a  ", "a", True),
+        ("! a\n", "a", False), ("a?c", "abc", True), ("*\n!**/keep\n", "d/e/keep", False),
+    ],
+)  # fmt: skip
+def test_ignore(patterns: str, path: str, excluded: bool) -> None:
+    ignore = parse_ignore(patterns)
+    verdict = ignore.top
+    parts = path.split("/")
+    for depth in range(1, len(parts) + 1):
+        verdict = ignore.verdict("/".join(parts[:depth]), verdict)
+    assert verdict.excluded is excluded
+
+
+def test_excluded_directories_are_not_read_unless_something_below_may_come_back() -> None:
+    ignore = parse_ignore("node_modules\nvendor\n!vendor/keep/x\nother\n!**/deep")
+    assert ignore.may_take_back_below("vendor")
+    assert ignore.may_take_back_below("other")
+    assert not parse_ignore("node_modules\n!vendor/x").may_take_back_below("node_modules")
+
+
+def test_bad_patterns_are_named() -> None:
+    with pytest.raises(Invalid, match=r"^\.dockerignore: syntax error in pattern \[a"):
+        parse_ignore("[a")
+    with pytest.raises(Invalid, match="illegal exclusion pattern"):
+        parse_ignore("!")
+
+
+def test_the_dockerfiles_own_ignore_file_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "b").touch()
+    (tmp_path / ".dockerignore").write_text("a\n")
+    (tmp_path / "x.Dockerfile.dockerignore").write_text("b\n")
+    plain = Context.open_directory(str(tmp_path), str(tmp_path / "Dockerfile"))
+    own = Context.open_directory(str(tmp_path), str(tmp_path / "x.Dockerfile"))
+    assert plain.lookup("a") is None and plain.lookup("b")
+    assert own.lookup("a") and own.lookup("b") is None
+    plain.close()
+    own.close()
+
+
+def test_an_excluded_directory_with_nothing_left_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/x").touch()
+    (tmp_path / ".dockerignore").write_text("d\n!d/nothing\n.dockerignore\n")
+    found = Context.open_directory(str(tmp_path))
+    assert found.lookup("d") is None
+    assert found.size() == (1024, 0)
+    found.close()
+
+
+def test_no_context() -> None:
+    empty = Context()
+    assert empty.lookup("etc") is None and empty.size() == (1024, 0)
+    empty.close()
+
+
+def test_an_unchanged_file_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context_module, "_SETTLED", -1)
+    cache = MemoryCache()
+    for n in range(50):
+        (tmp_path / f"f{n}").write_text(f"content {n}")
+
+    def digests() -> tuple[dict[str, str], int]:
+        found = Context.open_directory(str(tmp_path))
+        read = []
+        monkeypatch.setattr(
+            found, "open", lambda entry: read.append(entry) or Context.open(found, entry)
+        )
+        try:
+            top = found.lookup("")
+            assert top is not None
+            names = {e.path: found.digest(e, cache) for e in found.walk(top)}
+            found.remember(cache)
+        finally:
+            found.close()
+        return names, len(read)
+
+    first, read = digests()
+    assert read == 50
+    second, read = digests()
+    assert second == first and read <= 33
+    time = os.stat(tmp_path / "f49").st_mtime_ns
+    (tmp_path / "f49").write_text("content !!")  # same size, and the time put back
+    os.utime(tmp_path / "f49", ns=(time, time))
+    third, _ = digests()
+    assert third["f49"] != first["f49"]
+    assert {k for k in first if first[k] != third[k]} == {"f49"}

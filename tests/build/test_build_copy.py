@@ -1,0 +1,271 @@
+"""COPY and ADD: destinations, directories, symlinks, wildcards, owners, modes, archives."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from typing import Any
+
+import pytest
+from building import Site
+
+from kobako.build.dockerfile import StepFailed
+from kobako.build.ops.modes import Mode
+from kobako.errors import Invalid
+
+PASSWD = "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/:/bin/sh\n"
+GROUP = "root:x:0:\nstaff:x:50:\n"
+
+
+def files(site: Site, dockerfile: str) -> dict[str, str]:
+    """The files and links the build added: path → content or "-> target"."""
+    tree = site.tree(site.build("FROM scratch\n" + dockerfile))
+    return {
+        name: entry[3].decode() if entry[0] == "file" else f"-> {entry[2]}"
+        for name, entry in tree.items()
+        if entry[0] != "dir"
+    }
+
+
+def one(site: Site, dockerfile: str, name: str) -> tuple[Any, ...]:
+    return site.tree(site.build("FROM scratch\n" + dockerfile))[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("COPY a /", {"a": "A"}),
+        ("COPY a /x", {"x": "A"}),
+        ("COPY a /x/", {"x/a": "A"}),
+        ("COPY a x/y/z", {"x/y/z": "A"}),
+        ("COPY a .", {"a": "A"}),
+        ("WORKDIR /w\nCOPY a .", {"w/a": "A"}),
+        ("WORKDIR /w\nCOPY a ./", {"w/a": "A"}),
+        ("WORKDIR /w\nCOPY a ../b", {"b": "A"}),
+        ("COPY a d/b /x/", {"x/a": "A", "x/b": "B"}),
+        ("COPY d /x", {"x/b": "B", "x/s/c": "C"}),
+        ("COPY d /x/", {"x/b": "B", "x/s/c": "C"}),
+        ("COPY d/ /", {"b": "B", "s/c": "C"}),
+        ("COPY . /all/", {"all/a": "A", "all/d/b": "B", "all/d/s/c": "C", "all/e1": "1",
+                          "all/e2": "2"}),
+        ("COPY e* /x/", {"x/e1": "1", "x/e2": "2"}),
+        ("COPY e? /x/", {"x/e1": "1", "x/e2": "2"}),
+        ("COPY e[2-9] /x/", {"x/e2": "2"}),
+        ("COPY d/*/c /x/", {"x/c": "C"}),
+        ("COPY no* /x/", {}),
+        ("COPY d/s/../b /x", {"x": "B"}),
+        ("COPY ../../a /x", {"x": "A"}),
+        ("COPY a /x\nCOPY d/b /x", {"x": "B"}),
+        ("COPY --exclude=s d /x", {"x/b": "B"}),
+        ("COPY --exclude=**/c d /x", {"x/b": "B"}),
+        ("COPY --parents d/s/c /x", {"x/d/s/c": "C"}),
+        ("COPY --parents d/./s/c /x/", {"x/s/c": "C"}),
+        ("COPY --parents **/c /x/", {"x/d/s/c": "C"}),
+        ('COPY ["a", "/with blank"]', {"with blank": "A"}),
+    ],
+)  # fmt: skip
+def test_where_files_end_up(site: Site, text: str, expected: dict[str, str]) -> None:
+    site.put({"a": "A", "d/b": "B", "d/s/c": "C", "e1": "1", "e2": "2"})
+    assert files(site, text) == expected
+
+
+def test_modes_and_owners(site: Site) -> None:
+    site.put({"x": "1", "d/y": "2"})
+    os.chmod(site.context / "x", 0o4755)
+    os.chmod(site.context / "d", 0o711)
+    assert one(site, "COPY x /x", "x")[1:3] == ("0o4755", (0, 0))
+    assert one(site, "COPY --chmod=640 x /x", "x")[1] == "0o640"
+    assert one(site, "COPY --chmod=go-x,u-s x /x", "x")[1] == "0o744"
+    assert one(site, "COPY --chown=5 x /x", "x")[2] == (5, 5)
+    assert one(site, "COPY --chown=5:6 x /n/x", "n")[2] == (5, 6)
+    assert one(site, "COPY d /t", "t")[1] == "0o755"  # the destination, not the source's own mode
+    assert one(site, "COPY . /t", "t/d")[1] == "0o711"
+
+
+def test_names_are_looked_up_in_the_image(site: Site) -> None:
+    site.base("base", {"etc/passwd": PASSWD, "etc/group": GROUP})
+    site.put({"x": "1"})
+    for owner, expected in (
+        ("web", (33, 44)),
+        ("web:staff", (33, 50)),
+        ("7:staff", (7, 50)),
+        ("web:9", (33, 9)),
+    ):
+        tree = site.tree(site.build(f"FROM base\nCOPY --chown={owner} x /x\n"))
+        assert tree["x"][2] == expected
+    with pytest.raises(StepFailed, match="no such user: nobody"):
+        site.build("FROM base\nCOPY --chown=nobody x /x\n")
+    made = site.tree(site.build("FROM base\nUSER web\nWORKDIR /home/web\n"))
+    assert made["home/web"] == ("dir", "0o755", (33, 44))
+    assert made["home"][2] == (33, 44)
+
+
+def test_owners_from_a_stage_are_kept(site: Site) -> None:
+    site.put({"x": "1"})
+    tree = site.tree(
+        site.build("FROM scratch AS a\nCOPY --chown=5:6 x /x\nFROM scratch\nCOPY --from=a /x /y\n")
+    )
+    assert tree["y"][2] == (5, 6)
+
+
+def test_symlinks_in_the_context(site: Site) -> None:
+    outside = site.context.parent / "secret"
+    outside.write_text("S")
+    site.put({"d/f": "F", "link": "-> d/f", "dir": "-> d", "up": "-> ../secret",
+              "abs": f"-> {outside}", "d/in": "-> ../../secret"})  # fmt: skip
+    assert files(site, "COPY link /x") == {"x": "F"}
+    assert files(site, "COPY dir /x") == {"x/f": "F", "x/in": "-> ../../secret"}
+    assert files(site, "COPY dir/f /x") == {"x": "F"}
+    for source in ("up", "abs", "d/in"):
+        with pytest.raises(StepFailed, match="not found in the build context"):
+            site.build(f"FROM scratch\nCOPY {source} /x\n")
+
+
+def test_symlinks_in_the_image_stay_inside(site: Site) -> None:
+    outside = site.context.parent / "outside"
+    outside.mkdir()
+    site.base("base", {"real/": "", "abs": "-> /real", "rel": "-> real", "gone": "-> /made/here",
+                       "escape": f"-> {outside}", "up": "-> ../../../real", "file": "-> /real/f",
+                       "real/f": "old"})  # fmt: skip
+    site.put({"a": "A", "d/b": "B"})
+    for target, place in (
+        ("/abs/", "real/a"),
+        ("/rel/a", "real/a"),
+        ("/gone/", "made/here/a"),
+        ("/up/", "real/a"),
+        ("/escape/", f"{str(outside).lstrip('/')}/a"),
+        ("/file", "real/f"),
+    ):
+        tree = site.tree(site.build(f"FROM base\nCOPY a {target}\n"))
+        assert tree[place][3] == b"A", target
+    assert list(outside.iterdir()) == []
+    tree = site.tree(site.build("FROM base\nWORKDIR /abs/w\n"))
+    assert tree["real/w"][0] == "dir"
+
+
+def test_directories_do_not_replace_files_nor_files_directories(site: Site) -> None:
+    site.base("base", {"dir/x": "1", "file": "2", "t/link": "-> /dir"})
+    site.put({"a": "A", "c/link/z": "Z", "n/dir": "not a directory"})
+    with pytest.raises(StepFailed, match="/file exists and is not a directory"):
+        site.build("FROM base\nCOPY a /file/\n")
+    with pytest.raises(StepFailed, match="cannot copy to non-directory: /t/link"):
+        site.build("FROM base\nCOPY c /t/\n")
+    with pytest.raises(StepFailed, match="cannot replace the directory /dir with a file"):
+        site.build("FROM base\nCOPY n /\n")
+
+
+def test_hard_links_and_times_are_kept(site: Site) -> None:
+    site.put({"a": "A"})
+    os.link(site.context / "a", site.context / "b")
+    os.utime(site.context / "a", ns=(10**18, 10**18 + 5))
+    path = site.path(site.build("FROM scratch\nCOPY . /\n"))
+    assert (path / "a").stat().st_mtime_ns == 10**18 + 5
+
+
+def test_special_files_are_no_part_of_a_context(site: Site) -> None:
+    site.put({"a": "A"})
+    os.mkfifo(site.context / "fifo")
+    assert files(site, "COPY . /") == {"a": "A"}
+
+
+def test_dockerignore(site: Site) -> None:
+    site.put({"a": "A", "b.log": "B", "d/c.log": "C", "d/keep.log": "K", "e/f": "F", "e/g": "G",
+              ".dockerignore": "# x\n\n**/*.log\n!d/keep.log\ne\n!e/g\n.docker*"})  # fmt: skip
+    assert files(site, "COPY . /") == {"a": "A", "d/keep.log": "K", "e/g": "G"}
+    with pytest.raises(StepFailed, match=r"not found .*excluded by \.dockerignore"):
+        site.build("FROM scratch\nCOPY b.log /\n")
+
+
+def test_the_cache_sees_bytes_and_modes_not_times(site: Site) -> None:
+    site.put({"a": "A", "d/b": "B", "other": "1"})
+    text = "FROM scratch\nCOPY a d /x/\n"
+    site.build(text)
+
+    def cached() -> bool:
+        site.build(text)
+        return "change" not in site.worker.log
+
+    assert cached()
+    os.utime(site.context / "a", ns=(1, 1))
+    assert cached()
+    site.put({"other": "2"})
+    assert cached()
+    os.chmod(site.context / "a", 0o600)
+    assert not cached()
+    site.put({"d/b": "C"})
+    assert not cached()
+    site.put({"d/new": ""})
+    assert not cached()
+    (site.context / "d/new").unlink()
+    assert cached()
+
+
+def _tar(mode: str, **members: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name.replace("__", "/"))
+            member.uid, member.gid, member.mtime, member.mode = 3, 4, 1000, 0o640
+            if content.startswith("-> "):
+                member.type, member.linkname = tarfile.SYMTYPE, content[3:]
+                tar.addfile(member)
+            else:
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content.encode()))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "zstd"])
+def test_add_unpacks_archives(site: Site, mode: str) -> None:
+    data = _tar("w" if mode == "zstd" else mode, a="A", d__b="B", d__l="-> b")
+    if mode == "zstd":
+        import sys
+
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+
+        data = zstd.compress(data)
+    (site.context / "t").write_bytes(data)
+    tree = site.tree(site.build("FROM scratch\nADD t /x\n"))
+    assert tree["x/a"] == ("file", "0o640", (3, 4), b"A")
+    assert tree["x/d"] == ("dir", "0o755", (0, 0))
+    assert tree["x/d/l"][2] == "b"
+    assert site.tree(site.build("FROM scratch\nADD --chown=9 t /x\n"))["x/a"][2] == (9, 9)
+    assert site.tree(site.build("FROM scratch\nCOPY t /x\n"))["x"][3] == data
+    assert site.tree(site.build("FROM scratch\nADD --unpack=false t /x\n"))["x"][3] == data
+
+
+def test_hostile_archives(site: Site) -> None:
+    outside = site.context.parent / "outside"
+    outside.mkdir()
+    (site.context / "t").write_bytes(_tar("w", l=f"-> {outside}", l__evil="E", up="-> ../.."))
+    tree = site.tree(site.build("FROM scratch\nADD t /x/\n"))
+    assert list(outside.iterdir()) == []
+    assert tree[f"x/{str(outside).lstrip('/')}/evil"][3] == b"E"
+    (site.context / "t").write_bytes(_tar("w", **{"..__evil": "E"}))
+    with pytest.raises(StepFailed, match="would leave the destination"):
+        site.build("FROM scratch\nADD t /x/\n")
+    (site.context / "t").write_bytes(_tar("w:gz", a="A" * 9999)[:-20])
+    with pytest.raises(StepFailed, match="cannot unpack t"):
+        site.build("FROM scratch\nADD t /x/\n")
+
+
+def test_add_copies_what_is_no_archive(site: Site) -> None:
+    site.put({"a": "A" * 600})
+    assert files(site, "ADD a /") == {"a": "A" * 600}
+
+
+def test_symbolic_modes() -> None:
+    assert Mode("755").of(0o600, False) == 0o755
+    assert Mode("u=rwX,go=rX").of(0o600, True) == 0o755
+    assert Mode("u=rwX,go=rX").of(0o600, False) == 0o644
+    assert Mode("u=rwX,go=rX").of(0o700, False) == 0o755
+    assert Mode("+x").of(0o644, False) == 0o755
+    assert Mode("g=u").of(0o640, False) == 0o660
+    assert Mode("a+t,u+s").of(0o755, True) == 0o5755
+    for wrong in ("9", "77777", "u", "u+q", "", "+x,"):
+        with pytest.raises(Invalid):
+            Mode(wrong)
