@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from remote_servers import Peer, make_image
 
-from conftest import Peer, make_image
 from kobako.errors import Corrupt, Invalid, NotFound, Unauthorized, Unavailable
 from kobako.events import Event, LayerProgress, Status
 from kobako.oci.descriptor import Descriptor

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from remote_servers import QUICK, Hostile, Request, make_image
 
-from conftest import QUICK, Hostile, Request, make_image
 from kobako.errors import Corrupt, Denied, Invalid, KobakoError, NotFound, Unavailable
 from kobako.oci.digest import Digest
 from kobako.oci.manifest import Manifest

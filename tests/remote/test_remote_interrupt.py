@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 import pytest
+from remote_servers import Hostile, Request, make_image
 
-from conftest import Hostile, Request, make_image
 from kobako.events import Event, LayerProgress
 from kobako.oci.platform import Platform
 from kobako.oci.reference import Reference

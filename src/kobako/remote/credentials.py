@@ -68,7 +68,7 @@ class CredentialFile(Record):
             return ""
         with self._locked():
             document = self._load()
-            auths = document.setdefault("auths", {})
+            auths = document["auths"] = document.get("auths") or {}
             for key in _keys(auths, domain):
                 del auths[key]
             auths[_key(domain)] = _encoded(credentials)
