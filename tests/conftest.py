@@ -14,6 +14,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No example database (the tree may not be writable for this user) and no deadline (no test may
+# depend on the clock).
+settings.register_profile("kobako", database=None, deadline=None)
+settings.load_profile("kobako")
 
 
 def identity() -> set[str]:

@@ -2,7 +2,175 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
+from kobako.cli import verbs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+PROGRAM = "kobako"
+
 
 def main(argv: list[str]) -> None:
     """Run the verb `argv` names and end the process with its exit code."""
-    raise SystemExit(f"kobako: {argv[1:]!r} is not a kobako command.")
+    try:
+        code = run(argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        code = 141  # the reader went away, as a shell reports SIGPIPE
+    # Not sys.exit: tearing the interpreter down costs 3 ms and there is nothing left to do.
+    try:
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def run(words: list[str]) -> int:
+    """The exit code of the command `words`; everything it has to say is printed."""
+    words, environ = _global_flags(words)
+    if not words or words[0] in ("--help", "-h", "help"):
+        return _help(words)
+    if words[0] in ("--version", "-v"):
+        from kobako import __version__
+
+        print(f"kobako version {__version__}")
+        return 0
+    if words[0] == "__complete":
+        from kobako.cli import complete
+        from kobako.cli.context import Context
+
+        return complete.main(Context(environ), words[1:])
+    name, module, rest = find(words)
+    if module is None:
+        return _unknown(name, rest)
+    return _verb(name, module, rest, environ)
+
+
+def find(words: list[str]) -> tuple[str, str | None, list[str]]:
+    """(name shown, module, words left); module None where the words name no verb."""
+    verb = verbs.COMMON.get(words[0]) or verbs.VERBS.get(words[0]) or verbs.HIDDEN.get(words[0])
+    if verb is not None:
+        return words[0], verb[0], words[1:]
+    group = verbs.GROUPS.get(words[0])
+    if group is not None:
+        if len(words) > 1 and words[1] in group[1]:
+            return f"{words[0]} {words[1]}", group[1][words[1]], words[2:]
+        return words[0], None, words[1:]
+    return "", None, words
+
+
+def load(module: str) -> ModuleType:
+    """A verb's module: `COMMAND` says what it accepts, `main` does it."""
+    name = "kobako.cli." + module
+    __import__(name)
+    return sys.modules[name]
+
+
+def _verb(name: str, module: str, words: list[str], environ: dict[str, str]) -> int:
+    from kobako.cli import flags
+    from kobako.cli.context import Context, error_text
+    from kobako.errors import KobakoError
+
+    verb = load(module)
+    command = verb.COMMAND.replace(name=name)
+    context = Context(environ)
+    try:
+        values, rest = flags.parse(command, words)
+        flags.check_count(PROGRAM, command, len(rest))
+    except flags.Help:
+        print(flags.help_text(PROGRAM, command))
+        return 0
+    except flags.UsageError as fault:
+        if fault.args[0].startswith('"'):
+            context.err(f"{PROGRAM}: {fault}" if "\n" not in str(fault) else str(fault))
+            return 1
+        context.err(f"{fault}\nSee '{PROGRAM} {name} --help'.")
+        return 125
+    try:
+        code: int = verb.main(context, values, rest)
+        return code
+    except KobakoError as fault:
+        if getattr(verb, "STARTS_CONTAINERS", False):
+            context.err(error_text(fault, f"{PROGRAM}: ") + f"\nSee '{PROGRAM} {name} --help'.")
+            return fault.exit_code if fault.exit_code > 1 else 125
+        context.err(error_text(fault))
+        return fault.exit_code
+
+
+def _global_flags(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """`--root DIR`, `--config DIR` and `--mode X` before the verb stand for the environment."""
+    environ = dict(os.environ)
+    known = {"--root": "KOBAKO_ROOT", "--config": "DOCKER_CONFIG", "--mode": "KOBAKO_MODE"}
+    while words:
+        name, equals, value = words[0].partition("=")
+        if name not in known:
+            break
+        if not equals:
+            if len(words) < 2:
+                sys.stderr.write(f"flag needs an argument: {name}\n")
+                os._exit(125)
+            value, words = words[1], words[1:]
+        environ[known[name]] = value
+        words = words[1:]
+    return words, environ
+
+
+def _unknown(name: str, words: list[str]) -> int:
+    if name:
+        if words and words[0] not in ("--help", "-h"):
+            sys.stderr.write(
+                f"{PROGRAM}: '{name} {words[0]}' is not a {PROGRAM} command.\n"
+                f"See '{PROGRAM} {name} --help'\n"
+            )
+            return 1
+        summary, commands = verbs.GROUPS[name]
+        print(f"Usage:  {PROGRAM} {name} COMMAND\n\n{summary}\n\nCommands:")
+        for word, module in sorted(commands.items()):
+            print(f"  {word:<12}{load(module).COMMAND.summary}")
+        return 0
+    if words[0].startswith("-"):
+        sys.stderr.write(f"unknown flag: {words[0]}\nSee '{PROGRAM} --help'.\n")
+        return 125
+    import difflib
+
+    known = [*verbs.COMMON, *verbs.VERBS, *verbs.GROUPS]
+    near = difflib.get_close_matches(words[0], known, 1)
+    sys.stderr.write(
+        f"{PROGRAM}: '{words[0]}' is not a {PROGRAM} command.\nSee '{PROGRAM} --help'\n"
+        + (f"Did you mean '{near[0]}'?\n" if near else "")
+    )
+    return 1
+
+
+def _help(words: list[str]) -> int:
+    if words[1:]:
+        return run([*words[1:], "--help"])
+    lines = [
+        f"Usage:  {PROGRAM} [--root DIR] [--config DIR] [--mode MODE] COMMAND",
+        "",
+        "The container toolchain without a daemon",
+        "",
+        "Common Commands:",
+        *(f"  {name:<12}{summary}" for name, (_, summary) in verbs.COMMON.items()),
+        "",
+        "Management Commands:",
+        *(f"  {name:<12}{summary}" for name, (summary, _) in verbs.GROUPS.items()),
+        "",
+        "Commands:",
+        *(f"  {name:<12}{summary}" for name, (_, summary) in sorted(verbs.VERBS.items())),
+        "",
+        "Global Options:",
+        "      --root DIR     Where images and containers are kept",
+        "      --config DIR   Where docker's config.json with the credentials is",
+        '      --mode MODE    Privilege mode: "root", "mapped" or "emulated"',
+        "  -v, --version      Print version information and quit",
+        "",
+        f"Run '{PROGRAM} COMMAND --help' for more information on a command.",
+    ]
+    print("\n".join(lines))
+    return 0

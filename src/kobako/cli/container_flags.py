@@ -1,0 +1,202 @@
+"""The flags `run` and `create` share, and how they become a `CreateRequest`."""
+
+from __future__ import annotations
+
+from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Flag, Values
+from kobako.errors import Invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.cli.context import Context
+    from kobako.engine.requests import CreateRequest
+
+FLAGS = (
+    Flag("add-host", "", LIST, "Add a custom host-to-IP mapping (host:ip)"),
+    Flag("attach", "a", LIST, "Attach to STDIN, STDOUT or STDERR", choices="stdin stdout stderr"),
+    Flag("cap-add", "", LIST, "Add Linux capabilities"),
+    Flag("cap-drop", "", LIST, "Drop Linux capabilities"),
+    Flag("cidfile", "", TEXT, "Write the container ID to the file"),
+    Flag("cpus", "", TEXT, "Number of CPUs", "decimal"),
+    Flag("device", "", LIST, "Add a host device to the container"),
+    Flag("dns", "", LIST, "Set custom DNS servers"),
+    Flag("domainname", "", TEXT, "Container NIS domain name"),
+    Flag("entrypoint", "", TEXT, "Overwrite the default ENTRYPOINT of the image"),
+    Flag("env", "e", LIST, "Set environment variables"),
+    Flag("env-file", "", LIST, "Read in a file of environment variables"),
+    Flag("group-add", "", LIST, "Add additional groups to join"),
+    Flag("hostname", "h", TEXT, "Container host name"),
+    Flag("interactive", "i", BOOL, "Keep STDIN open even if not attached"),
+    Flag("ipc", "", TEXT, "IPC mode to use", choices="host private"),
+    Flag("label", "l", LIST, "Set meta data on a container"),
+    Flag("label-file", "", LIST, "Read in a line delimited file of labels"),
+    Flag("memory", "m", TEXT, "Memory limit", "bytes"),
+    Flag("mount", "", LIST, "Attach a filesystem mount to the container", "mount"),
+    Flag("name", "", TEXT, "Assign a name to the container"),
+    Flag("network", "", TEXT, "Connect a container to a network", "network", "host", "host none"),
+    Flag("net", "", TEXT, "Connect a container to a network", hidden=True),
+    Flag("pid", "", TEXT, "PID namespace to use", choices="host"),
+    Flag("platform", "", TEXT, "Set platform if server is multi-platform capable"),
+    Flag("privileged", "", BOOL, "Give extended privileges to this container"),
+    Flag("publish", "p", LIST, "Publish a container's port(s) to the host"),
+    Flag("publish-all", "P", BOOL, "Publish all exposed ports to random ports"),
+    Flag(
+        "pull",
+        "",
+        TEXT,
+        'Pull image before running ("always", "missing", "never")',
+        "string",
+        "missing",
+        "always missing never",
+    ),
+    Flag("quiet", "q", BOOL, "Suppress the pull output"),
+    Flag("read-only", "", BOOL, "Mount the container's root filesystem as read only"),
+    Flag("rm", "", BOOL, "Automatically remove the container when it exits"),
+    Flag("security-opt", "", LIST, "Security Options"),
+    Flag("shm-size", "", TEXT, "Size of /dev/shm", "bytes"),
+    Flag("stop-signal", "", TEXT, "Signal to stop the container"),
+    Flag("stop-timeout", "", NUMBER, "Timeout (in seconds) to stop a container"),
+    Flag("sysctl", "", LIST, "Sysctl options", "map"),
+    Flag("tmpfs", "", LIST, "Mount a tmpfs directory"),
+    Flag("tty", "t", BOOL, "Allocate a pseudo-TTY"),
+    Flag("ulimit", "", LIST, "Ulimit options", "ulimit"),
+    Flag("user", "u", TEXT, "Username or UID (format: <name|uid>[:<group|gid>])"),
+    Flag("uts", "", TEXT, "UTS namespace to use", choices="host"),
+    Flag("volume", "v", LIST, "Bind mount a volume"),
+    Flag("workdir", "w", TEXT, "Working directory inside the container"),
+)
+
+
+def request(context: Context, values: Values, words: list[str]) -> CreateRequest:
+    """The request of `run` or `create`; files and the environment are read here."""
+    from kobako.engine.requests import CreateRequest
+
+    entrypoint: tuple[str, ...] | None = None
+    if values.given("entrypoint"):
+        entrypoint = (values.text("entrypoint"),) if values.text("entrypoint") else ()
+    _warn(context, values)
+    return CreateRequest(
+        image=words[0],
+        command=tuple(words[1:]),
+        name=values.text("name"),
+        entrypoint=entrypoint,
+        env=tuple(environment(context, values)),
+        labels=tuple(labels(values.many("label"), values.many("label-file"))),
+        user=values.text("user"),
+        workdir=_workdir(values.text("workdir")),
+        hostname=values.text("hostname"),
+        domainname=values.text("domainname"),
+        tty=values.on("tty"),
+        stdin=values.on("interactive"),
+        auto_remove=values.on("rm"),
+        network=values.text("net") or values.text("network"),
+        pid=values.text("pid"),
+        ipc=values.text("ipc"),
+        uts=values.text("uts"),
+        volumes=tuple(values.many("volume")),
+        mounts=tuple(values.many("mount")),
+        tmpfs=tuple(values.many("tmpfs")),
+        read_only=values.on("read-only"),
+        privileged=values.on("privileged"),
+        cap_add=tuple(values.many("cap-add")),
+        cap_drop=tuple(values.many("cap-drop")),
+        security_opt=tuple(values.many("security-opt")),
+        ulimits=tuple(values.many("ulimit")),
+        sysctls=tuple(pairs(values.many("sysctl"))),
+        devices=tuple(values.many("device")),
+        groups=tuple(values.many("group-add")),
+        extra_hosts=tuple(values.many("add-host")),
+        dns=tuple(values.many("dns")),
+        shm_size=size_flag(values, "shm-size", 64 << 20),
+        stop_signal=values.text("stop-signal"),
+        stop_timeout=values.number("stop-timeout") if values.given("stop-timeout") else None,
+        pull=_pull(values.text("pull")),
+        platform=values.text("platform"),
+    )
+
+
+def environment(context: Context, values: Values) -> list[str]:
+    """`--env-file` lines, then `--env`; a bare KEY takes the caller's value, or nothing."""
+    found: list[str] = []
+    for path in values.many("env-file"):
+        found += _file_lines(path, "env-file")
+    found += values.many("env")
+    out = []
+    for word in found:
+        if not word or word.startswith("="):
+            raise Invalid(f'invalid argument "{word}" for "-e, --env" flag: invalid environment')
+        if "=" in word:
+            out.append(word)
+        elif word in context.environ:
+            out.append(f"{word}={context.environ[word]}")
+    return out
+
+
+def labels(given: list[str], files: list[str]) -> list[tuple[str, str]]:
+    """`--label-file` lines, then `--label`s, as pairs."""
+    found: list[str] = []
+    for path in files:
+        found += _file_lines(path, "label-file")
+    return pairs(found + given)
+
+
+def pairs(words: list[str]) -> list[tuple[str, str]]:
+    """KEY=VALUE words as pairs; a bare KEY has the value ""."""
+    split = (word.partition("=") for word in words)
+    return [(key, value) for key, _, value in split]
+
+
+def size_flag(values: Values, name: str, default: int) -> int:
+    """A flag such as 64m in bytes."""
+    from kobako.cli.units import parse_size
+
+    if not values.given(name):
+        return default
+    try:
+        return parse_size(values.text(name))
+    except ValueError:
+        text = values.text(name)
+        raise Invalid(f'invalid argument "{text}" for "--{name}" flag: invalid size') from None
+
+
+def _file_lines(path: str, flag: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = file.read().split("\n")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise Invalid(f"--{flag} {path}: {getattr(fault, 'strerror', None) or fault}") from None
+    kept = []
+    for at, line in enumerate(lines, 1):
+        line = line.strip("\r").lstrip()
+        if not line or line.startswith("#"):
+            continue
+        key = line.partition("=")[0]
+        if any(c.isspace() for c in key):
+            raise Invalid(f"--{flag} {path}, line {at}: variable '{key}' contains whitespaces")
+        kept.append(line)
+    return kept
+
+
+def _workdir(path: str) -> str:
+    if path and not path.startswith("/"):
+        raise Invalid(f"the working directory '{path}' is invalid, it needs to be an absolute path")
+    return path
+
+
+def _pull(policy: str) -> str:
+    if policy not in ("always", "missing", "never"):
+        raise Invalid(
+            f'invalid argument "{policy}" for "--pull" flag: one of always, missing, never'
+        )
+    return policy
+
+
+def _warn(context: Context, values: Values) -> None:
+    if values.many("publish") or values.on("publish-all"):
+        network = values.text("net") or values.text("network")
+        if network == "host":
+            context.err("WARNING: Published ports are discarded when using host network mode")
+        else:
+            raise Invalid(f"ports cannot be published on the network {network!r}")
+    for name in ("memory", "cpus"):
+        if values.given(name):
+            context.err(f"WARNING: --{name} is not enforced yet. Limitation discarded.")

@@ -1,0 +1,53 @@
+"""kobako inspect"""
+
+from __future__ import annotations
+
+from kobako.cli.flags import BOOL, TEXT, Command, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.cli.context import Context
+    from kobako.cli.flags import Values
+
+COMMAND = Command(
+    "inspect",
+    "inspect [OPTIONS] NAME|ID [NAME|ID...]",
+    "Return low-level information on kobako objects",
+    (
+        Flag("format", "f", TEXT, "Format output using a Go template or 'json'"),
+        Flag("size", "s", BOOL, "Display total file sizes if the type is container"),
+        Flag("type", "", TEXT, "Only inspect objects of the given type", choices="container image"),
+    ),
+    least=1,
+    completes="object",
+)
+
+
+def main(context: Context, values: Values, words: list[str]) -> int:
+    import json
+
+    from kobako.cli import template
+    from kobako.cli.context import error_text
+    from kobako.engine import inspection
+    from kobako.errors import KobakoError
+
+    found, failed = [], False
+    kind = values.text("type")
+    if not kind and values.given("type"):
+        kind = ""
+    for name in words:
+        try:
+            found.append(inspection.inspect(context.engine, name, kind, size=values.on("size")))
+        except KobakoError as fault:
+            context.err(error_text(fault))
+            failed = True
+    form = values.text("format")
+    if form and form != "json":
+        run = template.compile_template(template.unescape(form))
+        for document in found:
+            context.out(run(document))
+    elif form == "json":
+        context.out(template.to_json(found))
+    else:
+        context.out(json.dumps(found, indent=4, ensure_ascii=False))
+    return 1 if failed else 0

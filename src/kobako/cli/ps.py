@@ -1,0 +1,118 @@
+"""kobako ps"""
+
+from __future__ import annotations
+
+from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Command, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kobako.cli.context import Context
+    from kobako.cli.flags import Values
+    from kobako.engine.containers import Container
+
+COMMAND = Command(
+    "ps",
+    "ps [OPTIONS]",
+    "List containers",
+    (
+        Flag("all", "a", BOOL, "Show all containers (default shows just running)"),
+        Flag("filter", "f", LIST, "Filter output based on conditions provided", "filter"),
+        Flag("format", "", TEXT, "Format output using a Go template, 'table' or 'json'"),
+        Flag("last", "n", NUMBER, "Show n last created containers (includes all states)"),
+        Flag("latest", "l", BOOL, "Show the latest created container (includes all states)"),
+        Flag("no-trunc", "", BOOL, "Don't truncate output"),
+        Flag("quiet", "q", BOOL, "Only display container IDs"),
+        Flag("size", "s", BOOL, "Display total file sizes"),
+    ),
+    most=0,
+)
+
+_COLUMNS = (
+    ("ID", "CONTAINER ID"),
+    ("Image", "IMAGE"),
+    ("Command", "COMMAND"),
+    ("RunningFor", "CREATED"),
+    ("Status", "STATUS"),
+    ("Ports", "PORTS"),
+    ("Names", "NAMES"),
+)
+
+
+def main(context: Context, values: Values, words: list[str]) -> int:
+    from kobako.cli import listing
+    from kobako.engine import containers
+
+    last = 1 if values.on("latest") else values.number("last")
+    found = containers.select(
+        context.engine,
+        everything=values.on("all") or last > 0,
+        filters=listing.filters(values.many("filter")),
+        last=last,
+    )
+    whole, size = values.on("no-trunc"), values.on("size")
+    columns = (*_COLUMNS, ("Size", "SIZE")) if size else _COLUMNS
+    rows = [_row(context, c, whole, size) for c in found]
+    if values.on("quiet") and not values.given("format"):
+        context.write("".join(row["ID"] + "\n" for row in rows))
+        return 0
+    context.write(listing.render(rows, columns, values.text("format")))
+    return 0
+
+
+def _row(context: Context, container: Container, whole: bool, size: bool) -> dict[str, Any]:
+    import time
+
+    from kobako.cli import units
+
+    command = container.command
+    age = time.time() - container.created_ns / 1e9
+    row: dict[str, Any] = {
+        "ID": container.id if whole else container.id[:12],
+        "Image": container.shown_image,
+        "Command": f'"{command if whole else ellipsis(command, 20)}"',
+        "CreatedAt": units.local_time(container.created_ns),
+        "RunningFor": units.ago(age),
+        "Status": status(container),
+        "State": container.state.status,
+        "Ports": "",
+        "Names": container.name,
+        "Labels": ",".join(f"{k}={v}" for k, v in sorted(container.labels.items())),
+        "LabelsMap": container.labels,
+        "Mounts": ",".join(
+            container.mounts if whole else [ellipsis(m, 15) for m in container.mounts]
+        ),
+        "LocalVolumes": "0",
+        "Networks": container.network,
+        "Size": "0B",
+    }
+    if size:
+        from kobako.engine import usage
+
+        written, whole_size = usage.container(context.engine, container)
+        row["Size"] = f"{units.size(written, 3)} (virtual {units.size(whole_size, 3)})"
+    return row
+
+
+def ellipsis(text: str, limit: int) -> str:
+    """Text cut to `limit` characters, the last an ellipsis, as docker does."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def status(container: Container) -> str:
+    """The STATUS column: `Up 3 seconds`, `Exited (0) 12 seconds ago`, `Created`."""
+    import time
+
+    from kobako.cli import units
+
+    state = container.state
+    now = time.time()
+    if state.status in ("running", "paused"):
+        up = "Up " + units.duration(now - state.started_ns / 1e9)
+        return up + " (Paused)" if state.status == "paused" else up
+    if state.status == "created":
+        return "Created"
+    if state.status == "dead":
+        return "Dead"
+    return f"Exited ({state.exit_code}) {units.ago(now - state.finished_ns / 1e9)}"

@@ -1,0 +1,21 @@
+"""kobako rename"""
+
+from __future__ import annotations
+
+from kobako.cli.flags import Command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.cli.context import Context
+    from kobako.cli.flags import Values
+
+COMMAND = Command(
+    "rename", "rename CONTAINER NEW_NAME", "Rename a container", (), 2, 2, completes="container"
+)
+
+
+def main(context: Context, values: Values, words: list[str]) -> int:
+    from kobako.engine import containers
+
+    containers.rename(context.engine, words[0], words[1])
+    return 0

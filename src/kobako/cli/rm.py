@@ -1,0 +1,39 @@
+"""kobako rm"""
+
+from __future__ import annotations
+
+from kobako.cli.flags import BOOL, Command, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.cli.context import Context
+    from kobako.cli.flags import Values
+
+COMMAND = Command(
+    "rm",
+    "rm [OPTIONS] CONTAINER [CONTAINER...]",
+    "Remove one or more containers",
+    (
+        Flag("force", "f", BOOL, "Force the removal of a running container (uses SIGKILL)"),
+        Flag("volumes", "v", BOOL, "Remove anonymous volumes associated with the container"),
+    ),
+    least=1,
+    completes="container",
+)
+
+
+def main(context: Context, values: Values, words: list[str]) -> int:
+    from kobako.engine import containers
+    from kobako.errors import NotFound
+
+    engine, force = context.engine, values.on("force")
+
+    def remove(name: str) -> None:
+        try:
+            containers.remove(engine, name, force=force)
+        except NotFound as fault:
+            if not force:
+                raise
+            context.err(f"Error: {fault}")  # docker says so, yet succeeds with --force
+
+    return context.each(words, remove)

@@ -1,0 +1,55 @@
+"""kobako run"""
+
+from __future__ import annotations
+
+from kobako.cli.container_flags import FLAGS
+from kobako.cli.flags import BOOL, TEXT, Command, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.cli.context import Context
+    from kobako.cli.flags import Values
+
+COMMAND = Command(
+    "run",
+    "run [OPTIONS] IMAGE [COMMAND] [ARG...]",
+    "Create and run a new container from an image",
+    (
+        *FLAGS,
+        Flag("detach", "d", BOOL, "Run container in background and print container ID"),
+        Flag("detach-keys", "", TEXT, "Override the key sequence for detaching", hidden=True),
+        Flag("init", "", BOOL, "Run an init inside the container", hidden=True),
+        Flag("sig-proxy", "", BOOL, "Proxy received signals to the process", default=True),
+    ),
+    least=1,
+    stops=True,
+    completes="image",
+)
+STARTS_CONTAINERS = True
+
+
+def main(context: Context, values: Values, words: list[str]) -> int:
+    from kobako.cli import container_flags, terminal
+    from kobako.engine import create, start
+
+    detach = values.on("detach")
+    request = container_flags.request(context, values, words)
+    attach = terminal.attachment(request.tty, request.stdin, values.many("attach"), detach)
+    cidfile = terminal.cidfile(values.text("cidfile"))
+    engine = context.engine
+    container = create.create(engine, request, terminal.pull_progress(values.on("quiet")))
+    for warning in container.warnings:
+        context.err(f"WARNING: {warning}")
+    if cidfile is not None:
+        cidfile(container.id)
+    if detach:
+        start.start(engine, container.id, remove_if_it_fails=request.auto_remove)
+        context.out(container.id)
+        return 0
+    return start.attach_and_wait(
+        engine,
+        container.id,
+        attach,
+        forward_signals=values.on("sig-proxy"),
+        remove_if_it_fails=request.auto_remove,
+    )

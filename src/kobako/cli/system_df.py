@@ -1,0 +1,46 @@
+"""kobako system df"""
+
+from __future__ import annotations
+
+from kobako.cli.flags import TEXT, Command, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.cli.context import Context
+    from kobako.cli.flags import Values
+
+COMMAND = Command(
+    "df",
+    "system df [OPTIONS]",
+    "Show disk usage",
+    (Flag("format", "", TEXT, "Format output using a Go template, 'table' or 'json'"),),
+    most=0,
+)
+
+_COLUMNS = (
+    ("Type", "TYPE"),
+    ("TotalCount", "TOTAL"),
+    ("Active", "ACTIVE"),
+    ("Size", "SIZE"),
+    ("Reclaimable", "RECLAIMABLE"),
+)
+
+
+def main(context: Context, values: Values, words: list[str]) -> int:
+    from kobako.cli import listing, units
+    from kobako.engine import usage
+
+    rows = []
+    for part in usage.summary(context.engine):
+        share = f" ({part.reclaimable * 100 // part.size}%)" if part.size else ""
+        rows.append(
+            {
+                "Type": part.kind,
+                "TotalCount": str(part.total),
+                "Active": str(part.active),
+                "Size": units.size(part.size),
+                "Reclaimable": units.size(part.reclaimable) + share,
+            }
+        )
+    context.write(listing.render(rows, _COLUMNS, values.text("format")))
+    return 0

@@ -1,0 +1,115 @@
+"""Every word `kobako` knows: verb -> (module of this room, summary); groups -> verbs.
+
+Only this table is read to find a verb: the module it names is the only one imported.
+"""
+
+from __future__ import annotations
+
+COMMON: dict[str, tuple[str, str]] = {
+    "run": ("run", "Create and run a new container from an image"),
+    "exec": ("exec", "Execute a command in a running container"),
+    "ps": ("ps", "List containers"),
+    "build": ("build", "Build an image from a Dockerfile"),
+    "commit": ("commit", "Create a new image from a container's changes"),
+    "pull": ("pull", "Download an image from a registry"),
+    "push": ("push", "Upload an image to a registry"),
+    "images": ("images", "List images"),
+    "login": ("login", "Authenticate to a registry"),
+    "logout": ("logout", "Log out from a registry"),
+    "version": ("version", "Show the kobako version information"),
+    "info": ("info", "Display system-wide information: privilege mode, drivers, storage"),
+    "tour": ("tour", "Walk through the tutorial, without a network"),
+}
+
+VERBS: dict[str, tuple[str, str]] = {
+    "capture": ("commit", "Alias of commit"),
+    "create": ("create", "Create a new container"),
+    "diff": ("diff", "Inspect changes to files or directories on a container's filesystem"),
+    "export": ("export", "Export a container's filesystem as a tar archive"),
+    "fsck": ("fsck", "Check the whole store, and repair it with --repair"),
+    "history": ("history", "Show the history of an image"),
+    "import": ("import_", "Import the contents from a tarball to create a filesystem image"),
+    "inspect": ("inspect", "Return low-level information on kobako objects"),
+    "kill": ("kill", "Kill one or more running containers"),
+    "load": ("load", "Load an image from a tar archive or STDIN"),
+    "logs": ("logs", "Fetch the logs of a container"),
+    "pause": ("pause", "Pause all processes within one or more containers"),
+    "prune": ("system_prune", "Remove unused data (alias of system prune)"),
+    "rename": ("rename", "Rename a container"),
+    "restart": ("restart", "Restart one or more containers"),
+    "rm": ("rm", "Remove one or more containers"),
+    "rmi": ("rmi", "Remove one or more images"),
+    "save": ("save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+    "start": ("start", "Start one or more stopped containers"),
+    "stop": ("stop", "Stop one or more running containers"),
+    "tag": ("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    "unpause": ("unpause", "Unpause all processes within one or more containers"),
+    "wait": ("wait", "Block until one or more containers stop, then print their exit codes"),
+    "completion": ("completion", "Print a shell completion script (bash, zsh, fish)"),
+}
+
+HIDDEN: dict[str, tuple[str, str]] = {"__reap": ("reap", "")}
+"""Verbs kobako says to itself."""
+
+GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "builder": ("Manage builds", {"build": "build", "prune": "builder_prune"}),
+    "container": (
+        "Manage containers",
+        {
+            "commit": "commit",
+            "create": "create",
+            "diff": "diff",
+            "exec": "exec",
+            "export": "export",
+            "inspect": "inspect",
+            "kill": "kill",
+            "logs": "logs",
+            "ls": "ps",
+            "list": "ps",
+            "ps": "ps",
+            "pause": "pause",
+            "prune": "container_prune",
+            "rename": "rename",
+            "restart": "restart",
+            "rm": "rm",
+            "run": "run",
+            "start": "start",
+            "stop": "stop",
+            "unpause": "unpause",
+            "wait": "wait",
+        },
+    ),
+    "hub": (
+        "Serve a registry of your own",
+        {"serve": "hub_serve", "user": "hub_user", "gc": "hub_gc"},
+    ),
+    "image": (
+        "Manage images",
+        {
+            "build": "build",
+            "from-host": "from_host",
+            "history": "history",
+            "import": "import_",
+            "inspect": "inspect",
+            "load": "load",
+            "ls": "images",
+            "list": "images",
+            "prune": "image_prune",
+            "pull": "pull",
+            "push": "push",
+            "rm": "rmi",
+            "save": "save",
+            "tag": "tag",
+        },
+    ),
+    "system": (
+        "Manage kobako",
+        {
+            "df": "system_df",
+            "fsck": "fsck",
+            "info": "info",
+            "prune": "system_prune",
+            "reset": "system_reset",
+        },
+    ),
+}

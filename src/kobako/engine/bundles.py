@@ -1,0 +1,58 @@
+"""A container of the store as the bundle the runtime takes."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kobako.engine.containers import Container
+    from kobako.engine.engine import Engine
+    from kobako.runtime.bundle import Bundle, Interception
+
+
+def bundle(engine: Engine, container: Container) -> Bundle:
+    """The bundle of a container: its config.json, and the mounts that make its root."""
+    from kobako.runtime.bundle import Bundle
+
+    mounts = engine.driver.mounts(container.directory, container.document["Lowers"])
+    return Bundle.load(container.directory, mounts)
+
+
+def interception(engine: Engine, container: Container) -> Interception | None:
+    """What stands in for root in this mode, if anything does."""
+    return ownership(engine, container.directory, container.document["Lowers"])
+
+
+def ownership(
+    engine: Engine, directory: str, lowers: Sequence[str], *, no_sync: bool = False
+) -> Interception | None:
+    """The ownership supervisor for a writable layer at `directory`, in the emulated mode."""
+    from kobako.engine.privilege import SINGLE
+
+    if engine.mode is not SINGLE:
+        return None
+    from kobako.emulate import ownership as emulated
+    from kobako.runtime.bundle import Interception
+
+    tables = [os.path.join(os.path.dirname(tree), "owners") for tree in lowers]
+    socket = control_socket(directory)
+    owners = os.path.join(directory, "owners")
+
+    def serve(listener: int, init_pid: int) -> None:
+        emulated.serve(
+            listener,
+            init_pid,
+            control_socket=socket,
+            owners_path=owners,
+            lower_owners=tables,
+        )
+
+    return Interception(emulated.program(no_sync=no_sync), serve)
+
+
+def control_socket(directory: str) -> str:
+    """Where the supervisor of a container listens for the filters of further processes."""
+    return os.path.join(directory, "state", "supervisor.sock")

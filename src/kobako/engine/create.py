@@ -1,0 +1,398 @@
+"""Making a container: image + request -> a bundle on disk and a row. Nothing runs yet."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import Conflict, Invalid, KobakoError, NotFound
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kobako.engine.engine import Engine
+    from kobako.engine.images import LocalImage
+    from kobako.engine.requests import CreateRequest
+    from kobako.events import OnEvent
+    from kobako.runtime.spec import BindMount, Tmpfs
+
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+
+class Created(Record):
+    """A new container's id, and what the person should be told about it."""
+
+    id: str
+    warnings: tuple[str, ...] = ()
+
+
+def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created:
+    """Make a container. Pulls the image as `request.pull` says.
+
+    Raises `NotFound` (image), `Conflict` (name in use), `Invalid` (the request does not fit).
+    """
+    from kobako.engine import names, unpack
+
+    check_name(request.name)
+    image = find_image(engine, request, on_event)
+    container_id = names.random_id()
+    lowers = unpack.lowers(engine, image)
+    document, plan = _document(engine, request, image, container_id, lowers)
+    directory = engine.container_dir(container_id)
+    try:
+        engine.driver.prepare(directory, lowers)
+        write_etc(
+            directory,
+            hostname=document["Config"]["Hostname"],
+            host_network=request.network == "host",
+            extra_hosts=request.extra_hosts,
+            dns=request.dns,
+        )
+        _write_spec(directory, plan)
+        _add_row(engine, container_id, request, image, document)
+    except BaseException:
+        from kobako.snapshot.driver import remove_tree
+
+        remove_tree(directory)
+        raise
+    return Created(container_id, _warnings(request, image))
+
+
+def find_image(engine: Engine, request: CreateRequest, on_event: OnEvent) -> LocalImage:
+    """The request's image, pulled when the policy says so."""
+    from kobako.engine import images
+    from kobako.engine.requests import PULL_ALWAYS, PULL_NEVER
+
+    if request.pull != PULL_ALWAYS:
+        try:
+            image = images.find(engine, request.image)
+        except NotFound:
+            if request.pull == PULL_NEVER:
+                raise
+        else:
+            if not request.platform or images.serves(engine, image, request.platform):
+                return image
+    from kobako.engine import transfers
+
+    return transfers.pull_for_run(engine, request.image, request.platform, on_event)
+
+
+def check_name(name: str) -> None:
+    """`Invalid` unless `name` is empty or what docker accepts."""
+    if name and (len(name) < 2 or not name[0].isalnum() or not set(name.lstrip("/")) <= _NAME):
+        raise Invalid(
+            f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        )
+
+
+def command_line(
+    config: dict[str, Any], entrypoint: tuple[str, ...] | None, command: tuple[str, ...]
+) -> tuple[list[str], list[str]]:
+    """(entrypoint, command): the image's, each replaced by what was asked for.
+
+    Giving an entrypoint drops the image's command, as docker does.
+    """
+    own = list(config.get("Entrypoint") or [])
+    words = list(config.get("Cmd") or [])
+    if entrypoint is not None:
+        own, words = list(entrypoint), []
+    if command:
+        words = list(command)
+    return own, words
+
+
+def environment(
+    image: list[str], given: tuple[str, ...], *, terminal: bool, hostname: str, home: str
+) -> list[str]:
+    """The environment of a container's process, in docker's order: PATH, HOSTNAME, TERM, image,
+    given, HOME."""
+    found: dict[str, str] = {}
+    defaults = [PATH, f"HOSTNAME={hostname}"] + (["TERM=xterm"] if terminal else [])
+    for entry in (*defaults, *image, *given):
+        key, _, value = entry.partition("=")
+        found[key] = value
+    found.setdefault("HOME", home)
+    return [f"{key}={value}" for key, value in found.items()]
+
+
+def _document(
+    engine: Engine,
+    request: CreateRequest,
+    image: LocalImage,
+    container_id: str,
+    lowers: list[str],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the container's own document, as docker's inspect shows it; its runtime-spec)."""
+    from kobako.engine import images, users, volumes
+    from kobako.runtime import spec
+
+    config = images.config(engine, image).config
+    entrypoint, command = command_line(config, request.entrypoint, request.command)
+    if not entrypoint and not command:
+        raise Invalid("no command specified", hint="The image has none either: add one.")
+    hostname = request.hostname or container_id[:12]
+    if request.network == "host" and not request.hostname and request.uts != "private":
+        hostname = os.uname().nodename
+    user_text = request.user or config.get("User", "")
+    user = users.resolve(user_text, lowers, request.groups)
+    env = environment(
+        config.get("Env") or [],
+        request.env,
+        terminal=request.tty,
+        hostname=hostname,
+        home=user.home,
+    )
+    binds, tmpfs = volumes.plan(request, os.path.join(engine.settings.root, "volumes"))
+    directory = engine.container_dir(container_id)
+    binds = etc_binds(directory, {b.target for b in binds}) + binds
+    cwd = request.workdir or config.get("WorkingDir") or "/"
+    ulimits = tuple(ulimit(text) for text in request.ulimits)
+    process = spec.ProcessOptions(
+        args=(*entrypoint, *command),
+        env=tuple(env),
+        cwd=cwd,
+        uid=user.uid,
+        gid=user.gid,
+        groups=user.groups,
+        terminal=request.tty,
+        privileged=request.privileged,
+        cap_add=request.cap_add,
+        cap_drop=request.cap_drop,
+        no_new_privileges=_no_new_privileges(request.security_opt),
+        ulimits=ulimits,
+    )
+    options = spec.ContainerOptions(
+        process=process,
+        hostname=hostname,
+        domainname=request.domainname,
+        read_only=request.read_only,
+        network=_network(request.network),
+        pid=request.pid or "private",
+        ipc=_ipc(request.ipc),
+        uts=request.uts or "private",
+        binds=tuple(binds),
+        tmpfs=tuple(tmpfs),
+        shm_size=request.shm_size,
+        sysctls=request.sysctls,
+    )
+    labels = {**(config.get("Labels") or {}), **dict(request.labels)}
+    document: dict[str, Any] = {
+        "Config": {
+            "Hostname": hostname,
+            "Domainname": request.domainname,
+            "User": user_text,
+            "AttachStdin": request.stdin,
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "Tty": request.tty,
+            "OpenStdin": request.stdin,
+            "StdinOnce": request.stdin,
+            "Env": _kept_env(config.get("Env") or [], request.env),
+            "Cmd": command or None,
+            "Image": request.image,
+            "Volumes": config.get("Volumes"),
+            "WorkingDir": request.workdir or config.get("WorkingDir", ""),
+            "Entrypoint": entrypoint or None,
+            "OnBuild": config.get("OnBuild"),
+            "Labels": labels,
+            "StopSignal": request.stop_signal or config.get("StopSignal", "SIGTERM"),
+        },
+        "HostConfig": {
+            "Binds": list(request.volumes) or None,
+            "NetworkMode": request.network,
+            "AutoRemove": request.auto_remove,
+            "Privileged": request.privileged,
+            "ReadonlyRootfs": request.read_only,
+            "CapAdd": list(request.cap_add) or None,
+            "CapDrop": list(request.cap_drop) or None,
+            "SecurityOpt": list(request.security_opt) or None,
+            "ExtraHosts": list(request.extra_hosts) or None,
+            "Dns": list(request.dns),
+            "ShmSize": request.shm_size,
+            "Tmpfs": dict(t.partition(":")[::2] for t in request.tmpfs) or None,
+            "PidMode": request.pid,
+            "IpcMode": _ipc(request.ipc),
+            "UTSMode": request.uts,
+        },
+        "Path": (entrypoint + command)[0],
+        "Args": (entrypoint + command)[1:],
+        "Mode": engine.mode.name,
+        "Mounts": _mount_list(binds[3:] if len(binds) >= 3 else [], tmpfs),
+        "Lowers": lowers,
+    }
+    if request.stop_timeout is not None:
+        document["Config"]["StopTimeout"] = request.stop_timeout
+    for key in ("ExposedPorts", "Healthcheck", "Shell"):
+        if config.get(key):
+            document["Config"][key] = config[key]
+    return document, spec.document(options)
+
+
+def _kept_env(image: list[str], given: tuple[str, ...]) -> list[str]:
+    found: dict[str, str] = {}
+    for entry in (*image, *given):
+        key, _, value = entry.partition("=")
+        found[key] = value
+    return [f"{key}={value}" for key, value in found.items()]
+
+
+def _network(name: str) -> str:
+    if name in ("host", "none"):
+        return "host" if name == "host" else "private"
+    raise Invalid(
+        f"network {name} not found", hint='Networks there are: "host" (the default) and "none".'
+    )
+
+
+def _ipc(mode: str) -> str:
+    return mode if mode not in ("", "shareable", "private") else "private"
+
+
+def _no_new_privileges(options: tuple[str, ...]) -> bool:
+    found = False
+    for option in options:
+        name, _, value = option.replace(":", "=", 1).partition("=")
+        if name == "no-new-privileges":
+            found = value in ("", "true")
+        elif name == "label" or (name in ("seccomp", "apparmor") and value == "unconfined"):
+            continue
+        else:
+            raise Invalid(
+                f"invalid --security-opt: {option!r}",
+                hint="Known: no-new-privileges, seccomp=unconfined, apparmor=unconfined",
+            )
+    return found
+
+
+def ulimit(text: str) -> Any:
+    from kobako.runtime.spec import Ulimit
+
+    name, _, limits = text.partition("=")
+    soft, colon, hard = limits.partition(":")
+    try:
+        return Ulimit(name, int(soft), int(hard) if colon else int(soft))
+    except ValueError:
+        raise Invalid(f"invalid ulimit argument: {text}", hint="Use name=soft:hard.") from None
+
+
+def etc_binds(directory: str, taken: set[str]) -> list[BindMount]:
+    from kobako.runtime.spec import BindMount
+
+    names = ("hosts", "hostname", "resolv.conf")
+    return [
+        BindMount(os.path.join(directory, name), f"/etc/{name}")
+        for name in names
+        if f"/etc/{name}" not in taken
+    ]
+
+
+def _mount_list(binds: list[BindMount], tmpfs: list[Tmpfs]) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = [
+        {
+            "Type": "bind",
+            "Source": b.source,
+            "Destination": b.target,
+            "Mode": "",
+            "RW": not b.readonly,
+            "Propagation": "rprivate",
+        }
+        for b in binds
+    ]
+    return listed + [
+        {"Type": "tmpfs", "Source": "", "Destination": t.target, "Mode": "", "RW": True}
+        for t in tmpfs
+    ]
+
+
+def write_etc(
+    directory: str,
+    *,
+    hostname: str,
+    host_network: bool,
+    extra_hosts: tuple[str, ...],
+    dns: tuple[str, ...],
+) -> None:
+    """The files docker puts over the image's, in a container's directory: hosts, hostname and
+    resolv.conf."""
+    hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+    if host_network:
+        hosts = _host_file("/etc/hosts") or hosts
+    else:
+        hosts += f"127.0.1.1\t{hostname}\n"
+    for entry in extra_hosts:
+        name, _, address = entry.partition(":")
+        if not address:
+            raise Invalid(f"bad format for add-host: {entry!r}", hint="Use host:ip.")
+        if address == "host-gateway":
+            address = "127.0.0.1"
+        hosts += f"{address}\t{name}\n"
+    resolv = "".join(f"nameserver {server}\n" for server in dns)
+    contents = {
+        "hosts": hosts,
+        "hostname": hostname + "\n",
+        "resolv.conf": resolv or _host_file("/etc/resolv.conf"),
+    }
+    for name, text in contents.items():
+        with open(os.path.join(directory, name), "w") as file:
+            file.write(text)
+
+
+def _host_file(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 16)
+    except OSError:
+        return ""
+
+
+def _write_spec(directory: str, plan: dict[str, Any]) -> None:
+    from kobako.fastjson import dumps
+
+    with open(os.path.join(directory, "config.json"), "wb") as file:
+        file.write(dumps(plan))
+
+
+def _add_row(
+    engine: Engine,
+    container_id: str,
+    request: CreateRequest,
+    image: LocalImage,
+    document: dict[str, Any],
+) -> None:
+    """Take the name and the id in one step; a random name is tried again when it is taken."""
+    import time
+
+    from kobako.engine import names
+    from kobako.fastjson import dumps
+    from kobako.store.rows import ContainerRow
+
+    rows = engine.store.db.containers
+    for attempt in range(10):
+        name = request.name.removeprefix("/") or names.random_name() + (
+            str(attempt) if attempt else ""
+        )
+        row = ContainerRow(
+            id=container_id,
+            name=name,
+            image_id=image.id,
+            image_ref=request.image,
+            created_ns=time.time_ns(),
+            spec=dumps(document),
+        )
+        try:
+            rows.add(row)
+            return
+        except Conflict:
+            if request.name:
+                raise
+    raise KobakoError("no free container name was found", hint="Give one with --name.")
+
+
+def _warnings(request: CreateRequest, image: LocalImage) -> tuple[str, ...]:
+    del image
+    found = []
+    for text in request.devices:
+        found.append(f"--device {text} is not supported yet. Device discarded.")
+    return tuple(found)

@@ -1,0 +1,98 @@
+"""exec: one more process in a running container."""
+
+from __future__ import annotations
+
+from kobako.errors import Conflict
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kobako.engine.containers import Container
+    from kobako.engine.engine import Engine
+    from kobako.runtime.bundle import Interception, Stdio
+
+
+class ExecRequest(Record):
+    """docker's `exec`; empty values mean "as the container"."""
+
+    container: str
+    args: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    user: str = ""
+    workdir: str = ""
+    tty: bool = False
+    privileged: bool = False
+    detach: bool = False
+
+
+def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int:
+    """Run a command in a running container; its exit code (0 at once when detached).
+
+    The caller has not entered a user namespace: the container's own is joined from outside.
+    """
+    from kobako.engine import containers
+    from kobako.runtime.join import exec_
+
+    container = containers.find(engine, request.container)
+    if container.state.status == "paused":
+        raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
+    if not container.running:
+        raise Conflict(f"Container {container.id} is not running")
+    process, intercept = _process(container, request), _interception(container)
+    if request.detach:
+        import os
+
+        if os.fork():
+            return 0
+        os.setsid()
+        for fd in (0, 1, 2):
+            os.dup2(os.open("/dev/null", os.O_RDWR), fd)
+    return exec_(container.state_dir, process, io, intercept)
+
+
+def _process(container: Container, request: ExecRequest) -> dict[str, Any]:
+    """The runtime-spec process: the container's, changed as asked."""
+    import os
+
+    from kobako.engine import create, users
+    from kobako.runtime import spec
+
+    host, config = container.document["HostConfig"], container.config
+    trees = [os.path.join(container.directory, "upper"), *container.document["Lowers"]]
+    user = users.resolve(request.user or config["User"], trees)
+    env = create.environment(
+        config["Env"] or [],
+        request.env,
+        terminal=request.tty,
+        hostname=config["Hostname"],
+        home=user.home,
+    )
+    options = spec.ProcessOptions(
+        args=request.args,
+        env=tuple(env),
+        cwd=request.workdir or config["WorkingDir"] or "/",
+        uid=user.uid,
+        gid=user.gid,
+        groups=user.groups,
+        terminal=request.tty,
+        privileged=request.privileged or bool(host["Privileged"]),
+        cap_add=tuple(host["CapAdd"] or ()),
+        cap_drop=tuple(host["CapDrop"] or ()),
+    )
+    return spec.process(options)
+
+
+def _interception(container: Container) -> Interception | None:
+    """In the emulated mode the new process's filter is handed to the container's supervisor."""
+    if container.document["Mode"] != "emulated":
+        return None
+    from kobako.emulate import ownership
+    from kobako.engine.bundles import control_socket
+    from kobako.runtime.bundle import Interception
+
+    socket = control_socket(container.directory)
+    return Interception(
+        ownership.program(), lambda listener, pid: ownership.forward(listener, socket)
+    )

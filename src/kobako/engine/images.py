@@ -1,0 +1,365 @@
+"""Images of the store: finding, listing, naming and removing them."""
+
+from __future__ import annotations
+
+from kobako.errors import Conflict, Invalid, NotFound
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.engine.engine import Engine
+    from kobako.oci import Digest, ImageConfig, Manifest, Reference
+    from kobako.store.rows import ImageRow
+
+
+class LocalImage(Record):
+    """An image of the store. `id` is its config's digest, `target` what the name it was found by
+    points to (a manifest or an index), `reference` that name or None when found by id."""
+
+    row: ImageRow
+    target: Digest
+    reference: Reference | None = None
+
+    @property
+    def id(self) -> Digest:
+        return self.row.id
+
+
+class ListedImage(Record):
+    """One line of `images`. `repository` and `tag` are "" where there is none; size in bytes."""
+
+    repository: str
+    tag: str
+    digest: str
+    id: str
+    created_ns: int
+    size: int
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class HistoryStep(Record):
+    """One line of `history`, newest first; `id` is "<missing>" but for the newest."""
+
+    id: str
+    created_ns: int
+    created_by: str
+    size: int
+    comment: str
+    tags: tuple[str, ...] = ()
+
+
+def find(engine: Engine, name: str) -> LocalImage:
+    """The image a person means by a name, an id or an unambiguous beginning of one.
+
+    `NotFound` has docker's words: No such image: name:tag.
+    """
+    from kobako.oci.reference import Reference
+
+    db = engine.store.db
+    hexed = name.removeprefix("sha256:")
+    if len(hexed) == 64 and _is_hex(hexed):
+        row = db.images.get("sha256:" + hexed)
+        if row is not None:
+            return LocalImage(row, row.manifest)
+    reference: Reference | None = None
+    try:
+        reference = Reference.parse(name)
+    except Invalid:
+        if not name.startswith("sha256:"):
+            raise
+    if reference is not None:
+        found = _by_reference(engine, reference.with_default_tag())
+        if found is not None:
+            return found
+    if hexed and _is_hex(hexed):
+        try:
+            row = db.images.find(hexed)
+        except NotFound:
+            pass
+        else:
+            return LocalImage(row, row.manifest)
+    shown = reference.with_default_tag().familiar() if reference is not None else name
+    raise NotFound(f"No such image: {shown}")
+
+
+def _by_reference(engine: Engine, reference: Reference) -> LocalImage | None:
+    db = engine.store.db
+    if reference.digest is None:
+        row = db.images.of_reference(str(reference))
+        if row is None:
+            return None
+        target = db.refs.get(str(reference)) or row.manifest
+        return LocalImage(row, target, reference)
+    for ref in db.refs.list():
+        if ref.digest == reference.digest and _repository(ref.name) == reference.name:
+            row = db.images.get(ref.image)
+            if row is not None:
+                return LocalImage(row, ref.digest, reference)
+    return None
+
+
+def _repository(name: str) -> str:
+    """The repository of a ref's name, without tag and digest."""
+    head = name.partition("@")[0]
+    path, colon, tag = head.rpartition(":")
+    return path if colon and "/" not in tag else head
+
+
+def manifest(engine: Engine, image: LocalImage) -> Manifest:
+    """The image's manifest."""
+    from kobako.oci import Manifest
+
+    return Manifest.parse(engine.store.blobs.read(image.row.manifest))
+
+
+def config(engine: Engine, image: LocalImage) -> ImageConfig:
+    """The image's config."""
+    from kobako.oci import ImageConfig
+
+    return ImageConfig.parse(engine.store.blobs.read(image.id))
+
+
+def serves(engine: Engine, image: LocalImage, platform: str) -> bool:
+    """Whether the image is of the platform asked for."""
+    from kobako.oci import Platform
+
+    return config(engine, image).platform.matches(Platform.parse(platform))
+
+
+def record(
+    engine: Engine,
+    manifest: Manifest,
+    config: ImageConfig,
+    size: int,
+    names: tuple[Reference, ...] = (),
+    target: Digest | None = None,
+    parent: str = "",
+) -> Digest:
+    """Make an image known whose blobs are all in the store, under `names`; returns its id.
+
+    `target` is what the names point to, when it is not the manifest itself (an index).
+    """
+    from kobako.engine import moments
+    from kobako.store.rows import ImageRow
+
+    db = engine.store.db
+    row = ImageRow(
+        id=config.digest,
+        manifest=manifest.digest,
+        created_ns=moments.created_ns(config),
+        size=size,
+        parent=parent,
+        platform=str(config.platform),
+        diff_ids=config.diff_ids,
+    )
+    with db.transaction():
+        db.images.add(row)
+        for name in names:
+            db.refs.set(str(name.with_default_tag()), target or manifest.digest, row.id)
+    return row.id
+
+
+def listing(engine: Engine, pattern: str, filters: dict[str, list[str]]) -> list[ListedImage]:
+    """What `images` shows, newest first: every name, and images without one as dangling."""
+    db = engine.store.db
+    rows = {str(row.id): row for row in db.images.list()}
+    parents = {row.parent for row in rows.values()}
+    lines: list[ListedImage] = []
+    named: set[str] = set()
+    for ref in db.refs.list():
+        row = rows.get(ref.image)
+        if row is None:
+            continue
+        named.add(ref.image)
+        repository, tag, _ = _parts(ref.name)
+        lines.append(
+            ListedImage(repository, tag, str(ref.digest), row.id, row.created_ns, row.size)
+        )
+    for image_id, row in rows.items():
+        if image_id not in named and image_id not in parents:
+            lines.append(ListedImage("", "", "", row.id, row.created_ns, row.size))
+    if pattern:
+        lines = [line for line in lines if _matches(line, pattern)]
+    lines = _filtered(engine, lines, filters)
+    return sorted(lines, key=lambda i: (-i.created_ns, i.repository, i.tag))
+
+
+def tag(engine: Engine, source: str, target: str) -> None:
+    """Give an image one more name; an image that had the name keeps its others."""
+    image = find(engine, source)
+    reference = new_name(target)
+    engine.store.db.refs.set(str(reference), image.target, image.id)
+
+
+def new_name(text: str) -> Reference:
+    """A name an image may be given: with the default tag, without a digest."""
+    from kobako.oci.reference import Reference
+
+    try:
+        reference = Reference.parse(text)
+    except Invalid as fault:
+        raise Invalid(
+            f'Error parsing reference: "{text}" is not a valid repository/tag: {fault}'
+        ) from None
+    if reference.digest is not None:
+        raise Invalid(f"refusing to create a tag with a digest reference: {text}")
+    return reference.with_default_tag()
+
+
+def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
+    """Take a name from an image and, with the last one, the image; docker's lines.
+
+    By id, an image with several names needs `force`. An image that a container uses stays (without
+    a name) until the container goes; taking its last name needs `force`.
+    """
+    image = find(engine, name)
+    db = engine.store.db
+    names = [ref.name for ref in db.refs.of_image(image.id)]
+    users = [row.id for row in db.containers.list() if row.image_id == image.id]
+    if image.reference is not None:
+        taken = _names_meant(names, image)
+    else:
+        taken = names
+        if len({_repository(n) for n in names}) > 1 and not force:
+            raise Conflict(
+                f"conflict: unable to delete {image.id.short} (must be forced) - image is "
+                "referenced in multiple repositories"
+            )
+    last = set(names) <= set(taken)
+    if last and users and not force:
+        raise Conflict(_in_use(engine, name, users[0]))
+    with db.transaction():
+        for key in taken:
+            db.refs.delete(key)
+        if last and not users:
+            db.images.delete(image.id)
+    lines = [f"Untagged: {_shown(n)}" for n in taken]
+    if last and not users:
+        from kobako.engine import sweep
+
+        sweep.sweep(engine)
+        lines.append(f"Deleted: {image.id}")
+    return lines
+
+
+def _names_meant(names: list[str], image: LocalImage) -> list[str]:
+    """Which names a removal by reference takes away: that tag, or all of that digest's."""
+    reference = image.reference
+    assert reference is not None
+    if reference.digest is None:
+        return [str(reference)]
+    return [n for n in names if _repository(n) == reference.name]
+
+
+def _in_use(engine: Engine, name: str, container: str) -> str:
+    from kobako.engine import containers
+
+    running = containers.find(engine, container).state.status in ("running", "paused")
+    state = "running" if running else "stopped"
+    forced = "cannot be forced" if running else "must be forced"
+    return (
+        f'conflict: unable to remove repository reference "{name}" ({forced}) - container '
+        f"{container[:12]} is using its referenced image ({state})"
+    )
+
+
+def history(engine: Engine, name: str) -> list[HistoryStep]:
+    """The steps of an image, newest first, with the size of the layer each added."""
+    from kobako.engine import moments, unpack
+
+    image = find(engine, name)
+    document = config(engine, image)
+    sizes = unpack.layer_sizes(engine, manifest(engine, image), document)
+    steps: list[HistoryStep] = []
+    position = 0
+    for entry in document.history:
+        size = 0
+        if not entry.empty_layer and position < len(sizes):
+            size = sizes[position]
+            position += 1
+        steps.append(
+            HistoryStep(
+                "<missing>",
+                moments.parse(entry.created),
+                entry.created_by,
+                size,
+                entry.comment,
+            )
+        )
+    steps.reverse()
+    if steps:
+        steps[0] = steps[0].replace(id=str(image.id))
+    return steps
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """(familiar repository, tag, digest) of a ref's name."""
+    from kobako.oci.reference import Reference
+
+    reference = Reference.parse(name)
+    return reference.familiar_name, reference.tag or "", str(reference.digest or "")
+
+
+def _shown(name: str) -> str:
+    from kobako.oci.reference import Reference
+
+    return Reference.parse(name).familiar()
+
+
+def _matches(line: ListedImage, pattern: str) -> bool:
+    from fnmatch import fnmatchcase
+
+    repository, _, tag = pattern.rpartition(":") if _tagged(pattern) else (pattern, "", "")
+    pattern_name = repository.removeprefix("docker.io/").removeprefix("library/")
+    return fnmatchcase(line.repository, pattern_name) and (not tag or fnmatchcase(line.tag, tag))
+
+
+def _tagged(pattern: str) -> bool:
+    return ":" in pattern.rpartition("/")[2]
+
+
+def _filtered(
+    engine: Engine, lines: list[ListedImage], filters: dict[str, list[str]]
+) -> list[ListedImage]:
+    for name, values in filters.items():
+        if name == "dangling":
+            wanted = values[-1] in ("true", "1")
+            lines = [line for line in lines if (not line.repository) == wanted]
+        elif name == "reference":
+            lines = [line for line in lines if any(_matches(line, v) for v in values)]
+        elif name == "label":
+            lines = [line for line in lines if _has_labels(engine, line.id, values)]
+        elif name in ("before", "since", "until"):
+            from kobako.engine import moments
+
+            if name == "until":
+                bound = moments.bound(values[-1])
+            else:
+                bound = find(engine, values[-1]).row.created_ns
+            lines = [
+                line
+                for line in lines
+                if (line.created_ns > bound if name == "since" else line.created_ns < bound)
+            ]
+        else:
+            raise Invalid(
+                f"invalid filter '{name}'",
+                hint="Known: dangling, label, before, since, until, reference",
+            )
+    return lines
+
+
+def _has_labels(engine: Engine, image_id: str, wanted: list[str]) -> bool:
+    from kobako.oci import Digest, ImageConfig
+
+    raw = engine.store.blobs.read(Digest(image_id))
+    found = ImageConfig.parse(raw).config.get("Labels") or {}
+    for word in wanted:
+        key, equals, value = word.partition("=")
+        if key not in found or (equals and found[key] != value):
+            return False
+    return True
+
+
+def _is_hex(text: str) -> bool:
+    return all(c in "0123456789abcdef" for c in text)

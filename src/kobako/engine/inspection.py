@@ -1,0 +1,115 @@
+"""inspect: containers and images as docker's documents."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.engine.moments import rfc3339
+from kobako.errors import NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kobako.engine.containers import Container
+    from kobako.engine.engine import Engine
+    from kobako.engine.images import LocalImage
+
+_NEVER = "0001-01-01T00:00:00Z"
+
+
+def inspect(engine: Engine, name: str, kind: str = "", *, size: bool = False) -> dict[str, Any]:
+    """The document of a container or image; a container wins when both have the name."""
+    from kobako.engine import containers, images
+
+    if kind in ("", "container"):
+        try:
+            return _container(engine, containers.find(engine, name), size)
+        except NotFound:
+            if kind:
+                raise
+    try:
+        return _image(engine, images.find(engine, name))
+    except NotFound:
+        if kind:
+            raise
+        raise NotFound(f"No such object: {name}") from None
+
+
+def _container(engine: Engine, container: Container, size: bool) -> dict[str, Any]:
+    state, document = container.state, container.document
+    status = state.status
+    found: dict[str, Any] = {
+        "Id": container.id,
+        "Created": rfc3339(container.created_ns),
+        "Path": document["Path"],
+        "Args": document["Args"],
+        "State": {
+            "Status": status,
+            "Running": container.running,
+            "Paused": status == "paused",
+            "Restarting": False,
+            "OOMKilled": state.oom,
+            "Dead": False,
+            "Pid": state.pid,
+            "ExitCode": state.exit_code,
+            "Error": state.error,
+            "StartedAt": rfc3339(state.started_ns) if state.started_ns else _NEVER,
+            "FinishedAt": rfc3339(state.finished_ns) if state.finished_ns else _NEVER,
+        },
+        "Image": container.image_id,
+        "ResolvConfPath": os.path.join(container.directory, "resolv.conf"),
+        "HostnamePath": os.path.join(container.directory, "hostname"),
+        "HostsPath": os.path.join(container.directory, "hosts"),
+        "LogPath": os.path.join(container.state_dir, "log"),
+        "Name": "/" + container.name,
+        "RestartCount": 0,
+        "Driver": "overlay",
+        "Platform": "linux",
+        "HostConfig": document["HostConfig"],
+        "GraphDriver": {
+            "Name": "overlay",
+            "Data": {
+                "UpperDir": os.path.join(container.directory, "upper"),
+                "LowerDir": ":".join(document["Lowers"]),
+            },
+        },
+        "Mounts": document["Mounts"],
+        "Config": document["Config"],
+        "NetworkSettings": {
+            "IPAddress": "",
+            "Ports": {},
+            "Networks": {container.network: {"IPAddress": "", "Gateway": ""}},
+        },
+    }
+    if size:
+        from kobako.engine import usage
+
+        found["SizeRw"], found["SizeRootFs"] = usage.container(engine, container)
+    return found
+
+
+def _image(engine: Engine, image: LocalImage) -> dict[str, Any]:
+    from kobako.engine import images
+    from kobako.oci import Reference
+
+    config = images.config(engine, image)
+    rows = engine.store.db.refs.of_image(image.id)
+    names = [Reference.parse(row.name) for row in rows]
+    digests = {f"{n.familiar_name}@{row.digest}" for n, row in zip(names, rows, strict=True)}
+    return {
+        "Id": str(image.id),
+        "RepoTags": [n.familiar() for n in names if n.tag],
+        "RepoDigests": sorted(digests),
+        "Parent": image.row.parent,
+        "Comment": config.data.get("comment", ""),
+        "Created": config.created,
+        "Author": config.author,
+        "Config": config.config,
+        "Architecture": config.platform.architecture,
+        "Variant": config.platform.variant,
+        "Os": config.platform.os,
+        "Size": image.row.size,
+        "RootFS": {"Type": "layers", "Layers": [str(d) for d in config.diff_ids]},
+        "Descriptor": images.manifest(engine, image).descriptor.to_json(),
+    }

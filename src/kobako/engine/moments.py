@@ -1,0 +1,79 @@
+"""Times in documents (RFC 3339 text) as nanoseconds since 1970, and back."""
+
+from __future__ import annotations
+
+import time
+
+from kobako.errors import Invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.oci import ImageConfig
+
+
+def parse(text: str) -> int:
+    """Nanoseconds since 1970 of an RFC 3339 time; 0 for what is none."""
+    date, _, clock = text.partition("T")
+    try:
+        year, month, day = map(int, date.split("-"))
+        zone, offset = "", 0
+        for mark in ("Z", "+", "-"):
+            at = clock.find(mark)
+            if at >= 0:
+                clock, zone = clock[:at], clock[at:]
+                break
+        if zone not in ("", "Z"):
+            hours, _, minutes = zone[1:].partition(":")
+            offset = (int(hours) * 60 + int(minutes or 0)) * (-60 if zone[0] == "+" else 60)
+        hour, minute, rest = clock.split(":")
+        second, _, fraction = rest.partition(".")
+        days = _days(year, month, day)
+        whole = days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second) + offset
+        return whole * 1_000_000_000 + int((fraction + "000000000")[:9])
+    except ValueError:
+        return 0
+
+
+def _days(year: int, month: int, day: int) -> int:
+    """Days since 1970-01-01 in the proleptic Gregorian calendar (days_from_civil)."""
+    year -= month <= 2
+    era = year // 400
+    of_era = year - era * 400
+    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+
+
+def created_ns(config: ImageConfig) -> int:
+    """When an image was made; 0 when its config does not say."""
+    return parse(config.created)
+
+
+def rfc3339(ns: int) -> str:
+    """docker's form: 2026-01-02T03:04:05.000000006Z."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    t = time.gmtime(seconds)
+    head = f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}"
+    return f"{head}.{rest:09}Z" if rest else head + "Z"
+
+
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+def bound(text: str) -> int:
+    """A filter's `until`: a Unix time, an RFC 3339 time, or a duration (1h30m) back from now."""
+    if text.isdigit():
+        return int(text) * 1_000_000_000
+    moment = parse(text)
+    if moment:
+        return moment
+    total, number = 0, ""
+    for letter in text:
+        if letter.isdigit():
+            number += letter
+        elif letter in _SECONDS and number:
+            total, number = total + int(number) * _SECONDS[letter], ""
+        else:
+            raise Invalid(f"invalid filter 'until={text}': use a time, or a duration such as 24h")
+    if number or not total:
+        raise Invalid(f"invalid filter 'until={text}': use a time, or a duration such as 24h")
+    return time.time_ns() - total * 1_000_000_000

@@ -1,0 +1,135 @@
+"""How this process may be root: picked by attempting, and entered once per process.
+
+See docs/architecture.md, "Three ways to be root". After `enter` the process has uid 0 over its own
+files and a mount namespace of its own; it must still be single-threaded when it enters.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import Invalid, KobakoError, Unsupported
+from kobako.record import Record
+
+NATIVE, MAPPED, EMULATED = "native", "mapped", "emulated"
+
+
+class Mode(Record):
+    """One way to be root. `format` is how trees on disk hold ownership; `entered` is whether a
+    user namespace of ours stands between us and the host."""
+
+    letter: str
+    name: str
+    format: str
+    entered: bool
+
+
+ROOT = Mode("A", "root", NATIVE, False)
+SUBORDINATE = Mode("B", "mapped", MAPPED, True)
+SINGLE = Mode("C", "emulated", EMULATED, True)
+MODES = (ROOT, SUBORDINATE, SINGLE)
+
+
+def enter(forced: str = "") -> Mode:
+    """Become root in the best way that works, or in the one named; `Unsupported` says what was
+    tried and why it failed."""
+    candidates = _candidates(forced)
+    refused: list[str] = []
+    for mode in candidates:
+        try:
+            _enter(mode)
+        except (OSError, KobakoError) as fault:
+            refused.append(f"mode {mode.letter} ({mode.name}): {fault}")
+            continue
+        return mode
+    raise Unsupported(
+        "no way to start containers as this user: " + "; ".join(refused),
+        hint="kobako needs root with CAP_SYS_ADMIN, or user namespaces "
+        "(sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
+        "kernel.apparmor_restrict_unprivileged_userns).",
+    )
+
+
+def expected(forced: str = "") -> Mode:
+    """The mode `enter` will try first: for places that must not enter."""
+    return _candidates(forced)[0]
+
+
+def reasons(forced: str = "") -> dict[str, str]:
+    """Why each mode before the one in use is not used, by letter (attempted in a child)."""
+    found: dict[str, str] = {}
+    for mode in MODES:
+        if forced and mode.name != forced:
+            found[mode.letter] = f"{forced} was asked for"
+            continue
+        why = _attempt(mode)
+        if not why:
+            break
+        found[mode.letter] = why
+    return found
+
+
+def _candidates(forced: str) -> tuple[Mode, ...]:
+    if forced:
+        for mode in MODES:
+            if forced in (mode.name, mode.letter):
+                return (mode,)
+        names = ", ".join(mode.name for mode in MODES)
+        raise Invalid(f"unknown privilege mode {forced!r}: one of {names}")
+    if os.geteuid() == 0:
+        return (ROOT, SINGLE)
+    from kobako.linux import userns
+
+    if userns.subordinate_ids(os.geteuid()) and _can_map():
+        return (SUBORDINATE, SINGLE)
+    return (SINGLE,)
+
+
+def _can_map() -> bool:
+    from kobako.linux import userns
+
+    try:
+        return bool(userns.find_tool("newuidmap") and userns.find_tool("newgidmap"))
+    except Unsupported:
+        return False
+
+
+def _enter(mode: Mode) -> None:
+    from kobako.linux import mount, process, userns
+
+    if mode is ROOT:
+        if os.geteuid() != 0:
+            raise Unsupported("this user is not root")
+        process.unshare(process.CLONE_NEWNS)
+        mount.set_propagation("/", "rslave")
+    elif mode is SUBORDINATE:
+        ids = userns.subordinate_ids(os.geteuid())
+        if not ids:
+            raise Unsupported(f"/etc/subuid and /etc/subgid have no range for uid {os.geteuid()}")
+        userns.enter_mapped(ids.uids, ids.gids)
+    else:
+        userns.enter_single()
+
+
+def _attempt(mode: Mode) -> str:
+    """Why `mode` cannot be entered here, "" when it can."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        why = b""
+        try:
+            os.close(reader)
+            _enter(mode)
+        except (OSError, KobakoError) as fault:
+            why = str(fault).encode()
+        except BaseException as fault:
+            why = repr(fault).encode()
+        os.write(writer, why[:4000])
+        os._exit(0)
+    os.close(writer)
+    parts = []
+    while part := os.read(reader, 65536):
+        parts.append(part)
+    os.close(reader)
+    os.waitpid(child, 0)
+    return b"".join(parts).decode(errors="replace")

@@ -1,0 +1,125 @@
+"""prune: containers, images and build cache nobody uses."""
+
+from __future__ import annotations
+
+from kobako.errors import Invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.engine.engine import Engine
+
+
+class Report:
+    """What was removed, by id or name, and how many bytes that freed."""
+
+    def __init__(self) -> None:
+        self.containers: list[str] = []
+        self.images: list[str] = []
+        self.cache: list[str] = []
+        self.reclaimed = 0
+
+
+def containers(engine: Engine, filters: dict[str, list[str]]) -> Report:
+    """Remove stopped containers."""
+    report = Report()
+    _containers(engine, filters, report)
+    return report
+
+
+def images(engine: Engine, *, everything: bool, filters: dict[str, list[str]]) -> Report:
+    """Remove images no container uses: those without a name or, with `everything`, all."""
+    report = Report()
+    _images(engine, everything, filters, report)
+    _sweep(engine, report)
+    return report
+
+
+def build_cache(engine: Engine) -> Report:
+    """Forget all results of builds."""
+    report = Report()
+    _cache(engine, report)
+    _sweep(engine, report)
+    return report
+
+
+def system(engine: Engine, *, everything: bool, filters: dict[str, list[str]]) -> Report:
+    """All of the above in one."""
+    report = Report()
+    _containers(engine, filters, report)
+    _images(engine, everything, filters, report)
+    if not filters:
+        _cache(engine, report)
+    _sweep(engine, report)
+    return report
+
+
+def _containers(engine: Engine, filters: dict[str, list[str]], report: Report) -> None:
+    from kobako.engine import containers as room
+    from kobako.engine.containers import select
+
+    before = _until(filters)
+    for container in select(engine, everything=True, filters={}):
+        if container.running or (before and container.created_ns >= before):
+            continue
+        if not _labelled(container.labels, filters):
+            continue
+        report.reclaimed += engine.driver.usage(container.directory)
+        room.discard(engine, container.id)
+        report.containers.append(container.id)
+
+
+def _images(
+    engine: Engine, everything: bool, filters: dict[str, list[str]], report: Report
+) -> None:
+    from kobako.engine.images import LocalImage, config
+    from kobako.oci import Reference
+
+    db = engine.store.db
+    before = _until(filters)
+    if "dangling" in filters:
+        everything = filters["dangling"][-1] in ("false", "0")
+    used = {row.image_id for row in db.containers.list()}
+    for row in db.images.list():
+        names = db.refs.of_image(row.id)
+        if row.id in used or (names and not everything):
+            continue
+        if before and row.created_ns >= before:
+            continue
+        if "label" in filters or "label!" in filters:
+            labels = config(engine, LocalImage(row, row.manifest)).config.get("Labels") or {}
+            if not _labelled(labels, filters):
+                continue
+        db.images.delete(row.id)
+        report.images += [f"untagged: {Reference.parse(n.name).familiar()}" for n in names]
+        report.images.append(f"deleted: {row.id}")
+
+
+def _cache(engine: Engine, report: Report) -> None:
+    table = engine.store.db.cache
+    for row in table.list():
+        table.delete(row.key)
+        report.cache.append(row.key)
+
+
+def _sweep(engine: Engine, report: Report) -> None:
+    """Without grace: what a running operation needs, its lease keeps."""
+    from kobako.engine.sweep import sweep
+
+    report.reclaimed += sweep(engine, grace_seconds=0).freed
+
+
+def _until(filters: dict[str, list[str]]) -> int:
+    from kobako.engine import moments
+
+    for name in filters:
+        if name not in ("until", "label", "label!", "dangling"):
+            raise Invalid(f"invalid filter '{name}'", hint="Known: until, label, label!, dangling")
+    return moments.bound(filters["until"][-1]) if "until" in filters else 0
+
+
+def _labelled(labels: dict[str, str], filters: dict[str, list[str]]) -> bool:
+    def has(word: str) -> bool:
+        key, equals, value = word.partition("=")
+        return key in labels and (not equals or labels[key] == value)
+
+    return all(map(has, filters.get("label", ()))) and not any(map(has, filters.get("label!", ())))

@@ -1,0 +1,54 @@
+"""What the front ends ask for when they ask for a container."""
+
+from __future__ import annotations
+
+from kobako.record import Record
+
+PULL_ALWAYS, PULL_MISSING, PULL_NEVER = "always", "missing", "never"
+
+
+class CreateRequest(Record):
+    """A container to be made: docker's `create` with everything already read from files and
+    environment. Empty values mean "as the image says".
+
+    `entrypoint` None keeps the image's, () clears it. `volumes` are docker's
+    `source:target[:options]` with an absolute source, a volume's name, or only a target.
+    """
+
+    image: str
+    command: tuple[str, ...] = ()
+    name: str = ""
+    entrypoint: tuple[str, ...] | None = None
+    env: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    workdir: str = ""
+    hostname: str = ""
+    domainname: str = ""
+    tty: bool = False
+    stdin: bool = False
+    auto_remove: bool = False
+    network: str = "host"
+    pid: str = ""
+    ipc: str = ""
+    uts: str = ""
+    volumes: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    read_only: bool = False
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    security_opt: tuple[str, ...] = ()
+    ulimits: tuple[str, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    devices: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    shm_size: int = 64 << 20
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+    pull: str = PULL_MISSING
+    platform: str = ""
+    attached: tuple[str, ...] = ("stdin", "stdout", "stderr")

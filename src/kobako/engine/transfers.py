@@ -1,0 +1,186 @@
+"""pull, push, login and logout: the store and a registry, introduced to each other."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import Invalid, NotFound
+from kobako.events import Status
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.engine.engine import Engine
+    from kobako.engine.images import LocalImage
+    from kobako.events import OnEvent
+    from kobako.oci import Descriptor, Reference
+    from kobako.remote.client import Client
+    from kobako.remote.credentials import CredentialFile
+
+
+class PushName(Record):
+    """One name to push; `told_default` when the tag was not given."""
+
+    reference: Reference
+    told_default: bool
+
+    @property
+    def repository(self) -> str:
+        return self.reference.name
+
+    @property
+    def tag(self) -> str:
+        return self.reference.tag or str(self.reference.digest)
+
+
+class LoginResult(Record):
+    """`unencrypted_path` is the file that now holds the password readably, or ""."""
+
+    unencrypted_path: str
+
+
+def pull(engine: Engine, name: str, platform: str, on_event: OnEvent) -> str:
+    """Bring an image into the store, unpacked; its full name."""
+    from kobako.oci import Reference
+
+    reference = Reference.parse(name)
+    if reference.tag is None and reference.digest is None:
+        on_event(Status("Using default tag: latest"))
+    reference = reference.with_default_tag()
+    _pull(engine, reference, platform, on_event)
+    return str(reference)
+
+
+def pull_for_run(engine: Engine, name: str, platform: str, on_event: OnEvent) -> LocalImage:
+    """The pull `run` makes when the image is missing: docker's lines around it."""
+    from kobako.engine import images
+    from kobako.oci import Reference
+
+    reference = Reference.parse(name).with_default_tag()
+    on_event(Status(f"Unable to find image '{reference.familiar()}' locally"))
+    _pull(engine, reference, platform, on_event)
+    return images.find(engine, str(reference))
+
+
+def _pull(engine: Engine, reference: Reference, platform: str, on_event: OnEvent) -> None:
+    from kobako.engine import images, unpack
+    from kobako.image.mutate import Image
+    from kobako.oci import Platform
+    from kobako.remote.pull import pull as fetch
+    from kobako.store.leases import lease
+
+    engine.mode  # noqa: B018 - enter before threads exist
+    store = engine.store
+    wanted = Platform.parse(platform) if platform else Platform.host()
+    with lease(store, f"pull {reference}"):
+        before = store.db.refs.get(str(reference))
+        tag = reference.tag or str(reference.digest)
+        on_event(Status(f"{tag}: Pulling from {reference.path}"))
+        pulled = fetch(store, reference, wanted, client(engine), on_event, known=before)
+        image = Image.read(store.blobs, pulled.manifest.digest)
+        unpack.unpack(engine, image.manifest, image.config, on_event)
+        size = unpack.size(engine, image.config)
+        images.record(
+            engine, image.manifest, image.config, size, (reference,), pulled.target.digest
+        )
+    on_event(Status(f"Digest: {pulled.target.digest}"))
+    shown = reference.familiar()
+    if before == pulled.target.digest:
+        on_event(Status(f"Status: Image is up to date for {shown}"))
+    else:
+        on_event(Status(f"Status: Downloaded newer image for {shown}"))
+
+
+def all_tags(engine: Engine, name: str) -> list[str]:
+    """Every tag a registry has of a repository, as names to pull."""
+    from kobako.oci import Reference
+    from kobako.remote.registry import tags
+
+    reference = Reference.parse(name)
+    if reference.tag or reference.digest:
+        raise Invalid("tag can't be used with --all-tags/-a")
+    return [f"{reference.familiar_name}:{tag}" for tag in tags(reference, client(engine))]
+
+
+def local_tags(engine: Engine, name: str, *, everything: bool = False) -> list[PushName]:
+    """What `push NAME` means: that tag, `latest`, or with `everything` each tag there is here."""
+    from kobako.engine.images import find
+    from kobako.oci import Reference
+
+    reference = Reference.parse(name)
+    if everything:
+        if reference.tag or reference.digest:
+            raise Invalid("tag can't be used with --all-tags/-a")
+        names = [
+            Reference.parse(ref.name)
+            for ref in engine.store.db.refs.list()
+            if ref.name.startswith(reference.name + ":")
+        ]
+        if not names:
+            raise NotFound(f"An image does not exist locally with the tag: {reference.name}")
+        return [PushName(n, False) for n in names]
+    whole = reference.with_default_tag()
+    try:
+        find(engine, str(whole))
+    except NotFound:
+        raise NotFound(f"An image does not exist locally with the tag: {reference.name}") from None
+    return [PushName(whole, whole != reference)]
+
+
+def push(engine: Engine, reference: Reference, on_event: OnEvent) -> Descriptor:
+    """Upload an image under its name; what the registry now has under the tag."""
+    from kobako.engine import images
+    from kobako.remote.push import push as send
+    from kobako.store.leases import lease
+
+    store = engine.store
+    image = images.find(engine, str(reference))
+    with lease(store, f"push {reference}") as held:
+        held.keep(image.target)
+        return send(store, image.target, reference, client(engine), on_event)
+
+
+def client(engine: Engine) -> Client:
+    """This user's view of the registries: config.toml, docker's credentials, proxies."""
+    from kobako.remote.client import Client
+    from kobako.remote.endpoint import HostConfig, Mirror, RegistryConfig
+
+    hosts = tuple(
+        HostConfig(
+            r.domain,
+            tuple(Mirror(url, r.push_to_mirror and at == 0) for at, url in enumerate(r.mirrors)),
+            insecure=r.insecure,
+            ca_file=r.ca,
+        )
+        for r in engine.config.registries
+    )
+    return Client(RegistryConfig(hosts, engine.settings.proxies), credential_file(engine))
+
+
+def credential_file(engine: Engine) -> CredentialFile:
+    """docker's config.json."""
+    from kobako.remote.credentials import CredentialFile
+
+    path = os.path.join(engine.settings.docker_config, "config.json")
+    return CredentialFile(path, engine.settings.path)
+
+
+def login(engine: Engine, server: str, user: str, password: str) -> LoginResult:
+    """Check credentials with a registry and keep them; `Unauthorized` when it refuses them."""
+    from kobako.remote.login import login as check
+
+    return LoginResult(check(server, user, password, client(engine)).unencrypted_path)
+
+
+def logout(engine: Engine, server: str) -> bool:
+    """Forget the credentials of a registry; whether there were any."""
+    from kobako.remote.credentials import registry_domain
+
+    return credential_file(engine).erase(registry_domain(server))
+
+
+def stored_user(engine: Engine, server: str) -> str:
+    """The user name kept for a registry, or ""."""
+    from kobako.remote.credentials import registry_domain
+
+    return credential_file(engine).get(registry_domain(server)).username

@@ -1,0 +1,117 @@
+"""Unpacked layers: making an image's layers ready to be stacked."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import Corrupt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.engine.engine import Engine
+    from kobako.engine.images import LocalImage
+    from kobako.events import OnEvent
+    from kobako.oci import Descriptor, Digest, ImageConfig, Manifest
+
+_SKELETON_DIRS = ("dev", "dev/pts", "dev/shm", "proc", "sys", "etc")
+_SKELETON_FILES = ("dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf")
+
+
+def lowers(engine: Engine, image: LocalImage) -> list[str]:
+    """The trees a container of this image is stacked on, topmost first; missing ones unpacked."""
+    trees = engine.trees
+    missing = [d for d in image.row.diff_ids if not trees.has(d)]
+    if missing:
+        from kobako.engine import images
+        from kobako.events import ignore
+
+        unpack(engine, images.manifest(engine, image), images.config(engine, image), ignore)
+    return stack(engine, image.row.diff_ids)
+
+
+def stack(engine: Engine, diff_ids: tuple[Digest, ...]) -> list[str]:
+    """Tree paths of unpacked layers, topmost first, with the skeleton beneath them all."""
+    found = [engine.trees.path(d) for d in reversed(diff_ids)]
+    found.append(skeleton(engine))
+    return found
+
+
+def skeleton(engine: Engine) -> str:
+    """The lowest tree of every container: the places things are mounted on.
+
+    Because they exist below the image, nothing has to be made in the writable layer and `diff`
+    shows only what the container did (docker keeps an "init" layer for the same reason).
+    """
+    base = os.path.join(engine.settings.root, "skeleton")
+    path = os.path.join(base, engine.mode.format, "tree")
+    if os.path.isdir(path):
+        return path
+    part = os.path.join(base, f"{engine.mode.format}.{os.getpid()}.part")
+    tree = os.path.join(part, "tree")
+    for name in _SKELETON_DIRS:
+        os.makedirs(os.path.join(tree, name), exist_ok=True)
+    for name in _SKELETON_FILES:
+        with open(os.path.join(tree, name), "w"):
+            pass
+    for name in (".", *_SKELETON_DIRS):
+        os.chmod(os.path.join(tree, name), 0o755)
+    try:
+        os.rename(part, os.path.join(base, engine.mode.format))
+    except OSError:
+        import shutil
+
+        shutil.rmtree(part)  # another process was faster
+    return path
+
+
+def unpack(engine: Engine, manifest: Manifest, config: ImageConfig, on_event: OnEvent) -> None:
+    """Unpack every layer of an image that is not there yet, several at once."""
+    from kobako.events import LayerProgress
+
+    if len(manifest.layers) != len(config.diff_ids):
+        raise Corrupt(
+            f"image {config.digest.short}: {len(manifest.layers)} layers in the manifest, "
+            f"{len(config.diff_ids)} in the config"
+        )
+    wanted = [
+        (diff_id, layer)
+        for diff_id, layer in dict(zip(config.diff_ids, manifest.layers, strict=True)).items()
+        if not engine.trees.has(diff_id)
+    ]
+
+    def one(diff_id: Digest, layer: Descriptor) -> None:
+        on_event(LayerProgress(layer.digest.short, "Extracting", 0, layer.size))
+        unpack_one(engine, diff_id, layer)
+        on_event(LayerProgress(layer.digest.short, "Pull complete"))
+
+    if len(wanted) < 2:
+        for diff_id, layer in wanted:
+            one(diff_id, layer)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for future in [pool.submit(one, diff_id, layer) for diff_id, layer in wanted]:
+            future.result()
+
+
+def unpack_one(engine: Engine, diff_id: Digest, layer: Descriptor) -> None:
+    """Unpack one layer from its blob, verified by its DiffID."""
+    import io
+
+    blobs = engine.store.blobs
+    engine.trees.unpack(diff_id, lambda: io.BufferedReader(blobs.open(layer.digest), 1 << 20))
+
+
+def size(engine: Engine, config: ImageConfig) -> int:
+    """The sum of an image's unpacked layers in bytes."""
+    return sum(engine.trees.usage(d) for d in config.diff_ids)
+
+
+def layer_sizes(engine: Engine, manifest: Manifest, config: ImageConfig) -> list[int]:
+    """The size of each layer in bytes: unpacked where that is known, else as stored."""
+    trees = engine.trees
+    return [
+        trees.usage(diff_id) if trees.has(diff_id) else layer.size
+        for diff_id, layer in zip(config.diff_ids, manifest.layers, strict=True)
+    ]

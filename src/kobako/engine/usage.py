@@ -1,0 +1,74 @@
+"""How much disk things take."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.engine.containers import Container
+    from kobako.engine.engine import Engine
+
+
+class Part(Record):
+    """One line of `system df`; sizes in bytes."""
+
+    kind: str
+    total: int
+    active: int
+    size: int
+    reclaimable: int
+
+
+def container(engine: Engine, container: Container) -> tuple[int, int]:
+    """(bytes in the writable layer, those and the image's)."""
+    written = engine.driver.usage(container.directory)
+    row = engine.store.db.images.get(container.image_id)
+    return written, written + (row.size if row is not None else 0)
+
+
+def summary(engine: Engine) -> list[Part]:
+    """Images, containers, volumes and build cache, docker's lines."""
+    return [_images(engine), _containers(engine), _volumes(engine), _cache(engine)]
+
+
+def _images(engine: Engine) -> Part:
+    """Layers that images share are counted once: their blobs and their unpacked trees."""
+    db, blobs, trees = engine.store.db, engine.store.blobs, engine.trees
+    used = {row.image_id for row in db.containers.list()}
+    rows = db.images.list()
+    kept = {d for row in rows if row.id in used for d in row.diff_ids}
+    whole = {d for row in rows for d in row.diff_ids}
+    sizes = {d: trees.usage(d) for d in whole if trees.has(d)}
+    stored = sum(blobs.size(d) for d in blobs)
+    size = stored + sum(sizes.values())
+    spare = sum(n for d, n in sizes.items() if d not in kept)
+    if not kept:
+        spare = size
+    active = sum(row.id in used for row in rows)
+    return Part("Images", len(rows), active, size, spare)
+
+
+def _containers(engine: Engine) -> Part:
+    from kobako.engine import containers
+
+    found = containers.select(engine, everything=True, filters={})
+    sizes = [engine.driver.usage(c.directory) for c in found]
+    idle = sum(n for c, n in zip(found, sizes, strict=True) if not c.running)
+    active = sum(c.running for c in found)
+    return Part("Containers", len(found), active, sum(sizes), idle)
+
+
+def _volumes(engine: Engine) -> Part:
+    base = os.path.join(engine.settings.root, "volumes")
+    names = os.listdir(base) if os.path.isdir(base) else []
+    size = sum(engine.driver.usage(os.path.join(base, name)) for name in names)
+    return Part("Local Volumes", len(names), 0, size, 0)
+
+
+def _cache(engine: Engine) -> Part:
+    rows = engine.store.db.cache.list()
+    size = sum(row.size for row in rows)
+    return Part("Build Cache", len(rows), 0, size, size)

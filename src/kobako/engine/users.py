@@ -1,0 +1,89 @@
+"""User and group names of an image as numbers: docker's `--user`, looked up in its own files.
+
+The files are read from the stack of unpacked trees, topmost first, without mounting anything.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import NotFound
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class User(Record):
+    """Who a process is. `home` is "/" for an id that no line of passwd names."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+
+
+def resolve(text: str, trees: Sequence[str], extra: Sequence[str] = ()) -> User:
+    """`<name|uid>[:<group|gid>]` in the root filesystem that `trees` make, topmost first.
+
+    `extra` are groups to join in addition. `NotFound` has docker's words.
+    """
+    name, colon, group = text.partition(":")
+    passwd = _read(trees, "etc/passwd")
+    uid, gid, home, login = _user(name or "0", passwd)
+    groups: list[int] = []
+    lines: list[list[str]] | None = None
+    if colon and group:
+        lines = _read(trees, "etc/group")
+        gid = _group(group, lines)
+    elif login:
+        lines = _read(trees, "etc/group")
+        groups = [
+            int(f[2]) for f in lines if len(f) > 3 and f[2].isdigit() and login in f[3].split(",")
+        ]
+    for word in extra:
+        lines = _read(trees, "etc/group") if lines is None else lines
+        groups.append(_group(word, lines))
+    return User(uid, gid, tuple(dict.fromkeys(groups)), home)
+
+
+def _user(name: str, passwd: list[list[str]]) -> tuple[int, int, str, str]:
+    for fields in passwd:
+        if len(fields) < 6 or not (fields[2].isdigit() and fields[3].isdigit()):
+            continue
+        if fields[0] == name or fields[2] == name:
+            return int(fields[2]), int(fields[3]), fields[5] or "/", fields[0]
+    if name.isdigit():
+        return int(name), 0, "/root" if name == "0" else "/", ""
+    raise NotFound(f"unable to find user {name}: no matching entries in passwd file")
+
+
+def _group(name: str, lines: list[list[str]]) -> int:
+    for fields in lines:
+        if len(fields) > 2 and name in (fields[0], fields[2]) and fields[2].isdigit():
+            return int(fields[2])
+    if name.isdigit():
+        return int(name)
+    raise NotFound(f"unable to find group {name}: no matching entries in group file")
+
+
+def _read(trees: Sequence[str], path: str) -> list[list[str]]:
+    """The colon-separated lines of a file in the uppermost tree that has it.
+
+    Only a plain file in plain directories is read: a link could lead out of the tree.
+    """
+    for tree in trees:
+        full = os.path.join(tree, path)
+        if os.path.islink(full) or os.path.islink(os.path.dirname(full)):
+            return []
+        try:
+            fd = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return []  # a whiteout (a device) or something unreadable: as if it were not there
+        with open(fd, "rb") as file:
+            text = file.read(1 << 20).decode("utf-8", "replace")
+        return [line.split(":") for line in text.split("\n")]
+    return []

@@ -1,0 +1,129 @@
+"""docker's `-v`, `--mount` and `--tmpfs` as binds and tmpfs of the runtime."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import Invalid
+from kobako.runtime.spec import BindMount, Tmpfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.engine.requests import CreateRequest
+
+_OPTIONS = frozenset(
+    "ro rw z Z nocopy private rprivate slave rslave shared rshared bind rbind "
+    "consistent cached delegated".split()
+)
+_IGNORED = frozenset("z Z nocopy consistent cached delegated".split())
+
+
+def plan(request: CreateRequest, volumes_dir: str) -> tuple[list[BindMount], list[Tmpfs]]:
+    """What is bound and what is a tmpfs. Named volumes live in `volumes_dir`/NAME/_data.
+
+    A missing source of `-v` is made as a directory, one of `--mount` is an error, as docker has it.
+    """
+    binds = [_volume(text, volumes_dir) for text in request.volumes]
+    tmpfs = [_tmpfs(text) for text in request.tmpfs]
+    for text in request.mounts:
+        made = _mount(text, volumes_dir)
+        if isinstance(made, BindMount):
+            binds.append(made)
+        else:
+            tmpfs.append(made)
+    seen: set[str] = set()
+    for target in [b.target for b in binds] + [t.target for t in tmpfs]:
+        if target in seen:
+            raise Invalid(f"Duplicate mount point: {target}")
+        seen.add(target)
+    return binds, tmpfs
+
+
+def _volume(text: str, volumes_dir: str) -> BindMount:
+    parts = text.split(":")
+    if len(parts) == 1:
+        from kobako.engine.names import random_id
+
+        parts = [random_id(), parts[0]]
+    if len(parts) > 3 or not all(parts[:2]):
+        raise Invalid(f"invalid volume specification: '{text}'")
+    source, target = parts[0], _target(parts[1], text)
+    options = tuple(o for o in (parts[2] if len(parts) == 3 else "").split(",") if o)
+    for option in options:
+        if option not in _OPTIONS:
+            raise Invalid(f"invalid volume specification: '{text}': invalid mode: {option}")
+    if source.startswith(("/", ".", "~")):
+        source = os.path.abspath(source)
+        if not os.path.lexists(source):
+            os.makedirs(source)
+    else:
+        source = named(source, volumes_dir)
+    kept = tuple(o for o in options if o not in _IGNORED | {"ro", "rw"})
+    return BindMount(source, target, "ro" in options, kept)
+
+
+def named(name: str, volumes_dir: str) -> str:
+    """The directory of a named volume, made when it is new."""
+    allowed = name.replace("_", "").replace(".", "").replace("-", "")
+    if not (allowed.isalnum() and allowed.isascii() and name[0].isalnum()) or len(name) < 2:
+        raise Invalid(
+            f'"{name}" includes invalid characters for a local volume name, only '
+            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed',
+            hint="If you intended to pass a host directory, use an absolute path.",
+        )
+    path = os.path.join(volumes_dir, name, "_data")
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def _tmpfs(text: str) -> Tmpfs:
+    target, _, options = text.partition(":")
+    return Tmpfs(_target(target, text), tuple(o for o in options.split(",") if o))
+
+
+def _mount(text: str, volumes_dir: str) -> BindMount | Tmpfs:
+    given: dict[str, str] = {}
+    for field in text.split(","):
+        key, equals, value = field.partition("=")
+        given[_SHORT.get(key, key)] = value if equals else "true"
+    kind = given.pop("type", "volume")
+    target = _target(given.pop("target", ""), text)
+    readonly = given.pop("readonly", "false") in ("true", "1")
+    if kind == "tmpfs":
+        options = [f"size={given['tmpfs-size']}"] if given.get("tmpfs-size") else []
+        options += [f"mode={given['tmpfs-mode']}"] if given.get("tmpfs-mode") else []
+        return Tmpfs(target, tuple(options))
+    source = given.pop("source", "")
+    propagation = (given["bind-propagation"],) if given.get("bind-propagation") else ()
+    if kind == "bind":
+        if not source.startswith("/"):
+            raise Invalid(
+                f"invalid mount config for type \"bind\": '{text}': source is not absolute"
+            )
+        if not os.path.exists(source):
+            raise Invalid(
+                f'invalid mount config for type "bind": bind source path does not exist: {source}'
+            )
+        return BindMount(source, target, readonly, propagation)
+    if kind == "volume":
+        if not source:
+            from kobako.engine.names import random_id
+
+            source = random_id()
+        return BindMount(named(source, volumes_dir), target, readonly, propagation)
+    raise Invalid(f"invalid mount type {kind!r} in '{text}': one of bind, volume, tmpfs")
+
+
+_SHORT = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
+
+
+def _target(target: str, text: str) -> str:
+    if not target.startswith("/"):
+        raise Invalid(
+            f"invalid volume specification: '{text}': invalid mount path: '{target}' mount path "
+            "must be absolute"
+        )
+    path = os.path.normpath(target)
+    if path in ("/", "//"):
+        raise Invalid(f"invalid volume specification: '{text}': destination can't be '/'")
+    return path

@@ -1,0 +1,184 @@
+"""What stands behind a build: images, trees and containers for `kobako.build.worker`."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.build.worker import BaseImage, LayerRef, RunResult
+from kobako.engine.scratch import Scratch
+from kobako.errors import NotFound, Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from kobako.build.worker import OnOutput, RunRequest
+    from kobako.engine.engine import Engine
+    from kobako.engine.images import LocalImage
+    from kobako.events import OnEvent
+    from kobako.linux.ownership import Owners
+    from kobako.oci import Platform, Reference
+
+
+class EngineWorker:
+    """Carries out a build's steps in the engine's store and mode (`build.worker.Worker`).
+
+    `sizes` collects the unpacked size of each layer that was made, by DiffID.
+    """
+
+    def __init__(self, engine: Engine, on_event: OnEvent) -> None:
+        self.engine = engine
+        self.on_event = on_event
+        self.sizes: dict[str, int] = {}
+
+    def resolve_image(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
+        from kobako.image.mutate import Image
+
+        local = self._local(reference, platform, pull)
+        image = Image.read(self.engine.store.blobs, local.row.manifest)
+        layers = tuple(LayerRef(diff_id, layer) for diff_id, layer in image.layers)
+        return BaseImage(f"{reference}@{local.target}", image.config, layers)
+
+    def _local(self, reference: Reference, platform: Platform, pull: bool) -> LocalImage:
+        from kobako.engine import images, transfers
+
+        name = str(reference)
+        if not pull:
+            try:
+                found = images.find(self.engine, name)
+            except NotFound:
+                pass
+            else:
+                if images.serves(self.engine, found, str(platform)):
+                    return found
+        transfers.pull(self.engine, name, str(platform), self.on_event)
+        return images.find(self.engine, name)
+
+    def has_layer(self, layer: LayerRef) -> bool:
+        return self.engine.store.blobs.exists(layer.descriptor.digest)
+
+    def _lowers(self, layers: tuple[LayerRef, ...]) -> list[str]:
+        """Tree paths of layers given bottom first, topmost first; missing ones are unpacked."""
+        from kobako.engine import unpack
+
+        for layer in layers:
+            if not self.engine.trees.has(layer.diff_id):
+                unpack.unpack_one(self.engine, layer.diff_id, layer.descriptor)
+        return unpack.stack(self.engine, tuple(layer.diff_id for layer in layers))
+
+    def run(self, request: RunRequest, on_output: OnOutput) -> RunResult:
+        from kobako.engine import build_run
+
+        with Scratch(self.engine, self._lowers(request.layers), request.id) as scratch:
+            code = build_run.run(self, scratch, request, on_output)
+            if code != 0:
+                return RunResult(code)
+            return RunResult(0, self.keep(scratch, request.epoch))
+
+    def keep(self, scratch: Scratch, epoch: int | None) -> LayerRef | None:
+        """What a scratch's writable layer changed, as a layer; the tree itself becomes the
+        unpacked layer. None when nothing changed."""
+        from kobako.engine import filesystem, layers
+
+        changes = filesystem.packable(self.engine, scratch.directory, scratch.lowers)
+        if not changes:
+            return None
+        made = layers.commit(
+            self.engine, scratch.directory, scratch.lowers, epoch=epoch, changes=changes
+        )
+        if self.engine.driver.adoptable:
+            self.engine.trees.adopt(
+                made.diff_id,
+                os.path.join(scratch.directory, "upper"),
+                os.path.join(scratch.directory, "owners"),
+            )
+        self.sizes[made.diff_id] = made.diff_size
+        return LayerRef(made.diff_id, made.descriptor)
+
+    def mounted(self, layers: tuple[LayerRef, ...]) -> WorkerTree:
+        return WorkerTree(self, layers, writable=False)
+
+    def change(self, layers: tuple[LayerRef, ...], epoch: int | None = None) -> WorkerTree:
+        return WorkerTree(self, layers, writable=True, epoch=epoch)
+
+    def parallel(self, on: bool) -> None:
+        if on:
+            raise Unsupported("steps of a build are carried out one after the other")
+
+
+class WorkerTree:
+    """A merged tree made visible (`build.worker.ChangedTree`)."""
+
+    def __init__(
+        self,
+        worker: EngineWorker,
+        layers: tuple[LayerRef, ...],
+        *,
+        writable: bool,
+        epoch: int | None = None,
+    ) -> None:
+        self.worker = worker
+        self.layers = layers
+        self.writable = writable
+        self.epoch = epoch
+        self.path = ""
+        self.layer: LayerRef | None = None
+        self.emulated = worker.engine.mode.format == "emulated"
+        self._owners: Owners | None = None
+
+    def __enter__(self) -> Self:
+        self.scratch = Scratch(self.worker.engine, self.worker._lowers(self.layers))
+        try:
+            self.path = self.scratch.mount(readonly=not self.writable)
+        except BaseException:
+            self.scratch.remove()
+            raise
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if self.writable and kind is None:
+                self.scratch.unmount()
+                if self._owners is not None:
+                    self._owners.save(os.path.join(self.scratch.directory, "owners"))
+                self.layer = self.worker.keep(self.scratch, self.epoch)
+        finally:
+            self.scratch.remove()
+
+    def owner(self, path: str) -> tuple[int, int]:
+        full = os.path.join(self.path, path)
+        status = os.lstat(full)
+        if not self.emulated:
+            return status.st_uid, status.st_gid
+        from kobako.linux.ownership import XATTR, Own
+
+        try:
+            own = Own.decode(os.getxattr(full, XATTR, follow_symlinks=False))
+        except OSError:
+            return self._table().get(os.fsencode(path), (0, 0))
+        return own.uid, own.gid
+
+    def own(self, path: str, uid: int, gid: int) -> None:
+        full = os.path.join(self.path, path)
+        if not self.emulated:
+            os.chown(full, uid, gid, follow_symlinks=False)
+            return
+        import stat
+
+        from kobako.linux.ownership import XATTR, Own
+
+        kind = stat.S_IFMT(os.lstat(full).st_mode)
+        if kind in (stat.S_IFREG, stat.S_IFDIR):
+            if (uid, gid) != (0, 0):
+                os.setxattr(full, XATTR, Own(uid, gid).encode())
+            elif XATTR in os.listxattr(full):
+                os.removexattr(full, XATTR)
+        else:
+            self._table()[os.fsencode(path)] = (uid, gid)
+
+    def _table(self) -> Owners:
+        """The owners of what cannot carry them itself, of all layers of the stack."""
+        if self._owners is None:
+            driver = self.worker.engine.driver
+            self._owners = driver.owners(self.scratch.directory, self.scratch.lowers)
+        return self._owners
