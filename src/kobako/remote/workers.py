@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from queue import SimpleQueue
 
 from kobako.remote.failures import Cancelled
 
@@ -29,7 +30,15 @@ def run(tasks: Iterable[Task], parallel: int, abort: Callable[[], None]) -> None
             pending.popleft()()
         return
 
+    ended: SimpleQueue[None] = SimpleQueue()
+
     def work() -> None:
+        try:
+            drain()
+        finally:
+            ended.put(None)
+
+    def drain() -> None:
         while not faults:
             try:
                 task = pending.popleft()
@@ -47,19 +56,26 @@ def run(tasks: Iterable[Task], parallel: int, abort: Callable[[], None]) -> None
         for number in range(min(parallel, len(pending)))
     ]
     started: list[threading.Thread] = []
+    waiting = 0
     try:
         for thread in threads:
             thread.start()
             started.append(thread)
-        for thread in started:
-            thread.join()
+        # Not join: an interrupted join of Python 3.11 takes a running thread for ended.
+        waiting = len(started)
+        while waiting:
+            ended.get()
+            waiting -= 1
     except BaseException:
         pending.clear()
         faults.append(Cancelled())
         abort()
-        for thread in started:
-            _join(thread)
+        for _ in range(waiting or len(started)):
+            _uninterrupted(ended.get)
         raise
+    finally:
+        for thread in started:
+            _uninterrupted(thread.join)
     for fault in faults:
         if not isinstance(fault, Cancelled):
             raise fault
@@ -67,10 +83,11 @@ def run(tasks: Iterable[Task], parallel: int, abort: Callable[[], None]) -> None
         raise faults[0]
 
 
-def _join(thread: threading.Thread) -> None:
-    """Wait for a thread that is about to end, whatever keys are pressed meanwhile."""
-    while thread.is_alive():
+def _uninterrupted(wait: Callable[[], object]) -> None:
+    """Wait for what is about to happen, whatever keys are pressed meanwhile."""
+    while True:
         try:
-            thread.join()
+            wait()
+            return
         except KeyboardInterrupt:
             continue
