@@ -20,7 +20,6 @@ AT_FDCWD = 0xFFFFFF9C
 _process_vm = (libc.c_int, libc.c_void_p, libc.c_ulong, libc.c_void_p, libc.c_ulong, libc.c_ulong)
 _readv = libc.function("process_vm_readv", libc.c_long, *_process_vm)
 _writev = libc.function("process_vm_writev", libc.c_long, *_process_vm)
-_memchr = libc.function("memchr", libc.c_void_p, libc.c_void_p, libc.c_int, libc.c_ulong)
 
 
 class Memory:
@@ -29,35 +28,30 @@ class Memory:
     def __init__(self) -> None:
         self._buffer = libc.buffer(2 * PATH_MAX)
         self._at = libc.addressof(self._buffer)
-        self._bytes = memoryview(self._buffer).cast("B")
-        self._local = libc.buffer(16)
-        self._remote = libc.buffer(32)
-        self._local_at = libc.addressof(self._local)
-        self._remote_at = libc.addressof(self._remote)
-        self._local_words = memoryview(self._local).cast("B").cast("Q")
-        self._remote_words = memoryview(self._remote).cast("B").cast("Q")
+        # Two struct iovec { void *base; size_t len; }: ours and the other process's.
+        self._iovecs = libc.buffer(32)
+        self._local_at = libc.addressof(self._iovecs)
+        self._remote_at = self._local_at + 16
+        self._vectors = memoryview(self._iovecs).cast("B").cast("Q")
 
     def string(self, pid: int, address: int, limit: int = PATH_MAX) -> bytes:
         """The NUL-terminated string at `address`; EFAULT, or ENAMETOOLONG past `limit` bytes."""
-        # Two pieces, cut where a page ends: what follows the string may not be mapped.
+        # In two reads, cut where a page ends: what follows the string may not be mapped.
         first = PATH_MAX - (address & (PATH_MAX - 1))
-        local, remote = self._local_words, self._remote_words
-        local[0], local[1] = self._at, first + PATH_MAX
-        remote[0], remote[1] = address, first
+        words = self._vectors
+        words[0], words[1], words[2], words[3] = self._at, first, address, first
         count = _readv(pid, self._local_at, 1, self._remote_at, 1, 0)
-        if count > 0 and not _memchr(self._at, 0, count) and count == first:
-            local[0] = self._at + first
-            remote[0], remote[1] = address + first, PATH_MAX
-            more = _readv(pid, self._local_at, 1, self._remote_at, 1, 0)
-            count += max(more, 0)
-        if count <= 0:
-            raise OSError(errno.EFAULT, "process_vm_readv")
-        end = _memchr(self._at, 0, count)
-        if not end:
-            raise OSError(errno.EFAULT if count <= first else errno.ENAMETOOLONG, "path")
-        if end - self._at >= limit:
+        found: bytes = self._buffer.value  # up to the first NUL, perhaps one of an earlier call
+        if count == first <= len(found):
+            words[0], words[1] = self._at + first, PATH_MAX
+            words[2], words[3] = address + first, PATH_MAX
+            count += max(_readv(pid, self._local_at, 1, self._remote_at, 1, 0), 0)
+            found = self._buffer.value
+        if len(found) < count:
+            if len(found) < limit:
+                return found
             raise OSError(errno.ENAMETOOLONG, "path")
-        return bytes(self._bytes[: end - self._at])
+        raise OSError(errno.ENAMETOOLONG if count > PATH_MAX else errno.EFAULT, "path")
 
     def read(self, pid: int, address: int, size: int) -> bytes:
         """Exactly `size` bytes; EFAULT if they are not all there."""
@@ -75,8 +69,8 @@ class Memory:
         self._transfer(_writev, pid, address, source, size)
 
     def _transfer(self, how: object, pid: int, remote: int, local: int, size: int) -> None:
-        self._local_words[0], self._local_words[1] = local, size
-        self._remote_words[0], self._remote_words[1] = remote, size
+        words = self._vectors
+        words[0], words[1], words[2], words[3] = local, size, remote, size
         if how(pid, self._local_at, 1, self._remote_at, 1, 0) != size:  # type: ignore[operator]
             raise OSError(errno.EFAULT, "process_vm_readv/writev")
 

@@ -139,7 +139,8 @@ class Inodes:
         own = before.replace(
             uid=before.uid if uid == KEEP else uid, gid=before.gid if gid == KEEP else gid
         )
-        self._put(path, follow, inode, own, old)
+        if own != (old or Own(0, 0)):
+            self._put(path, follow, inode, own, old)
         if inode.mode & S_IFMT == S_IFREG:
             (_removexattr if follow else _lremovexattr)(path, _CAPABILITY)
 

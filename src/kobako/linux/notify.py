@@ -19,10 +19,10 @@ _RESP_CONTINUE = 1
 _ADDFD_SEND = 2
 
 _ioctl = libc.function("ioctl", libc.c_int, libc.c_int, libc.c_ulong, libc.c_void_p)
-_memset = libc.function("memset", libc.c_void_p, libc.c_void_p, libc.c_int, libc.c_ulong)
 # struct seccomp_notif { u64 id; u32 pid, flags; struct seccomp_data data };
 # struct seccomp_data { int nr; u32 arch; u64 instruction_pointer, args[6] }
 _NOTIF = Struct("<QIIiIQ6Q")
+_ZEROS = bytes(_NOTIF.size)
 # struct seccomp_notif_resp { u64 id; s64 val; s32 error; u32 flags }
 _RESP = Struct("<QqiI")
 # struct seccomp_notif_addfd { u64 id; u32 flags, srcfd, newfd, newfd_flags }
@@ -48,6 +48,7 @@ class Listener:
         self._addfd = libc.buffer(_ADDFD.size)
         self._id = libc.buffer(8)
         self._notif_at = libc.addressof(self._notif)
+        self._notif_bytes = memoryview(self._notif).cast("B")[: _NOTIF.size]
         self._resp_at = libc.addressof(self._resp)
         self._addfd_at = libc.addressof(self._addfd)
         self._id_at = libc.addressof(self._id)
@@ -59,7 +60,7 @@ class Listener:
 
     def receive(self) -> bool:
         """Takes the next notification, waiting for one; False when it vanished with its thread."""
-        _memset(self._notif_at, 0, _NOTIF.size)
+        self._notif_bytes[:] = _ZEROS
         if _ioctl(self.fd, IOCTL_RECV, self._notif_at) < 0:
             number = libc.get_errno()
             if number in (errno.ENOENT, errno.EINTR):
