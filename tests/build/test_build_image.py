@@ -121,6 +121,13 @@ def test_plain_names_count_what_is_executed(site: Site) -> None:
     ]
 
 
+def test_a_stage_on_a_stage_counts_its_own_steps(site: Site) -> None:
+    site.base("python")
+    site.build("FROM python AS one\nRUN a\nFROM one\nENV A=b\nRUN echo $A '$A' $NO\n")
+    names = [e.name for e in site.events if isinstance(e, progress.VertexStarted)]
+    assert names[-2:] == ["[one 2/2] RUN a", "[stage-1 1/1] RUN echo b '$A' $NO"]
+
+
 def test_context_size_is_that_of_dockers_tar(site: Site) -> None:
     site.put({"Dockerfile": TUTORIAL})
     site.base("python")

@@ -188,9 +188,9 @@ class LoweredStage:
         instructions = self.stage.instructions
         own = [*triggers, *instructions]
         self._total += sum(isinstance(one, (i.Run, i.Copy, i.Add, i.Workdir)) for one in own)
-        if self._total and self.steps[0].vertex in self.lowering.shown:
+        if self.steps[0].base is not None:
             vertex = self.steps[0].vertex
-            vertex.name = self._prefixed(vertex.name, first=True)
+            vertex.name = self._prefixed(vertex.name)
         for number, instruction in enumerate(own):
             try:
                 self._lower(instruction, number < len(triggers))
@@ -347,7 +347,7 @@ class LoweredStage:
             return ""
         return self.stage.name or f"stage-{self.stage.index}"
 
-    def _prefixed(self, name: str, *, first: bool = False) -> str:
+    def _prefixed(self, name: str) -> str:
         """ "[builder 2/4] RUN make", as buildx numbers what a stage executes."""
         self._index += 1
         stage = f"{self._shown_name} " if self._shown_name else ""

@@ -7,11 +7,7 @@ import os
 from kobako.build.cache import cache_key
 from kobako.build.files import DIRECTORY, FILE, TreeFiles
 from kobako.build.match import Pattern, has_wildcards
-from kobako.build.ops.accounts import resolve
-from kobako.build.ops.copying import Copier
-from kobako.build.ops.modes import Mode
 from kobako.build.ops.result import Result, record, restore
-from kobako.build.ops.rootpath import resolve as resolve_path
 from kobako.errors import NotFound
 from kobako.record import Record
 
@@ -24,6 +20,7 @@ if TYPE_CHECKING:
     from kobako.build.context import Context
     from kobako.build.files import Entry, Files
     from kobako.build.graph import Output
+    from kobako.build.ops.copying import Copier
     from kobako.build.worker import ChangedTree, Worker
 
 
@@ -122,6 +119,10 @@ class TransferOp:
         return inputs[0].then(self._lineage(), change.layer, self._created_ns)
 
     def _fill(self, tree: ChangedTree, files: Files | None) -> None:
+        from kobako.build.ops.accounts import resolve
+        from kobako.build.ops.copying import Copier
+        from kobako.build.ops.modes import Mode
+
         spec = self._spec
         owner = None
         if spec.chown:
@@ -156,12 +157,13 @@ class TransferOp:
         owner: tuple[int, int] | None,
     ) -> bool:
         from kobako.build.ops.archive import is_archive, unpack
+        from kobako.build.ops.rootpath import resolve
 
         fd = files.open(entry)
         try:
             if not is_archive(fd):
                 return False
-            directory = resolve_path(tree.path, self._spec.destination)
+            directory = resolve(tree.path, self._spec.destination)
             copier.make_directories(directory)
             unpack(fd, tree, directory, owner, entry.path)
             return True

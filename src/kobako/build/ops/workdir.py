@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from kobako.build.cache import cache_key
-from kobako.build.files import TreeFiles
-from kobako.build.ops.accounts import resolve
-from kobako.build.ops.copying import Copier
 from kobako.build.ops.result import Result, record, restore
-from kobako.build.ops.rootpath import resolve as resolve_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +41,11 @@ class WorkdirOp:
         return record(result)
 
     def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
+        from kobako.build.files import TreeFiles
+        from kobako.build.ops.accounts import resolve
+        from kobako.build.ops.copying import Copier
+        from kobako.build.ops.rootpath import resolve as resolve_path
+
         change = self._worker.change(inputs[0].layers, self._epoch)
         with change as tree:
             owner = None
