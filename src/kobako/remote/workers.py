@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from kobako.remote.failures import Cancelled
 
@@ -30,13 +30,15 @@ def run(tasks: Iterable[Task], parallel: int, abort: Callable[[], None]) -> None
             pending.popleft()()
         return
 
-    ended: SimpleQueue[None] = SimpleQueue()
+    ended: list[None] = []
+    wake: SimpleQueue[None] = SimpleQueue()
 
     def work() -> None:
         try:
             drain()
         finally:
-            ended.put(None)
+            ended.append(None)
+            wake.put(None)
 
     def drain() -> None:
         while not faults:
@@ -56,22 +58,26 @@ def run(tasks: Iterable[Task], parallel: int, abort: Callable[[], None]) -> None
         for number in range(min(parallel, len(pending)))
     ]
     started: list[threading.Thread] = []
-    waiting = 0
+
+    def wait() -> None:
+        # Not join: an interrupted join of Python 3.11 takes a running thread for ended. And a
+        # count that an interrupt may leave wrong is not waited for: `ended` alone tells.
+        while len(ended) < len(started):
+            try:
+                wake.get(timeout=0.2)
+            except Empty:
+                continue
+
     try:
         for thread in threads:
             thread.start()
             started.append(thread)
-        # Not join: an interrupted join of Python 3.11 takes a running thread for ended.
-        waiting = len(started)
-        while waiting:
-            ended.get()
-            waiting -= 1
+        wait()
     except BaseException:
         pending.clear()
         faults.append(Cancelled())
         abort()
-        for _ in range(waiting or len(started)):
-            _uninterrupted(ended.get)
+        _uninterrupted(wait)
         raise
     finally:
         for thread in started:
