@@ -96,6 +96,8 @@ class Session:
             return False
         except OSError:  # EIO: the terminal's last process is gone
             return False
+        if not data:
+            return False
         sink = self._outputs[fd]
         try:
             while data and sink >= 0:
