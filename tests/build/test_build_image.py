@@ -121,6 +121,16 @@ def test_plain_names_count_what_is_executed(site: Site) -> None:
     ]
 
 
+def test_a_foreign_syntax_is_noted(site: Site) -> None:
+    site.build("# syntax=docker/dockerfile:1.7-labs\nFROM scratch\nENV A=1\n")
+    assert not [e for e in site.events if isinstance(e, progress.Warning)]
+    done = [e.image for e in site.events if isinstance(e, progress.StepDone)]
+    assert done[0] == "" and done[1].startswith("sha256:")
+    site.build("# syntax=example.org/other:1\nFROM scratch\n")
+    note = "syntax=example.org/other:1 is ignored: read as a Dockerfile"
+    assert progress.Warning(note, 1) in site.events
+
+
 def test_a_stage_on_a_stage_counts_its_own_steps(site: Site) -> None:
     site.base("python")
     site.build("FROM python AS one\nRUN a\nFROM one\nENV A=b\nRUN echo $A '$A' $NO\n")

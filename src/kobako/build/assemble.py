@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kobako.build.worker import BaseImage, Worker
     from kobako.events import OnEvent
 
+_OWN_SYNTAX = ("docker/dockerfile:", "docker/dockerfile-upstream:", "docker/dockerfile@")
 _FEW = 4
 """So many vertices run at once on a machine with fewer cores: most of them wait, not compute."""
 
@@ -43,6 +44,7 @@ def build(
     dockerfile = parse(options.dockerfile, options.dockerfile_name)
     for line, message in dockerfile.warnings:
         on_event(progress.Warning(message, line))
+    _note_syntax(dockerfile, on_event)
     if options.context_size:
         on_event(progress.ContextScanned(*context.size()))
     host = Platform.host()
@@ -73,6 +75,13 @@ def build(
     ))  # fmt: skip
     context.remember(cache)
     return _result(plan, images, reporter)
+
+
+def _note_syntax(dockerfile: Dockerfile, on_event: OnEvent) -> None:
+    """`# syntax=` names the program docker would parse the file with; there is one here."""
+    syntax = dockerfile.directives.syntax.split(" ")[0]
+    if syntax and not syntax.removeprefix("docker.io/").startswith(_OWN_SYNTAX):
+        on_event(progress.Warning(f"syntax={syntax} is ignored: read as a Dockerfile", 1))
 
 
 def _solve(

@@ -89,7 +89,8 @@ class StepOutput(BuildEvent):
 
 
 class StepDone(BuildEvent):
-    """` ---> 59a074a092cc`: `image` is the image as it is after this step (its config's digest).
+    """` ---> 59a074a092cc`: `image` is the image as it is after this step (its config's digest),
+    "" after `FROM scratch`.
 
     `cached`: say ` ---> Using cache` first. `container`, when not empty, was said to be running
     and is removed: `Removing intermediate container 990d17e86466`.

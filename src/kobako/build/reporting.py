@@ -147,7 +147,8 @@ class Reporter:
             if not (first or cached or container) and step.commits_container:
                 container = _intermediate()
                 self._on_event(progress.StepRunning(self._current, container))
-            image = self._images.config(step).digest
+            scratch = step.below is None and step.base is None
+            image = "" if scratch else self._images.config(step).digest
             self._on_event(progress.StepDone(self._current, image, cached, container))
             self._current += 1
             self._announce(self._current)
