@@ -246,14 +246,12 @@ def test_capabilities_as_docker_gives_them(box: Any) -> None:
 
 
 def test_no_new_privileges_limits_and_sysctls(box: Any) -> None:
-    script = (
-        "grep NoNewPrivs /proc/self/status; ulimit -n; ulimit -Hn; cat /proc/sys/kernel/domainname"
-    )
+    script = "grep NoNewPrivs /proc/self/status; ulimit -n; ulimit -Hn; cat /proc/sys/net/ipv4/ip_forward"
     out = box.output(
         "sh", "-c", script, no_new_privileges=True, ulimits=[["nofile", 99, 111]],
-        sysctls=[["kernel.domainname", "example"]],
+        sysctls=[["net.ipv4.ip_forward", "1"]],
     )  # fmt: skip
-    assert out.split() == ["NoNewPrivs:", "1", "99", "111", "example"]
+    assert out.split() == ["NoNewPrivs:", "1", "99", "111", "1"]
 
 
 def test_signals_are_the_default_ones(box: Any) -> None:
@@ -340,6 +338,8 @@ def test_signals_are_passed_on(box: Any) -> None:
         "sh", "-c", "trap 'echo got; exit 3' TERM; echo ready; while :; do sleep 0.01; done"
     )
     assert child.stdout.readline() == "ready\n"
+    status = Path(f"/proc/{child.pid}/status")
+    _until(lambda: int(status.read_text().split("SigCgt:")[1].split()[0], 16) >> 14 & 1)
     child.send_signal(signal.SIGTERM)
     out, _ = child.communicate()
     assert (child.returncode, out) == (3, "got\n")

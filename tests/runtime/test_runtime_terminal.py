@@ -54,6 +54,7 @@ def test_ctrl_c_ctrl_d_and_the_exit_code(box: Any) -> None:
     child.expect_exact("hako$ ")
     child.sendline("echo $?")
     child.expect_exact("130\r\n")
+    child.expect_exact("hako$ ")
     child.sendline("(exit 41)")
     child.expect_exact("hako$ ")
     child.sendcontrol("d")

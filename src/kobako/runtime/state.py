@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import time
 
 from kobako import fastjson
 from kobako.errors import Conflict, NotFound
@@ -156,6 +157,8 @@ def pause(state_dir: str) -> None:
             return
         for pid in found:
             _send(pid, _SIGSTOP)
+        while any(_runs(pid) for pid in found):
+            time.sleep(0.0005)
         stopped |= found
 
 
@@ -222,6 +225,15 @@ def _descendants(pid: int, numbers: list[int]) -> list[int]:
         if not more:
             return sorted(found)
         found |= more
+
+
+def _runs(pid: int) -> bool:
+    """Whether a signal to stop has not yet taken effect."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in b"RSI"
+    except OSError:
+        return False
 
 
 def _send(pid: int, signal: int) -> None:
