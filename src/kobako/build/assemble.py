@@ -15,7 +15,7 @@ from kobako.build.options import BuildResult, StepResult
 from kobako.build.reporting import Reporter
 from kobako.build.result_image import Images
 from kobako.build.solver import Solver
-from kobako.errors import KobakoError
+from kobako.errors import KobakoError, Unavailable
 from kobako.oci import Platform, Reference
 
 TYPE_CHECKING = False
@@ -96,6 +96,11 @@ def _solve(
         if step is None or isinstance(error, StepFailed):
             raise
         raise _with_place(dockerfile, step, error) from error
+    except OSError as error:  # a full disk, a name too long: what the kernel refuses an op
+        step = next((s for s in plan.steps if failed and s.vertex is failed[0]), None)
+        name = f": {error.filename}" if error.filename else ""
+        fault = Unavailable(f"{error.strerror or error}{name}")
+        raise _with_place(dockerfile, step, fault) if step else fault from error
 
 
 def _with_place(dockerfile: Dockerfile, step: Step, error: KobakoError) -> StepFailed:

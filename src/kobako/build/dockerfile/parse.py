@@ -39,6 +39,7 @@ class _Statement(Record):
 def parse(text: str, name: str = "Dockerfile") -> i.Dockerfile:
     """The Dockerfile in `text`. `DockerfileError` names the line of the first fault."""
     source = Source(name, text)
+    _check_text(source)
     directives, taken = read_directives(source)
     arguments: list[i.Arg] = []
     stages: list[tuple[i.From, list[i.Instruction]]] = []
@@ -62,6 +63,18 @@ def parse(text: str, name: str = "Dockerfile") -> i.Dockerfile:
         raise DockerfileError(source, line.where, "dockerfile contains no stages to build")
     built = tuple(i.Stage(index, start, tuple(body)) for index, (start, body) in enumerate(stages))
     return i.Dockerfile(source, directives, tuple(arguments), built, tuple(warnings))
+
+
+def _check_text(source: Source) -> None:
+    """What no file name, argument or image config can hold is refused where it stands."""
+    try:
+        bad = source.text.index("\0") if "\0" in source.text else -1
+        source.text.encode()
+    except UnicodeEncodeError as error:
+        bad = error.start
+    if bad >= 0:
+        line = source.text.count("\n", 0, bad) + 1
+        raise DockerfileError(source, Range(line, line), "not text: the line has a stray byte")
 
 
 def parse_trigger(expression: str, where: Range, source: Source) -> i.Instruction:

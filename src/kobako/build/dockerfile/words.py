@@ -118,6 +118,8 @@ def json_strings(text: str) -> list[str] | None:
         return None
     if not all(isinstance(item, str) for item in value):
         raise Problem("when using JSON array syntax, arrays must be comprised of strings only")
+    if any("\0" in item for item in value):
+        raise Problem("a string in a JSON array has a NUL character")
     return [item.encode("utf-8", "replace").decode() for item in value]
 
 
