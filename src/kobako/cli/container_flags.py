@@ -32,7 +32,9 @@ FLAGS = (
     Flag("memory", "m", TEXT, "Memory limit", "bytes"),
     Flag("mount", "", LIST, "Attach a filesystem mount to the container", "mount"),
     Flag("name", "", TEXT, "Assign a name to the container"),
-    Flag("network", "", TEXT, "Connect a container to a network", "network", "host", "host none"),
+    Flag(
+        "network", "", TEXT, "Connect a container to a network", "network", "default", "host none"
+    ),
     Flag("net", "", TEXT, "Connect a container to a network", hidden=True),
     Flag("pid", "", TEXT, "PID namespace to use", choices="host"),
     Flag("platform", "", TEXT, "Set platform if server is multi-platform capable"),
@@ -193,7 +195,7 @@ def _pull(policy: str) -> str:
 def _warn(context: Context, values: Values) -> None:
     if values.many("publish") or values.on("publish-all"):
         network = values.text("net") or values.text("network")
-        if network == "host":
+        if network in ("default", "host"):
             context.err("WARNING: Published ports are discarded when using host network mode")
         else:
             raise Invalid(f"ports cannot be published on the network {network!r}")

@@ -33,6 +33,7 @@ class Context:
                     mode=self.environ.get("KOBAKO_MODE", ""),
                     config_path=self.config_path(),
                     docker_config=self.docker_config(),
+                    home=self.home(),
                     path=self.environ.get("PATH", os.defpath),
                     proxies=tuple(
                         (name.lower(), value)

@@ -77,7 +77,7 @@ def _prepare(stage: Stage) -> None:
     stage.start_hub()
     stage.say("A base image, made of this machine's own programs.")
     stage.run("image from-host --name python bash python3 coreutils", quiet=True)
-    stage.run("login --username library --password-stdin", stdin=stage.library_password)
+    stage.run("login --username admin --password-stdin", stdin=stage.admin_password)
     stage.run("push python", expect=["The push refers to repository [docker.io/library/python]"])
     stage.run("rmi python", expect=["Untagged: python:latest"])
 
@@ -88,7 +88,7 @@ def _by_hand(stage: Stage) -> None:
     prompt = r"root@[^ ]+:/# "
     stage.run(
         "run --name python-demo -ti python bash",
-        expect=["Unable to find image 'python:latest' locally", "\nHello World!"],
+        expect=["Unable to find image 'python:latest' locally", "\nHello World!\n"],
         talk=[
             (prompt, "echo 'print(\"Hello World!\")' > hello.py"),
             (prompt, "python hello.py"),

@@ -19,6 +19,10 @@ _PATIENCE = 120.0
 """Seconds without any output after which a step is given up."""
 
 
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""What a terminal is told beside the text: cursor movements, modes."""
+
+
 class TourFailed(Exception):
     """A step did not do what the tutorial says."""
 
@@ -27,7 +31,7 @@ class Stage:
     """One tour. Everything lies under `directory`; the user's own store and login are not used."""
 
     account_password = "hako-account"
-    library_password = "hako-library"
+    admin_password = "hako-admin"
 
     def __init__(self, directory: str, environ: Mapping[str, str]) -> None:
         self.directory = directory
@@ -58,10 +62,10 @@ class Stage:
         """`kobako hub serve` in the background, with the accounts the tutorial needs."""
         data = os.path.join(self.directory, "hub")
         for name, password, role in (
-            ("library", self.library_password, "--admin"),
+            ("admin", self.admin_password, " --admin"),
             ("account", self.account_password, ""),
         ):
-            self.run(f"hub user add {role} --data {data} --password-stdin {name}", stdin=password)
+            self.run(f"hub user add{role} --data {data} --password-stdin {name}", stdin=password)
         ready = os.path.join(self.directory, "hub.address")
         command = f"hub serve --data {data} --listen 127.0.0.1:0 --address-file {ready}"
         print(f"$ kobako {command} &", flush=True)
@@ -110,7 +114,7 @@ class Stage:
         piped = f"echo ... | kobako {command}" if stdin is not None else f"kobako {command}"
         print(f"$ {piped}", flush=True)
         output, status = self._in_terminal(shlex.split(command), list(talk), stdin, quiet)
-        text = output.decode(errors="replace").replace("\r\n", "\n")
+        text = _ESCAPES.sub("", output.decode(errors="replace")).replace("\r", "")
         if status != 0:
             raise TourFailed(f"`kobako {command}` ended with exit code {status}")
         for word in expect:
@@ -220,7 +224,7 @@ class Stage:
         exports = "\n".join(f"  export {n}={shlex.quote(self.environ[n])}" for n in names)
         return (
             f"The registry goes on at http://{self.address} (process {self.hub_pid}); "
-            f"accounts: account / {self.account_password}, library / {self.library_password}.\n"
+            f"accounts: account / {self.account_password}, admin / {self.admin_password}.\n"
             f"To use what the tour made:\n{exports}\nTo end it:\n"
             f"  kill {self.hub_pid}; kobako system reset --force; rm -r {self.directory}"
         )

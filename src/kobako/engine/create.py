@@ -46,7 +46,7 @@ def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created
         write_etc(
             directory,
             hostname=document["Config"]["Hostname"],
-            host_network=request.network == "host",
+            host_network=request.network != "none",
             extra_hosts=request.extra_hosts,
             dns=request.dns,
         )
@@ -239,8 +239,8 @@ def _kept_env(image: list[str], given: tuple[str, ...]) -> list[str]:
 
 
 def _network(name: str) -> str:
-    if name in ("host", "none"):
-        return "host" if name == "host" else "private"
+    if name in ("default", "host", "none"):
+        return "private" if name == "none" else "host"
     raise Invalid(
         f"network {name} not found", hint='Networks there are: "host" (the default) and "none".'
     )
@@ -319,7 +319,7 @@ def write_etc(
     hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
     if host_network:
         hosts = _host_file("/etc/hosts") or hosts
-    else:
+    if hostname != os.uname().nodename:
         hosts += f"127.0.1.1\t{hostname}\n"
     for entry in extra_hosts:
         name, _, address = entry.partition(":")

@@ -20,7 +20,8 @@ class Settings(Record):
 
     `root` is the data root (absolute), `mode` a privilege mode's name to insist on or "",
     `docker_config` the directory of docker's config.json, `path` the search path for credential
-    helpers and host programs, `proxies` (lower-case variable, value) pairs.
+    helpers and host programs, `home` the user's home directory, `proxies` (lower-case variable,
+    value) pairs.
     """
 
     root: str
@@ -28,6 +29,7 @@ class Settings(Record):
     config_path: str = ""
     docker_config: str = ""
     path: str = os.defpath
+    home: str = "/root"
     proxies: tuple[tuple[str, str], ...] = ()
 
 

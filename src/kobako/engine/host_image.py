@@ -35,7 +35,12 @@ def from_host(
     from kobako.store.leases import lease
 
     reference = images.new_name(name) if name else None
-    collection = collect(words, path=engine.settings.path, with_ca=with_ca)
+    collection = collect(
+        words,
+        path=engine.settings.path,
+        homes=("/root", "/home", engine.settings.home),
+        with_ca=with_ca,
+    )
     engine.mode  # noqa: B018 - enter before threads exist
     with lease(engine.store, "image from-host"):
         image = make_image(engine.store.blobs, collection, command=command, env=env, words=words)

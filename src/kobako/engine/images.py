@@ -237,7 +237,7 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
     if last and not users:
         from kobako.engine import sweep
 
-        sweep.sweep(engine)
+        sweep.sweep(engine, grace_seconds=0)  # what running operations need, leases keep
         lines.append(f"Deleted: {image.id}")
     return lines
 

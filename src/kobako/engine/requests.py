@@ -12,7 +12,8 @@ class CreateRequest(Record):
     environment. Empty values mean "as the image says".
 
     `entrypoint` None keeps the image's, () clears it. `volumes` are docker's
-    `source:target[:options]` with an absolute source, a volume's name, or only a target.
+    `source:target[:options]` with an absolute source, a volume's name, or only a target. The
+    "default" network is the host's as long as there is no other.
     """
 
     image: str
@@ -28,7 +29,7 @@ class CreateRequest(Record):
     tty: bool = False
     stdin: bool = False
     auto_remove: bool = False
-    network: str = "host"
+    network: str = "default"
     pid: str = ""
     ipc: str = ""
     uts: str = ""

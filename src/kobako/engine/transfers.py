@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.engine.images import LocalImage
     from kobako.events import OnEvent
-    from kobako.oci import Descriptor, Reference
+    from kobako.oci import Descriptor, Digest, Reference
     from kobako.remote.client import Client
     from kobako.remote.credentials import CredentialFile
 
@@ -74,18 +74,16 @@ def _pull(engine: Engine, reference: Reference, platform: str, on_event: OnEvent
     wanted = Platform.parse(platform) if platform else Platform.host()
     with lease(store, f"pull {reference}"):
         before = store.db.refs.get(str(reference))
-        tag = reference.tag or str(reference.digest)
-        on_event(Status(f"{tag}: Pulling from {reference.path}"))
         pulled = fetch(store, reference, wanted, client(engine), on_event, known=before)
         image = Image.read(store.blobs, pulled.manifest.digest)
         unpack.unpack(engine, image.manifest, image.config, on_event)
         size = unpack.size(engine, image.config)
-        images.record(
-            engine, image.manifest, image.config, size, (reference,), pulled.target.digest
-        )
+        # The name points to this platform's manifest, not to an index whose other images are
+        # elsewhere: what was pulled can be pushed again.
+        images.record(engine, image.manifest, image.config, size, (reference,))
     on_event(Status(f"Digest: {pulled.target.digest}"))
     shown = reference.familiar()
-    if before == pulled.target.digest:
+    if before == image.manifest.digest:
         on_event(Status(f"Status: Image is up to date for {shown}"))
     else:
         on_event(Status(f"Status: Downloaded newer image for {shown}"))
@@ -134,10 +132,46 @@ def push(engine: Engine, reference: Reference, on_event: OnEvent) -> Descriptor:
     from kobako.store.leases import lease
 
     store = engine.store
-    image = images.find(engine, str(reference))
     with lease(store, f"push {reference}") as held:
+        image = images.find(engine, str(reference))
         held.keep(image.target)
-        return send(store, image.target, reference, client(engine), on_event)
+        target = _compressed(engine, image, on_event)
+        return send(store, target, reference, client(engine), on_event)
+
+
+def _compressed(engine: Engine, image: LocalImage, on_event: OnEvent) -> Digest:
+    """What to push of an image: layers kept as plain tars (load, import) are compressed first.
+
+    The image keeps its id; its manifest from now on is the one pushed.
+    """
+    from kobako.engine.building import StoreCache
+    from kobako.image.compress import compressed, is_compressed
+    from kobako.image.mutate import Image
+    from kobako.oci import Descriptor, Digest
+
+    if image.target != image.row.manifest:
+        return image.target
+    plain = Image.read(engine.store.blobs, image.target)
+    if is_compressed(plain):
+        return image.target
+    cache = StoreCache(engine)
+
+    def known(diff_id: Digest) -> Descriptor | None:
+        row = cache.get(f"compressed:{diff_id}")
+        if row is None:
+            return None
+        return Descriptor(row["mediaType"], Digest(row["digest"]), row["size"])
+
+    packed = compressed(engine.store.blobs, plain, known=known, on_event=on_event)
+    for diff_id, layer in packed.layers:
+        cache.put(f"compressed:{diff_id}", layer.to_json())
+    db = engine.store.db
+    with db.transaction():
+        db.images.add(image.row.replace(manifest=packed.manifest.digest))
+        for ref in db.refs.of_image(image.id):
+            if ref.digest == image.target:
+                db.refs.set(ref.name, packed.manifest.digest, image.id)
+    return packed.manifest.digest
 
 
 def client(engine: Engine) -> Client:

@@ -105,6 +105,9 @@ class EngineWorker:
         if on:
             raise Unsupported("steps of a build are carried out one after the other")
 
+    def cancel(self) -> None:
+        """Nothing runs in other threads: `parallel` refuses them."""
+
 
 class WorkerTree:
     """A merged tree made visible (`build.worker.ChangedTree`)."""

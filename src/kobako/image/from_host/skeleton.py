@@ -81,6 +81,8 @@ def add_etc(plan: TreePlan, shell: str) -> None:
     for name, text in _ETC.items():
         plan.write(f"/etc/{name}", text.format(shell=shell).encode())
     plan.write("/etc/os-release", _os_release())
+    # A shell that has no prompt of its own says who and where it is, as Debian's images do.
+    plan.write("/root/.bashrc", b"PS1='\\u@\\h:\\w\\$ '\n")
 
 
 def add_terminals(plan: TreePlan) -> None:
