@@ -16,6 +16,15 @@ PROGRAM = "kobako"
 
 def main(argv: list[str]) -> None:
     """Run the verb `argv` names and end the process with its exit code."""
+    import gc
+
+    gc.set_threshold(50_000, 20, 20)  # a short verb ends before there is anything to collect
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        from kobako.cli import unforeseen
+
+        unforeseen.open_missing_streams()
+    # Names are bytes: those that are not UTF-8 are printed as they are.
+    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # a text file
     try:
         code = run(argv[1:])
         sys.stdout.flush()
@@ -23,11 +32,25 @@ def main(argv: list[str]) -> None:
         code = 130
     except BrokenPipeError:
         code = 141  # the reader went away, as a shell reports SIGPIPE
+    except Exception as fault:
+        code = _unforeseen(fault)
     # Not sys.exit: tearing the interpreter down costs 3 ms and there is nothing left to do.
     try:
         sys.stderr.flush()
+    except OSError:
+        pass
     finally:
         os._exit(code)
+
+
+def _unforeseen(fault: Exception) -> int:
+    from kobako.cli import unforeseen
+
+    try:
+        sys.stderr.write(unforeseen.text(fault, os.environ) + "\n")
+    except OSError:
+        pass
+    return 1
 
 
 def run(words: list[str]) -> int:
@@ -100,6 +123,11 @@ def _verb(name: str, module: str, words: list[str], environ: dict[str, str]) -> 
             return fault.exit_code if fault.exit_code > 1 else 125
         context.err(error_text(fault))
         return fault.exit_code
+    except OSError as fault:
+        if isinstance(fault, BrokenPipeError) or not getattr(verb, "STARTS_CONTAINERS", False):
+            raise
+        _unforeseen(fault)
+        return 125
 
 
 def _global_flags(words: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -1,0 +1,52 @@
+"""Failures no room has foreseen, told as a message: a person never sees a bare traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def text(fault: Exception, environ: Mapping[str, str]) -> str:
+    """What to tell of a fault that is none of kobako's own. KOBAKO_DEBUG adds the traceback."""
+    import traceback
+
+    if environ.get("KOBAKO_DEBUG"):
+        return "".join(traceback.format_exception(fault)).rstrip()
+    if isinstance(fault, OSError) and fault.strerror:
+        names = [repr_name(name) for name in (fault.filename, fault.filename2) if name is not None]
+        return "Error: " + ": ".join([*names, fault.strerror])
+    if isinstance(fault, MemoryError):
+        return "Error: out of memory"
+    frames = traceback.extract_tb(fault.__traceback__)
+    where = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    return (
+        f"Error: unforeseen {type(fault).__name__}{where}: {fault}\n"
+        "This is a defect of kobako. Please report it; KOBAKO_DEBUG=1 shows the traceback."
+    )
+
+
+def repr_name(name: object) -> str:
+    """A file's name as it can be printed on any terminal."""
+    if isinstance(name, int):
+        return f"descriptor {name}"
+    shown = os.fsdecode(name) if isinstance(name, bytes | str) else str(name)
+    return shown if shown.isprintable() else repr(shown)
+
+
+def open_missing_streams() -> None:
+    """Put /dev/null where a standard stream is closed.
+
+    Otherwise the next file opened (the database) would be what the container gets as its output.
+    """
+    for number in 0, 1, 2:
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)  # the lowest free number: this one
+    sys.stdin = sys.stdin or open(0, closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
