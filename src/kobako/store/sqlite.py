@@ -61,6 +61,9 @@ def open_connection(path: str) -> Connection:
     try:
         connection = connect(path, BUSY_SECONDS, 0, None, False)
         connection.execute("PRAGMA synchronous=NORMAL")
+        # The first process to open the database reads the whole log again (verbs end without
+        # closing it): 4 us a page, so the log is kept short. A checkpoint syncs twice.
+        connection.execute("PRAGMA wal_autocheckpoint=100")
         if hasattr(connection, "setconfig"):  # Python 3.12: spare each process's end the fsyncs
             connection.setconfig(_NO_CHECKPOINT_ON_CLOSE, True)
     except Error as error:
