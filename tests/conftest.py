@@ -36,6 +36,20 @@ def identity() -> set[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "only(*who): runs only as root, user, mapped or emulated")
+    config.addinivalue_line("markers", "needs(*programs): tests/run installs them")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        _need(*mark.args)
+
+
+def _need(*programs: str) -> None:
+    """Skip what cannot run for want of a program; `tests/run` as root lets nothing be missing."""
+    missing = [p for p in programs if not shutil.which(p, path=f"{os.environ['PATH']}:/usr/sbin")]
+    if missing:
+        give_up = pytest.fail if os.environ.get("KOBAKO_TEST_REQUIRE") else pytest.skip
+        give_up(f"not installed: {', '.join(missing)}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -67,6 +81,7 @@ def debian_tar(cache_dir: Path) -> Path:
     """
     path = cache_dir / "debian-python.tar"
     if not path.exists():
+        _need("mmdebstrap")
         part = path.with_suffix(".part.tar")
         include = "--include=python3,python-is-python3"
         subprocess.run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -93,7 +92,7 @@ def conversation(client: Client) -> list[tuple]:
     return seen
 
 
-@pytest.mark.skipif(not shutil.which("docker-registry"), reason="the oracle is not installed")
+@pytest.mark.needs("docker-registry")
 def test_docker_registry_says_the_same(client, tmp_path):
     with docker_registry(tmp_path) as oracle:
         theirs = conversation(oracle)

@@ -219,6 +219,7 @@ def run(*words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.needs("skopeo")
 @pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])
 def test_skopeo_reads_what_we_save(
     blobs: ContentStore, make_image: MakeImage, tmp_path: Path, transport: str
@@ -232,6 +233,7 @@ def test_skopeo_reads_what_we_save(
     assert (tmp_path / "copy" / image.id.encoded).read_bytes() == image.config.raw
 
 
+@pytest.mark.needs("skopeo")
 @pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])
 def test_we_load_what_skopeo_writes(
     blobs: ContentStore,
@@ -253,6 +255,7 @@ def test_we_load_what_skopeo_writes(
     assert again[0].images[0].id == image.id
 
 
+@pytest.mark.needs("umoci")
 def test_umoci_unpacks_our_layout(
     blobs: ContentStore, make_image: MakeImage, tmp_path: Path
 ) -> None:
@@ -265,6 +268,7 @@ def test_umoci_unpacks_our_layout(
 
 
 @pytest.mark.only("root")
+@pytest.mark.needs("podman")
 def test_podman_loads_and_saves(
     blobs: ContentStore, empty: ContentStore, make_image: MakeImage, tmp_path: Path
 ) -> None:

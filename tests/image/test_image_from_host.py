@@ -53,6 +53,7 @@ def inside(root: Path, script: str) -> str:
     return done.stdout
 
 
+@pytest.mark.needs("bwrap")
 def test_the_programs_run(blobs: ContentStore, image: Image, tmp_path: Path) -> None:
     extract(blobs, image, tmp_path / "root")
     told = inside(
@@ -69,6 +70,7 @@ def test_the_programs_run(blobs: ContentStore, image: Image, tmp_path: Path) -> 
     assert told.split() == ["1", "0", "bin", "1", "term", "/root", "65534"]
 
 
+@pytest.mark.needs("bwrap")
 def test_byte_code_is_valid_where_it_lands(
     blobs: ContentStore, image: Image, tmp_path: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_nothing_of_this_machines_people_is_in_it(collection: Collection) -> Non
     assert not etc & {"/etc/shadow", "/etc/gshadow", "/etc/machine-id", "/etc/ssh"}
 
 
+@pytest.mark.needs("bwrap")
 def test_links_lead_somewhere(blobs: ContentStore, image: Image, tmp_path: Path) -> None:
     extract(blobs, image, tmp_path / "root")
     told = inside(
@@ -147,6 +150,7 @@ def test_a_virtual_environment_leads_to_its_python(tmp_path: Path) -> None:
     assert not any(str(tmp_path) in where for where in plan.entries)
 
 
+@pytest.mark.needs("bwrap")
 def test_a_python_of_a_home_moves(blobs: ContentStore, tmp_path: Path) -> None:
     """As pyenv's: a prefix of its own in somebody's home, found through a shim."""
     real = interpreters.describe_python("/usr/bin/python3", PATH)
@@ -207,6 +211,7 @@ def test_a_set_is_known_without_a_package_database(monkeypatch: pytest.MonkeyPat
     assert {"ls", "cat", "cp", "env", "sort", "sleep"} <= names
 
 
+@pytest.mark.needs("bwrap")
 def test_perl_runs(blobs: ContentStore, tmp_path: Path) -> None:
     found = collect(["perl"], path=PATH)
     extract(blobs, make_image(blobs, found), tmp_path / "root")

@@ -28,6 +28,8 @@ from kobako.remote.repository import Repository
 from kobako.remote.transport import Transport
 from kobako.store.store import Store
 
+pytestmark = pytest.mark.needs("docker-registry", "skopeo")
+
 AMD64 = Platform("linux", "amd64")
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kobako.store import ContainerRow, Finding, Store, export_index, fsck, gc
 
 Make = Callable[..., Any]
@@ -91,22 +93,21 @@ def test_a_damaged_database(store: Store, image: Make) -> None:
     assert {(f.severity, f.subject) for f in found} == {("error", str(path))}
 
 
+@pytest.mark.needs("skopeo", "umoci")
 def test_others_read_the_layout(store: Store, image: Make, tmp_path: Path) -> None:
     _, manifest = image(b"one", "docker.io/library/python:latest")
     image(b"two", "localhost:5000/me/tool:1.0")
     index = export_index(store)
     assert len(index.manifests) == 2
     assert Path(store.root, "index.json").read_bytes() == index.raw
-    if shutil.which("skopeo"):
-        source = f"oci:{store.root}:docker.io/library/python:latest"
-        shown = subprocess.run(
-            ["skopeo", "inspect", "--format", "{{.Digest}}", source],
-            capture_output=True, text=True, check=True,
-            env={**os.environ, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
-        )  # fmt: skip
-        assert shown.stdout.strip() == manifest.digest
-    if shutil.which("umoci"):
-        listed = subprocess.run(
-            ["umoci", "ls", "--layout", store.root], capture_output=True, text=True, check=True
-        )
-        assert "localhost:5000/me/tool:1.0" in listed.stdout
+    source = f"oci:{store.root}:docker.io/library/python:latest"
+    shown = subprocess.run(
+        ["skopeo", "inspect", "--format", "{{.Digest}}", source],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert shown.stdout.strip() == manifest.digest
+    listed = subprocess.run(
+        ["umoci", "ls", "--layout", store.root], capture_output=True, text=True, check=True
+    )
+    assert "localhost:5000/me/tool:1.0" in listed.stdout
