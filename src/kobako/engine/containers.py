@@ -309,11 +309,19 @@ def discard(engine: Engine, container_id: str) -> None:
 
     The row goes first: a crash in between leaves a directory without a row, which gc removes.
     """
+    from kobako.linux import claim
     from kobako.snapshot.driver import remove_tree
 
     engine.mode  # noqa: B018 - enters: only there may what the container made be removed
     engine.store.db.containers.delete(container_id)
-    remove_tree(engine.container_dir(container_id))
+    directory = engine.container_dir(container_id)
+    held = claim.take(directory, wait=True)
+    if held is None:
+        return  # it is gone
+    try:
+        remove_tree(directory)
+    finally:
+        os.close(held)
 
 
 def logs(

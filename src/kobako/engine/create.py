@@ -22,9 +22,15 @@ _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 
 class Created(Record):
-    """A new container's id, and what the person should be told about it."""
+    """A new container: what is on disk, and what the person should be told about it.
+
+    `lowers` are the trees it is stacked on, topmost first, `spec` its runtime-spec document.
+    """
 
     id: str
+    directory: str
+    lowers: list[str]
+    spec: dict[str, Any]
     warnings: tuple[str, ...] = ()
 
 
@@ -34,6 +40,7 @@ def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created
     Raises `NotFound` (image), `Conflict` (name in use), `Invalid` (the request does not fit).
     """
     from kobako.engine import names, unpack
+    from kobako.linux import claim
 
     check_name(request.name)
     image = find_image(engine, request, on_event)
@@ -41,6 +48,7 @@ def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created
     lowers = unpack.lowers(engine, image)
     document, plan = _document(engine, request, image, container_id, lowers)
     directory = engine.container_dir(container_id)
+    held = claim.make(directory)
     try:
         engine.driver.prepare(directory, lowers)
         write_etc(
@@ -57,7 +65,9 @@ def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created
 
         remove_tree(directory)
         raise
-    return Created(container_id, _warnings(request, image))
+    finally:
+        os.close(held)
+    return Created(container_id, directory, lowers, plan, _warnings(request, image))
 
 
 def find_image(engine: Engine, request: CreateRequest, on_event: OnEvent) -> LocalImage:
@@ -336,6 +346,7 @@ def write_etc(
     }
     for name, text in contents.items():
         with open(os.path.join(directory, name), "w") as file:
+            os.fchmod(file.fileno(), 0o644)  # whatever the umask is: all its users read them
             file.write(text)
 
 

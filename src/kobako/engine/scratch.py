@@ -6,8 +6,9 @@ what a killed process left behind.
 
 from __future__ import annotations
 
-import fcntl
 import os
+
+from kobako.linux import claim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +29,8 @@ class Scratch:
 
         self.engine = engine
         self.lowers = list(lowers)
-        base = os.path.join(engine.settings.root, "scratch")
-        os.makedirs(base, exist_ok=True)
-        self.directory = os.path.join(base, name or random_id())
-        os.mkdir(self.directory, 0o700)
-        self.lock = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.directory = os.path.join(place(engine.settings.root), name or random_id())
+        self.lock = claim.make(self.directory)
         self.mounted = False
         try:
             engine.driver.prepare(self.directory, self.lowers)
@@ -88,22 +85,6 @@ class Scratch:
         self.remove()
 
 
-def leftovers(root: str) -> list[str]:
-    """Scratch directories whose owner is gone."""
-    base = os.path.join(root, "scratch")
-    found = []
-    for name in os.listdir(base) if os.path.isdir(base) else ():
-        path = os.path.join(base, name)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            found.append(path)
-        finally:
-            os.close(fd)
-    return found
+def place(root: str) -> str:
+    """Where a data root has its scratch directories."""
+    return os.path.join(root, "scratch")

@@ -15,27 +15,43 @@ def sweep(engine: Engine, *, grace_seconds: float | None = None) -> GcReport:
 
     What was written less than `grace_seconds` ago stays (the store's own default when None).
     """
-    from kobako.engine.scratch import leftovers
-    from kobako.snapshot.driver import remove_tree
     from kobako.store.collect import GRACE_SECONDS, gc
 
     engine.mode  # noqa: B018 - enters, so that trees of a user namespace can be removed
-    for path in leftovers(engine.settings.root):
-        remove_tree(path)
+    _abandoned_scratch(engine)
     _orphaned_containers(engine)
     grace = GRACE_SECONDS if grace_seconds is None else grace_seconds
     return gc(engine.store, grace_seconds=grace)
 
 
-def _orphaned_containers(engine: Engine) -> None:
-    """Directories of containers that have no row: a create or rm that was killed."""
-    import time
-
+def _abandoned_scratch(engine: Engine) -> None:
+    from kobako.engine.scratch import place
+    from kobako.linux import claim
     from kobako.snapshot.driver import remove_tree
 
-    known = {row.id for row in engine.store.db.containers.list()}
-    base = os.path.join(engine.settings.root, "containers")
-    for name in os.listdir(base) if os.path.isdir(base) else ():
-        path = os.path.join(base, name)
-        if name not in known and os.stat(path).st_mtime < time.time() - 60:
+    for path, fd in claim.abandoned(place(engine.settings.root)):
+        try:
             remove_tree(path)
+        finally:
+            os.close(fd)
+
+
+def _orphaned_containers(engine: Engine) -> None:
+    """Directories of containers that have no row: a create or rm that was killed.
+
+    Who creates holds the directory until the row is there; so the rows are read after the claims.
+    """
+    from kobako.linux import claim
+    from kobako.snapshot.driver import remove_tree
+
+    claimed = claim.abandoned(os.path.join(engine.settings.root, "containers"))
+    known = {row.id for row in engine.store.db.containers.list()}
+    for path, fd in claimed:
+        if os.path.basename(path) in known:
+            os.close(fd)
+    for path, fd in claimed:
+        if os.path.basename(path) not in known:
+            try:
+                remove_tree(path)
+            finally:
+                os.close(fd)

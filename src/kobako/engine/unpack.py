@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from kobako.errors import Corrupt
@@ -44,24 +45,35 @@ def skeleton(engine: Engine) -> str:
     """
     base = os.path.join(engine.settings.root, "skeleton")
     path = os.path.join(base, engine.mode.format, "tree")
-    if os.path.isdir(path):
-        return path
-    part = os.path.join(base, f"{engine.mode.format}.{os.getpid()}.part")
-    tree = os.path.join(part, "tree")
-    for name in _SKELETON_DIRS:
-        os.makedirs(os.path.join(tree, name), exist_ok=True)
-    for name in _SKELETON_FILES:
-        with open(os.path.join(tree, name), "w"):
-            pass
-    for name in (".", *_SKELETON_DIRS):
-        os.chmod(os.path.join(tree, name), 0o755)
-    try:
-        os.rename(part, os.path.join(base, engine.mode.format))
-    except OSError:
-        import shutil
-
-        shutil.rmtree(part)  # another process was faster
+    if not os.path.isdir(path):
+        os.makedirs(base, exist_ok=True)
+        _make_skeleton(engine, os.path.join(base, engine.mode.format))
     return path
+
+
+def _make_skeleton(engine: Engine, directory: str) -> None:
+    """In a scratch directory, which becomes `directory` unless another process was faster."""
+    from kobako.engine import names, scratch
+    from kobako.linux import claim, fs
+
+    part = os.path.join(scratch.place(engine.settings.root), names.random_id())
+    held = claim.make(part)
+    try:
+        tree = os.path.join(part, "tree")
+        for name in _SKELETON_DIRS:
+            os.makedirs(os.path.join(tree, name), exist_ok=True)
+        for name in _SKELETON_FILES:
+            with open(os.path.join(tree, name), "w") as file:
+                os.fchmod(file.fileno(), 0o644)  # whatever the umask is
+        for name in (".", *_SKELETON_DIRS):
+            os.chmod(os.path.join(tree, name), 0o755)
+        os.rename(part, directory)
+    except OSError as fault:
+        if fault.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+    finally:
+        fs.remove_tree(part)
+        os.close(held)
 
 
 def unpack(engine: Engine, manifest: Manifest, config: ImageConfig, on_event: OnEvent) -> None:

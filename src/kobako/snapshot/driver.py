@@ -104,7 +104,7 @@ def _recall(path: str, circumstance: str) -> str:
 
 
 def _remember(path: str, line: str) -> None:
-    part = f"{path}.{os.getpid()}.part"
+    part = f"{path}.part"  # one for all: a killed process leaves one file, and the next uses it
     try:
         with open(part, "w") as file:
             file.write(line)

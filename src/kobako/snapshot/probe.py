@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from kobako.linux import claim, process
 from kobako.linux import mount as mounts
-from kobako.linux import process
 from kobako.snapshot.driver import remove_tree
 from kobako.snapshot.overlay import OverlayDriver
 
@@ -21,12 +21,13 @@ def why_not_overlay(data_root: str, form: str) -> str:
     A child in a mount namespace of its own (and, unless we are root, a user namespace) mounts an
     overlay there and does what containers do: create, delete, and replace a lower directory.
     """
-    os.makedirs(data_root, exist_ok=True)
-    place = f"{data_root}/.overlay-probe.{os.getpid()}"
+    place = f"{data_root}/scratch/overlay-probe.{os.urandom(6).hex()}"
+    held = claim.make(place)
     try:
         return _in_child(lambda: _attempt(place, form))
     finally:
         remove_tree(place)
+        os.close(held)
 
 
 def _in_child(attempt: Callable[[], None]) -> str:
