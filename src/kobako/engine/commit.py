@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 
-from kobako.errors import Invalid
+from kobako.errors import Conflict, Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
     from kobako.engine.containers import Container
     from kobako.engine.engine import Engine
@@ -97,25 +99,72 @@ def _config(container: Container) -> dict[str, object]:
 
 
 class _held_still:  # noqa: N801 - read as a state: with _held_still(container, pause)
-    """A running container is paused inside the block."""
+    """A running container is paused inside the block.
+
+    A process of its own does it: it stays outside the user namespace that a commit enters, where
+    signals for the container are not permitted, and lets the container go on even if the commit
+    is killed meanwhile.
+    """
 
     def __init__(self, container: Container, pause: bool) -> None:
         self.container = container
         self.pause = pause and container.state.status == "running"
+        self.pid = 0
+        self.end = -1
 
     def __enter__(self) -> None:
         if self.pause:
-            from kobako.runtime import state as control
-
-            control.pause(self.container.state_dir)
+            self._begin()
         if self.container.document["Mode"] == "emulated" and self.container.running:
             from kobako.emulate import ownership
             from kobako.engine.bundles import control_socket
 
-            ownership.flush(control_socket(self.container.directory))
+            try:
+                ownership.flush(control_socket(self.container.directory))
+            except BaseException:
+                self.__exit__()
+                raise
+
+    def _begin(self) -> None:
+        from kobako.linux import process
+
+        process.require_single_thread("pause a container")
+        ended, self.end = os.pipe()
+        answer, answer_w = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            process.close_all_but({2, ended, answer_w})
+            _pause_until(self.container.state_dir, ended, answer_w)
+        os.close(ended)
+        os.close(answer_w)
+        with open(answer, "rb") as file:
+            fault = file.read().decode()
+        if fault:
+            self.__exit__()
+            raise Conflict(fault)
 
     def __exit__(self, *fault: object) -> None:
-        if self.pause:
-            from kobako.runtime import state as control
+        if self.pid:
+            os.close(self.end)
+            os.waitpid(self.pid, 0)
+            self.pid = 0
 
-            control.resume(self.container.state_dir)
+
+def _pause_until(state_dir: str, ended: int, answer: int) -> NoReturn:
+    """Pause, say so by closing `answer` (or what is wrong), wait for the end of `ended`, resume."""
+    import signal
+
+    from kobako.runtime import state as control
+
+    try:
+        os.setsid()  # an interrupt from the keyboard is for the commit alone
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            control.pause(state_dir)
+        except Exception as fault:
+            os.write(answer, (str(fault) or type(fault).__name__).encode()[:4000])
+        os.close(answer)
+        os.read(ended, 1)
+        control.resume(state_dir)
+    finally:
+        os._exit(0)
