@@ -93,7 +93,10 @@ class Context:
         sys.stderr.flush()
 
     def each(self, names: list[str], action: object, *, echo: bool = True) -> int:
-        """Do one thing to each named object as docker does: go on after a failure, then exit 1."""
+        """Do one thing to each named object as docker does: go on after a failure, then exit 1.
+
+        What `action` returns is printed: a text, the name for None, nothing for False.
+        """
         from kobako.errors import KobakoError
 
         assert callable(action)
@@ -105,7 +108,7 @@ class Context:
                 self.err(error_text(fault))
                 failed = True
             else:
-                if echo:
+                if echo and shown is not False:
                     self.out(shown if isinstance(shown, str) else name)
         return 1 if failed else 0
 

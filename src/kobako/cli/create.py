@@ -19,7 +19,6 @@ COMMAND = Command(
     stops=True,
     completes="image",
 )
-STARTS_CONTAINERS = True
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:

@@ -119,8 +119,12 @@ def _verb(name: str, module: str, words: list[str], environ: dict[str, str]) -> 
         return code
     except KobakoError as fault:
         if getattr(verb, "STARTS_CONTAINERS", False):
-            context.err(error_text(fault, f"{PROGRAM}: ") + f"\nSee '{PROGRAM} {name} --help'.")
-            return fault.exit_code if fault.exit_code > 1 else 125
+            text = error_text(fault, f"{PROGRAM}: ")
+            if fault.exit_code > 1:  # the command line was right
+                context.err(text)
+                return fault.exit_code
+            context.err(f"{text}\nSee '{PROGRAM} {name} --help'.")
+            return 125
         context.err(error_text(fault))
         return fault.exit_code
     except OSError as fault:

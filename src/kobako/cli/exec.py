@@ -28,7 +28,6 @@ COMMAND = Command(
     stops=True,
     completes="container",
 )
-STARTS_CONTAINERS = True
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:

@@ -28,12 +28,14 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     engine, force = context.engine, values.on("force")
 
-    def remove(name: str) -> None:
+    def remove(name: str) -> bool | None:
         try:
             containers.remove(engine, name, force=force)
         except NotFound as fault:
             if not force:
                 raise
             context.err(f"Error: {fault}")  # docker says so, yet succeeds with --force
+            return False
+        return None
 
     return context.each(words, remove)

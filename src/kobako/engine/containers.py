@@ -287,6 +287,8 @@ def rename(engine: Engine, name: str, new_name: str) -> None:
         raise Invalid("Neither old nor new names may be empty")
     check_name(new_name)
     container = find(engine, name)
+    if container.name == new_name.removeprefix("/"):
+        raise Conflict("Renaming a container with the same name as its current name")
     engine.store.db.containers.rename(container.id, new_name.removeprefix("/"))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.errors import Conflict
+from kobako.errors import Conflict, NotFound, StartFailed
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -61,7 +61,10 @@ def _process(container: Container, request: ExecRequest) -> dict[str, Any]:
 
     host, config = container.document["HostConfig"], container.config
     trees = [os.path.join(container.directory, "upper"), *container.document["Lowers"]]
-    user = users.resolve(request.user or config["User"], trees)
+    try:
+        user = users.resolve(request.user or config["User"], trees)
+    except NotFound as fault:
+        raise StartFailed(str(fault), exit_code=126) from None
     env = create.environment(
         config["Env"] or [],
         request.env,

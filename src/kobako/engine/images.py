@@ -227,7 +227,7 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
             )
     last = set(names) <= set(taken)
     if last and users and not force:
-        raise Conflict(_in_use(engine, name, users[0]))
+        raise Conflict(_in_use(engine, image, name, users[0]))
     with db.transaction():
         for key in taken:
             db.refs.delete(key)
@@ -251,15 +251,21 @@ def _names_meant(names: list[str], image: LocalImage) -> list[str]:
     return [n for n in names if _repository(n) == reference.name]
 
 
-def _in_use(engine: Engine, name: str, container: str) -> str:
+def _in_use(engine: Engine, image: LocalImage, name: str, container: str) -> str:
+    """Docker's two sentences: for a name and for an id."""
     from kobako.engine import containers
 
-    running = containers.find(engine, container).state.status in ("running", "paused")
+    if image.reference is not None:
+        return (
+            f'conflict: unable to remove repository reference "{name}" (must force) - container '
+            f"{container[:12]} is using its referenced image {image.id.short}"
+        )
+    running = containers.find(engine, container).running
     state = "running" if running else "stopped"
     forced = "cannot be forced" if running else "must be forced"
     return (
-        f'conflict: unable to remove repository reference "{name}" ({forced}) - container '
-        f"{container[:12]} is using its referenced image ({state})"
+        f"conflict: unable to delete {image.id.short} ({forced}) - image is being used by "
+        f"{state} container {container[:12]}"
     )
 
 

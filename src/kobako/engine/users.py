@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 class User(Record):
-    """Who a process is. `home` is "/" for an id that no line of passwd names."""
+    """Who a process is. `home` is "/" for an id that no line of passwd names.
+
+    `groups` begins with `gid`: a setgid-less way out of a group that is denied something must not
+    exist (CVE-2022-36109).
+    """
 
     uid: int
     gid: int
@@ -45,7 +49,7 @@ def resolve(text: str, trees: Sequence[str], extra: Sequence[str] = ()) -> User:
     for word in extra:
         lines = _read(trees, "etc/group") if lines is None else lines
         groups.append(_group(word, lines))
-    return User(uid, gid, tuple(dict.fromkeys(groups)), home)
+    return User(uid, gid, tuple(dict.fromkeys([gid, *groups])), home)
 
 
 def _user(name: str, passwd: list[list[str]]) -> tuple[int, int, str, str]:
