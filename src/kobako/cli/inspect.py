@@ -24,6 +24,11 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
+    return show(context, values, words, values.text("type"))
+
+
+def show(context: Context, values: Values, words: list[str], kind: str) -> int:
+    """Print the documents of the objects named, of one `kind` unless that is ""."""
     import json
 
     from kobako.cli import template
@@ -32,9 +37,6 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.errors import KobakoError
 
     found, failed = [], False
-    kind = values.text("type")
-    if not kind and values.given("type"):
-        kind = ""
     for name in words:
         try:
             found.append(inspection.inspect(context.engine, name, kind, size=values.on("size")))

@@ -66,7 +66,7 @@ def _row(context: Context, container: Container, whole: bool, size: bool) -> dic
 
     from kobako.cli import units
 
-    command = container.command
+    command = container.shown_command
     age = time.time() - container.created_ns / 1e9
     row: dict[str, Any] = {
         "ID": container.id if whole else container.id[:12],

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 STOP_SECONDS = 10
 
 
+STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+
+
 class Container(Record):
     """A container as it is now. `document` has docker's Config and HostConfig."""
 
@@ -34,9 +37,15 @@ class Container(Record):
 
     @property
     def command(self) -> str:
-        """The command line as docker joins it."""
+        """The command line as docker joins it for an image's history."""
         words: list[str] = [self.document["Path"], *self.document["Args"]]
         return " ".join(words)
+
+    @property
+    def shown_command(self) -> str:
+        """The COMMAND column: as `command`, but an argument with a space has quotes."""
+        arguments = (f"'{a}'" if " " in a else a for a in self.document["Args"])
+        return " ".join((self.document["Path"], *arguments))
 
     @property
     def config(self) -> dict[str, Any]:
@@ -126,6 +135,10 @@ def _passes(engine: Engine, container: Container, name: str, values: list[str]) 
     if name == "name":
         return any(_name_matches(container.name, v) for v in values)
     if name == "status":
+        if unknown := [v for v in values if v not in STATUSES]:
+            raise Invalid(
+                f"invalid filter 'status={unknown[0]}'", hint="Known: " + ", ".join(STATUSES)
+            )
         return container.state.status in values
     if name == "exited":
         return container.state.status == "exited" and str(container.state.exit_code) in values
@@ -178,7 +191,10 @@ def _is_ancestor(engine: Engine, container: Container, name: str) -> bool:
 
 
 def kill(engine: Engine, name: str, signal: str = "KILL") -> None:
-    """Send a signal by name or number; `Conflict` when the container does not run."""
+    """Send a signal by name or number; `Conflict` when the container does not run.
+
+    After SIGKILL the container has ended when this returns, as docker has it.
+    """
     from kobako.runtime import state as control
 
     container = find(engine, name)
@@ -186,6 +202,8 @@ def kill(engine: Engine, name: str, signal: str = "KILL") -> None:
     if not container.running:
         raise Conflict(f"Cannot kill container: {name}: Container {container.id} is not running")
     control.kill(container.state_dir, number)
+    if number == 9:
+        _kill_surely(container.state_dir)
 
 
 def stop(

@@ -207,7 +207,7 @@ def _document(
             "Entrypoint": entrypoint or None,
             "OnBuild": config.get("OnBuild"),
             "Labels": labels,
-            "StopSignal": request.stop_signal or config.get("StopSignal"),
+            "StopSignal": request.stop_signal or config.get("StopSignal") or "",
         },
         "HostConfig": {
             "Binds": list(request.volumes) or None,

@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from kobako.engine.images import LocalImage
 
 _NEVER = "0001-01-01T00:00:00Z"
+_CONFIG = {
+    "User": "",
+    "Env": [],
+    "Cmd": None,
+    "Volumes": None,
+    "WorkingDir": "",
+    "Entrypoint": None,
+    "OnBuild": None,
+    "Labels": None,
+}
+"""What an image's config always shows: a template that asks for one must not fail."""
 
 
 def inspect(engine: Engine, name: str, kind: str = "", *, size: bool = False) -> dict[str, Any]:
@@ -105,7 +116,7 @@ def _image(engine: Engine, image: LocalImage) -> dict[str, Any]:
         "Comment": config.data.get("comment", ""),
         "Created": config.created,
         "Author": config.author,
-        "Config": config.config,
+        "Config": {**_CONFIG, **config.config},
         "Architecture": config.platform.architecture,
         "Variant": config.platform.variant,
         "Os": config.platform.os,

@@ -121,7 +121,9 @@ def local_tags(engine: Engine, name: str, *, everything: bool = False) -> list[P
     try:
         find(engine, str(whole))
     except NotFound:
-        raise NotFound(f"An image does not exist locally with the tag: {reference.name}") from None
+        raise NotFound(
+            f"An image does not exist locally with the tag: {reference.familiar()}"
+        ) from None
     return [PushName(whole, whole != reference)]
 
 
