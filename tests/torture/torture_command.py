@@ -11,7 +11,7 @@ PROGRAM = (sys.executable, "-m", "kobako")
 FULL = os.environ.get("KOBAKO_TEST_FULL", "") not in ("", "0")
 """Whether the long form of each test is asked for: the counts the project promises."""
 
-_SIGNS = ("Traceback (most recent call last)", "internal error", "Exception ignored")
+_SIGNS = ("Traceback (most recent call last)", "unforeseen", "object at 0x", "Exception ignored")
 
 
 class Result:

@@ -48,7 +48,11 @@ def commit(
         base = Image.read(store.blobs, row.manifest)
         with _held_still(container, pause):
             layer = layers.commit(
-                engine, container.directory, container.document["Lowers"], codec=compression
+                engine,
+                container.directory,
+                container.document["Lowers"],
+                codec=compression,
+                moving=container.running and not pause,
             )
         from kobako.engine.moments import rfc3339
 

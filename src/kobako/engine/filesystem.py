@@ -38,7 +38,7 @@ def export(engine: Engine, name: str, sink: BinaryIO) -> None:
     """The whole file system as an uncompressed tar, layers merged."""
     from kobako.engine import containers
     from kobako.engine.scratch import Scratch
-    from kobako.layer.pack import everything, pack
+    from kobako.layer.pack import export as write
 
     container = containers.find(engine, name)
     lowers = [os.path.join(container.directory, "upper"), *container.document["Lowers"]]
@@ -46,7 +46,6 @@ def export(engine: Engine, name: str, sink: BinaryIO) -> None:
         owners = engine.driver.owners(scratch.directory, lowers)
         fd = os.open(scratch.mount(readonly=True), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            form = engine.mode.format
-            pack(fd, everything(fd, form), sink, "plain", form, owners)
+            write(fd, sink, engine.mode.format, owners)
         finally:
             os.close(fd)

@@ -31,10 +31,12 @@ def commit(
     codec: str = "gzip",
     epoch: int | None = None,
     changes: Sequence[Change] | None = None,
+    moving: bool = False,
 ) -> NewLayer:
     """Pack what the writable layer at `directory` changed; its blob goes into the store.
 
-    Only the changed files are read. `epoch` (seconds) clamps times.
+    Only the changed files are read. `epoch` (seconds) clamps times. `moving`: a container writes
+    there meanwhile.
     """
     from kobako.engine.filesystem import packable
     from kobako.layer.pack import pack
@@ -46,7 +48,9 @@ def commit(
     fd = os.open(os.path.join(directory, "upper"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with engine.store.blobs.writer() as writer:
-            packed = pack(fd, found, writer, codec, engine.mode.format, owners, epoch=epoch)
+            packed = pack(
+                fd, found, writer, codec, engine.mode.format, owners, epoch=epoch, moving=moving
+            )
             writer.commit()
     finally:
         os.close(fd)

@@ -7,6 +7,7 @@ children; owners are numbers; sockets are left out.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -56,6 +57,7 @@ def pack(
     *,
     epoch: int | None = None,
     level: int | None = None,
+    moving: bool = False,
 ) -> Packed:
     """Writes the changes found in the tree `source_fd` to `sink` as a layer blob.
 
@@ -63,9 +65,10 @@ def pack(
     their modes. codec: "gzip", "zstd" or "plain". form, owners: how the tree says who owns what.
     epoch: no time later than this (seconds). Raises `Conflict` when the tree changes meanwhile,
     `Invalid` for a name no layer can say.
+    moving: the tree is in use; what vanishes is left out, what shrinks is filled with zeros.
     """
     with CompressingSink(sink, codec, level) as out:
-        _Packing(source_fd, out, form, owners, epoch).run(changes)
+        _Packing(source_fd, out, form, owners, epoch, moving).run(changes)
         out.write(END)
         out.finish()
     return Packed(out.diff_id, out.digest, out.size, out.diff_size, oci_layer(codec))
@@ -77,8 +80,12 @@ def export(
     form: str = OwnershipFormat.NATIVE,
     owners: Owners | None = None,
 ) -> Packed:
-    """Writes a whole merged tree to `sink` as a plain tar, its root directory (`./`) first."""
-    return pack(tree_fd, everything(tree_fd, form), sink, "plain", form, owners)
+    """Writes a whole merged tree to `sink` as a plain tar, its root directory (`./`) first.
+
+    The tree may be in use (`pack`'s `moving`).
+    """
+    found = everything(tree_fd, form)
+    return pack(tree_fd, found, sink, "plain", form, owners, moving=True)
 
 
 def everything(tree_fd: int, form: str = OwnershipFormat.NATIVE) -> list[Change]:
@@ -88,7 +95,12 @@ def everything(tree_fd: int, form: str = OwnershipFormat.NATIVE) -> list[Change]
     pending = [b""]
     while pending:
         path = pending.pop()
-        fd = fs.open_directory(tree_fd, path)
+        try:
+            fd = fs.open_directory(tree_fd, path)
+        except OSError as fault:
+            if path and fault.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                continue  # a running container has just removed it
+            raise
         try:
             with os.scandir(fd) as entries:
                 for item in entries:
@@ -106,7 +118,10 @@ def everything(tree_fd: int, form: str = OwnershipFormat.NATIVE) -> list[Change]
 
 
 def _is_opaque(tree_fd: int, path: bytes, name: str) -> bool:
-    fd = fs.open_directory(tree_fd, path)
+    try:
+        fd = fs.open_directory(tree_fd, path)
+    except FileNotFoundError:
+        return False
     try:
         return os.getxattr(fd, name) == b"y"
     except OSError:
@@ -123,8 +138,10 @@ class _Packing:
         form: str,
         owners: Owners | None,
         epoch: int | None,
+        moving: bool,
     ) -> None:
         self._source = source_fd
+        self._moving = moving
         self._write = out.write
         self._emulated = form == OwnershipFormat.EMULATED
         self._overlay = overlay_prefix(form)
@@ -141,8 +158,12 @@ class _Packing:
                 try:
                     self._change(change)
                 except FileNotFoundError:
+                    if self._moving:
+                        continue
                     raise NotFound(f"pack {change.path}: it is not in the tree") from None
                 except OSError as fault:
+                    if self._moving and fault.errno in (errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+                        continue  # something else has taken its place
                     message = f"pack {change.path}: {fault.strerror or fault}"
                     raise Conflict(message, hint="did the tree change meanwhile?") from fault
         finally:
@@ -161,6 +182,8 @@ class _Packing:
             fd = self._enter(directory.rpartition(b"/")[0])
             self._member(fd, directory, False)
             if directory not in self._directories:
+                if self._moving:
+                    raise FileNotFoundError
                 raise Conflict(f"pack {shown(directory)}: it is no longer a directory")
         self._leave()
         self._parent_fd = fs.open_directory(self._source, directory) if directory else self._source
@@ -253,7 +276,7 @@ class _Packing:
                 return
             data = os.read(file, size) if size else b""
             if len(data) != size:
-                raise _changed(path)
+                data += self._missing(path, size - len(data))
             self._write(encode(member) + data + bytes(-size % 512))
         finally:
             os.close(file)
@@ -263,10 +286,18 @@ class _Packing:
         while left:
             data = os.read(file, min(left, BLOCK))
             if not data:
-                raise _changed(path)
+                data = self._missing(path, min(left, BLOCK))
             self._write(data)
             left -= len(data)
         self._write(bytes(-size % 512))
+
+    def _missing(self, path: bytes, size: int) -> bytes:
+        """What stands for bytes that a file no longer has."""
+        if not self._moving:
+            raise Conflict(
+                f"pack {shown(path)}: it shrank while it was read", hint="pause its writers"
+            )
+        return bytes(size)
 
     def _directory(
         self, fd: int, name: bytes, path: bytes, info: os.stat_result, opaque: bool
@@ -337,7 +368,3 @@ def _make_device(member: Entry, kind: int, rdev: int) -> None:
         raise Unsupported(f"pack {shown(member.name)}: it stands for a device of type {kind:o}")
     member.type = kinds.CHAR if kind == stat.S_IFCHR else kinds.BLOCK
     member.major, member.minor = os.major(rdev), os.minor(rdev)
-
-
-def _changed(path: bytes) -> Conflict:
-    return Conflict(f"pack {shown(path)}: it shrank while it was read", hint="pause its writers")
