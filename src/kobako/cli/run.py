@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
+    from kobako.engine.create import Created
 
 COMMAND = Command(
     "run",
@@ -30,26 +31,30 @@ STARTS_CONTAINERS = True
 
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli import container_flags, terminal
-    from kobako.engine import create, start
+    from kobako.engine import start
 
     detach = values.on("detach")
     request = container_flags.request(context, values, words)
     attach = terminal.attachment(request.tty, request.stdin, values.many("attach"), detach)
     cidfile = terminal.cidfile(values.text("cidfile"))
-    engine = context.engine
-    container = create.create(engine, request, terminal.pull_progress(values.on("quiet")))
-    for warning in container.warnings:
-        context.err(f"WARNING: {warning}")
-    if cidfile is not None:
-        cidfile(container.id)
-    if detach:
-        start.start(engine, container.id, remove_if_it_fails=request.auto_remove)
-        context.out(container.id)
-        return 0
-    return start.attach_and_wait(
-        engine,
-        container.id,
+    ids: list[str] = []
+
+    def created(container: Created) -> None:
+        for warning in container.warnings:
+            context.err(f"WARNING: {warning}")
+        if cidfile is not None:
+            cidfile(container.id)
+        ids.append(container.id)
+
+    code = start.run(
+        context.engine,
+        request,
         attach,
+        terminal.pull_progress(values.on("quiet")),
+        created,
+        detach=detach,
         forward_signals=values.on("sig-proxy"),
-        remove_if_it_fails=request.auto_remove,
     )
+    if detach:
+        context.out(ids[0])
+    return code

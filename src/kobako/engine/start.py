@@ -9,9 +9,15 @@ from kobako.errors import Conflict, KobakoError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from kobako.engine.containers import Container
+    from kobako.engine.create import Created
     from kobako.engine.engine import Engine
-    from kobako.runtime.bundle import Stdio
+    from kobako.engine.requests import CreateRequest
+    from kobako.events import OnEvent
+    from kobako.runtime.bundle import Plan, Stdio
     from kobako.runtime.container import Container as Started
 
 
@@ -49,6 +55,72 @@ def attach_and_wait(
     if container.auto_remove:
         containers.discard(engine, container.id)
     return code
+
+
+def run(
+    engine: Engine,
+    request: CreateRequest,
+    io: Stdio,
+    on_event: OnEvent,
+    on_created: Callable[[Created], None],
+    *,
+    detach: bool,
+    forward_signals: bool,
+) -> int:
+    """docker's `run`: make a container and start it; its exit code, 0 at once when detached.
+
+    The monitor is forked first and gets ready while the container is being made. `on_created` is
+    called in between. A container made with --rm that cannot be started is removed.
+    """
+    from kobako.engine import containers, create
+    from kobako.runtime.ahead import Ahead
+
+    engine.mode  # noqa: B018 - enter first: the monitor is to live inside
+    ahead = Ahead(
+        io,
+        terminal=request.tty,
+        detach=detach,
+        plan_of=lambda message: _plan(engine, message),
+    )
+    try:
+        created = create.create(engine, request, on_event)
+        on_created(created)
+    except BaseException:
+        ahead.abandon()
+        raise
+    mounts = engine.driver.mounts(created.directory, created.lowers)
+    on_exit = reaper(engine, created.id) if request.auto_remove else ()
+    fields = [(m.type, m.source, m.target, m.flags, m.data) for m in mounts]
+    try:
+        started = ahead.launch(
+            os.path.join(created.directory, "state"),
+            (created.directory, created.lowers, created.spec, fields, on_exit),
+        )
+    except KobakoError:
+        if request.auto_remove:
+            containers.discard(engine, created.id)
+        raise
+    if detach:
+        return 0
+    code = started.wait(forward_signals=forward_signals)
+    if request.auto_remove:
+        containers.discard(engine, created.id)
+    return code
+
+
+def _plan(engine: Engine, message: Any) -> Plan:
+    """What `run` tells the monitor, put together there."""
+    from kobako.engine import bundles
+    from kobako.linux.mount import Mount
+    from kobako.runtime.bundle import Bundle, Plan
+
+    directory, lowers, spec, fields, on_exit = message
+    return Plan(
+        Bundle(directory, spec, tuple(Mount(*f) for f in fields)),
+        os.path.join(directory, "state"),
+        bundles.ownership(engine, directory, lowers),
+        on_exit,
+    )
 
 
 def _launch(

@@ -126,36 +126,37 @@ class Session:
 
     def _give_input(self, poll: select.poll) -> None:
         """Writes what the target takes; stdin rests while it takes no more."""
-        resting = self._target in self._outputs
+        shared = self._target in self._outputs
         try:
             self._pending = self._pending[os.write(self._target, self._pending) :]
         except BlockingIOError:
             pass
         except OSError:
             self._pending = b""
-            poll.unregister(self._stdin)
+            self._forget(poll, self._stdin)
             self._stdin = -1
             return
         if self._pending:
-            poll.modify(self._stdin, 0)
-            events = select.POLLOUT | (select.POLLIN if resting else 0)
-            (poll.modify if resting else poll.register)(self._target, events)
+            # Not only without interest: a hangup would be told all the same.
+            self._forget(poll, self._stdin)
+            poll.register(self._target, select.POLLOUT | (select.POLLIN if shared else 0))
         else:
-            poll.modify(self._stdin, select.POLLIN)
-            if resting:
-                poll.modify(self._target, select.POLLIN)
+            poll.register(self._stdin, select.POLLIN)
+            if shared:
+                poll.register(self._target, select.POLLIN)
             else:
-                try:
-                    poll.unregister(self._target)
-                except KeyError:
-                    pass  # it took everything at once
+                self._forget(poll, self._target)
+
+    @staticmethod
+    def _forget(poll: select.poll, fd: int) -> None:
+        try:
+            poll.unregister(fd)
+        except KeyError:
+            pass  # it was not waited for
 
     def _end_of_input(self, poll: select.poll) -> None:
         if self._close_target and self._target >= 0:
-            try:
-                poll.unregister(self._target)
-            except KeyError:
-                pass
+            self._forget(poll, self._target)
             os.close(self._target)
             self._target = -1
 

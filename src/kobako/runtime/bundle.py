@@ -69,3 +69,12 @@ class Interception(Record):
     program: bytes
     serve: Callable[[int, int], None]
     fds: tuple[int, ...] = ()
+
+
+class Plan(Record):
+    """All a monitor needs to know to start a container; see `launch.start` for the fields."""
+
+    bundle: Bundle
+    state_dir: str
+    intercept: Interception | None = None
+    on_exit: tuple[str, ...] = ()

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 
 from kobako.errors import StartFailed, Unavailable
-from kobako.runtime import program
 from kobako.runtime.attach import Session, Signals, needs_pump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from kobako.linux.channel import Channel
     from kobako.runtime.bundle import Stdio
 
@@ -23,12 +20,10 @@ class Container:
     Detached: nothing is left to do; `runtime.state.wait` waits for anybody's container.
     """
 
-    def __init__(
-        self, state_dir: str, document: dict[str, Any], io: Stdio, control: Channel
-    ) -> None:
+    def __init__(self, state_dir: str, terminal: bool, io: Stdio, control: Channel) -> None:
         self.state_dir = state_dir
         self.pid = 0
-        self._terminal = bool(document.get("terminal"))
+        self._terminal = terminal
         self._io = io
         self._control = control
         self._monitor = 0
@@ -69,6 +64,8 @@ class Container:
         if self._monitor:
             os.waitpid(self._monitor, 0)
         if message[:1] == b"E":
+            from kobako.runtime import program
+
             raise program.failure(message)
         raise StartFailed("the container's monitor was killed during the start")
 
@@ -99,6 +96,7 @@ class Container:
         )
         signals = Signals(self._pidfd, master, self._io.stdin, forward=forward_signals)
         try:
+            self._control.send(b"A")
             session.run()
             message, _ = self._control.receive()
         finally:

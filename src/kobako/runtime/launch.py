@@ -21,14 +21,15 @@ from kobako.linux import process
 from kobako.linux.channel import Channel
 from kobako.runtime import init, program
 from kobako.runtime import monitor as monitor_script
-from kobako.runtime.bundle import Bundle, Interception, Stdio
+from kobako.runtime.bundle import Bundle, Interception, Plan, Stdio
 from kobako.runtime.container import Container
 from kobako.runtime.monitor import Monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from typing import NoReturn
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 
@@ -58,11 +59,11 @@ def start(
     process.require_single_thread("start a container")
     io = io or Stdio()
     _check(bundle)
-    flags = init.clone_flags(bundle.spec)
-    os.makedirs(state_dir, mode=0o700, exist_ok=True)
+    plan = Plan(bundle, state_dir, intercept, on_exit)
     lock = _acquire(state_dir)
     ours, theirs = Channel.pair()
-    container = Container(state_dir, bundle.spec["process"], io, ours)
+    terminal = bool(bundle.spec["process"].get("terminal"))
+    container = Container(state_dir, terminal, io, ours)
     try:
         io = container.monitors_io(detach)
         child = os.fork()
@@ -70,13 +71,32 @@ def start(
             ours.close()
             if detach and os.fork():
                 os._exit(0)  # the monitor is nobody's child: a caller that lives on need not reap
-            _Launch(bundle, state_dir, io, detach, intercept, on_exit, lock, theirs).run(flags)
+            keep = {lock, *(intercept.fds if intercept else ())}
+            _Launch(io, detach, theirs).run(lambda: (plan, lock), keep)
     finally:
         os.close(lock)
         theirs.close()
         container.forget_pump_end()
     container.await_start(child, detach)
     return container
+
+
+def obey(control: Channel, io: Stdio, detach: bool, plan_of: Callable[[Any], Plan]) -> NoReturn:
+    """The monitor of an `ahead.Ahead`: gets ready, then starts what it is told to, if anything."""
+
+    def obtain() -> tuple[Plan, int] | None:
+        message, fds = control.receive()
+        if not message:
+            return None
+        import marshal
+
+        with open(fds[0], "rb") as file:
+            file.seek(0)
+            plan = plan_of(marshal.load(file))
+        _check(plan.bundle)
+        return plan, _acquire(plan.state_dir)
+
+    _Launch(io, detach, control).run(obtain, set())
 
 
 def _check(bundle: Bundle) -> None:
@@ -90,8 +110,10 @@ def _check(bundle: Bundle) -> None:
 
 
 def _acquire(state_dir: str) -> int:
-    """The lock a monitor holds for its life."""
+    """The lock a monitor holds for its life; makes the directory."""
     import fcntl
+
+    os.makedirs(state_dir, mode=0o700, exist_ok=True)
 
     fd = os.open(f"{state_dir}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     for _ in range(_LOCK_TRIES):
@@ -114,62 +136,58 @@ def _acquire(state_dir: str) -> int:
 class _Launch:
     """The monitor from its fork until the container runs (and, with a client, to the end)."""
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        state_dir: str,
-        io: Stdio,
-        detach: bool,
-        intercept: Interception | None,
-        on_exit: tuple[str, ...],
-        lock: int,
-        control: Channel,
-    ) -> None:
-        self.bundle = bundle
-        self.state_dir = state_dir
+    def __init__(self, io: Stdio, detach: bool, control: Channel) -> None:
         self.io = io
         self.detach = detach
-        self.intercept = intercept
-        self.on_exit = on_exit
-        self.lock = lock
         self.control = control
-        self.terminal = bool(bundle.spec["process"].get("terminal"))
+        self.plan: Plan | None = None
+        self.lock = -1
         self.pid = 0
         self.pidfd = -1
         self.serve_pid = 0
         self.held = -1
 
-    def run(self, flags: int) -> NoReturn:
+    def run(self, obtain: Callable[[], tuple[Plan, int] | None], keep: set[int]) -> NoReturn:
+        """Never returns. `obtain` gives what to start and its lock; `keep` are descriptors that
+        stay open besides the client's streams."""
         try:
             gc.disable()  # a descriptor closed below must not be closed again by its old owner
-            monitor = self._launch(flags)
-            if monitor is not None:
-                self._keep(monitor)
+            self._stand_apart(keep)
+            obtained = obtain()
+            if obtained is not None:
+                self.plan, self.lock = obtained
+                self._keep(self._launch(self.plan))
         except BaseException as fault:
             program.report(self.control, fault)
             self._record(fault)
         finally:
             os._exit(0)
 
-    def _launch(self, flags: int) -> Monitor | None:
+    def _stand_apart(self, keep: set[int]) -> None:
+        """Leaves the caller's session, signals and descriptors."""
         os.setsid()
         for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
             _signal.signal(number, _signal.SIG_IGN)
         _signal.signal(_signal.SIGTSTP, _signal.SIG_IGN)
-        self._drop_descriptors()
-        state = os.open(self.state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._drop_descriptors(keep)
+
+    def _launch(self, plan: Plan) -> Monitor:
+        spec = plan.bundle.spec
+        flags = init.clone_flags(spec)
+        terminal = bool(spec["process"].get("terminal"))
+        state = os.open(plan.state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        log = os.open(f"{self.state_dir}/log", log_flags, 0o600)
+        log = os.open(f"{plan.state_dir}/log", log_flags, 0o600)
         sweep = not flags & process.CLONE_NEWPID
         if sweep:
             process.set_child_subreaper()
-        streams, stdio = self._make_streams()
+        streams, stdio = self._make_streams(terminal)
         setup, theirs = Channel.pair()
-        self._join_pid_namespace()
-        filter_program = self.intercept.program if self.intercept else b""
+        _join_pid_namespace(spec)
+        filter_program = plan.intercept.program if plan.intercept else b""
         self.pid = process.clone(flags)
         if self.pid == 0:
-            init.run(self.bundle, theirs, stdio, filter_program)
+            init.run(plan.bundle, theirs, stdio, filter_program)
         theirs.close()
         for fd in {*stdio} - {-1}:
             os.close(fd)
@@ -179,19 +197,20 @@ class _Launch:
             streams = {master: 1}
         monitor = Monitor(
             self.pid, self.pidfd, state, log, self.lock, streams,
-            self.serve_pid, self.held, sweep, self.on_exit,
+            self.serve_pid, self.held, sweep, plan.on_exit,
         )  # fmt: skip
-        self._write_pid()
+        self._write_pid(plan.state_dir, terminal)
         told = self.control.send(
             b"R%d" % self.pid, (self.pidfd, master) if master >= 0 else (self.pidfd,)
         )
-        return self._attached(monitor) if told and not self.detach else self._become_small(monitor)
+        # The client's terminal and signal handlers are ready before it is shown anything.
+        if told and not self.detach and self.control.receive()[0]:
+            return self._attached(monitor)
+        return self._become_small(monitor)
 
-    def _drop_descriptors(self) -> None:
+    def _drop_descriptors(self, keep: set[int]) -> None:
         """Leaves what the caller had open, its locks and databases, to the caller."""
-        keep = {self.lock, self.control.fileno(), self.io.stdin, self.io.stdout, self.io.stderr}
-        if self.intercept:
-            keep.update(self.intercept.fds)
+        keep |= {self.control.fileno(), self.io.stdin, self.io.stdout, self.io.stderr}
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         keep.add(null)
         process.close_all_but(keep)
@@ -211,9 +230,9 @@ class _Launch:
             os.dup2(null, number)
         os.close(null)
 
-    def _make_streams(self) -> tuple[dict[int, int], tuple[int, int, int]]:
+    def _make_streams(self, terminal: bool) -> tuple[dict[int, int], tuple[int, int, int]]:
         """(what to read from, the container's 0 1 2); the latter are -1 with a terminal."""
-        if self.terminal:
+        if terminal:
             if self.io.stdin >= 0:
                 os.close(self.io.stdin)  # the client writes to the terminal itself
             return {}, (-1, -1, -1)
@@ -226,13 +245,6 @@ class _Launch:
             else:
                 stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         return {out: 1, err: 2}, (stdin, out_w, err_w)
-
-    def _join_pid_namespace(self) -> None:
-        for namespace in self.bundle.spec.get("linux", {}).get("namespaces") or ():
-            if namespace["type"] == "pid" and namespace.get("path"):
-                fd = os.open(namespace["path"], os.O_RDONLY | os.O_CLOEXEC)
-                process.setns(fd, process.CLONE_NEWPID)
-                os.close(fd)
 
     def _follow_setup(self, setup: Channel) -> int:
         """Hears the first process out; the terminal's master, or -1. Raises `StartFailed`."""
@@ -262,39 +274,43 @@ class _Launch:
 
     def _serve(self, listener: int, unwanted: set[int]) -> None:
         """A process for the supervisor of intercepted calls."""
-        assert self.intercept is not None
+        assert self.plan is not None and self.plan.intercept is not None
+        intercept = self.plan.intercept
         self.serve_pid = os.fork()
         if self.serve_pid:
             os.close(listener)
             return
         try:
-            process.close_all_but({listener, *self.intercept.fds})
-            self.intercept.serve(listener, self.pid)
+            process.close_all_but({listener, *intercept.fds})
+            intercept.serve(listener, self.pid)
         except BaseException as fault:
-            _complain(self.state_dir, "supervisor", fault)
+            _complain(self.plan.state_dir, "supervisor", fault)
             os._exit(1)
         finally:
             os._exit(0)
 
-    def _write_pid(self) -> None:
+    def _write_pid(self, state_dir: str, terminal: bool) -> None:
         document = {
             "pid": self.pid,
             "start_time": process.start_time(self.pid),
             "monitor": os.getpid(),
             "started_ns": time.time_ns(),
-            "terminal": self.terminal,
+            "terminal": terminal,
         }
-        _write_whole(f"{self.state_dir}/pid", fastjson.dumps(document))
+        _write_whole(f"{state_dir}/pid", fastjson.dumps(document))
 
     def _record(self, fault: BaseException) -> None:
         """A start that failed is an exit too: `inspect` shows its code and error."""
+        if self.plan is None:
+            return
+        state_dir = self.plan.state_dir
         code = fault.exit_code if isinstance(fault, StartFailed) else 125
         document = {"exit_code": code, "finished_ns": time.time_ns(), "error": str(fault)}
         if not isinstance(fault, StartFailed | OSError):
-            _complain(self.state_dir, "monitor", fault)
-        _write_whole(f"{self.state_dir}/exit", fastjson.dumps(document))
+            _complain(state_dir, "monitor", fault)
+        _write_whole(f"{state_dir}/exit", fastjson.dumps(document))
 
-    def _attached(self, monitor: Monitor) -> Monitor | None:
+    def _attached(self, monitor: Monitor) -> Monitor:
         monitor.control = self.control.fileno()
         for stream, fd in ((1, self.io.stdout), (2, self.io.stderr)):
             if fd >= 0:
@@ -324,6 +340,14 @@ class _Launch:
             os.execv(argv[0], argv)
         except OSError:
             return monitor
+
+
+def _join_pid_namespace(spec: dict[str, Any]) -> None:
+    for namespace in spec.get("linux", {}).get("namespaces") or ():
+        if namespace["type"] == "pid" and namespace.get("path"):
+            fd = os.open(namespace["path"], os.O_RDONLY | os.O_CLOEXEC)
+            process.setns(fd, process.CLONE_NEWPID)
+            os.close(fd)
 
 
 def _write_whole(path: str, data: bytes) -> None:

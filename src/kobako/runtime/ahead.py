@@ -1,0 +1,81 @@
+"""A monitor forked before it is known what it will start.
+
+While the caller still makes the container (finds the image, writes the bundle), the monitor leaves
+the caller's session and loads its modules on the other core: a third of the time a start takes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kobako.linux import process
+from kobako.linux.channel import Channel
+from kobako.runtime.container import Container
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from kobako.runtime.bundle import Plan, Stdio
+
+
+class Ahead:
+    """A waiting monitor: `launch` tells it what to start, `abandon` sends it away.
+
+    One of the two must be called. If this process dies first, the monitor ends by itself.
+    """
+
+    def __init__(
+        self,
+        io: Stdio,
+        *,
+        terminal: bool,
+        detach: bool,
+        plan_of: Callable[[Any], Plan],
+    ) -> None:
+        """`io`, `detach` as in `launch.start`; `terminal`: the program will have one. `plan_of`
+        runs in the monitor: it turns the message of `launch` into the plan, and must not use what
+        belongs to this process (databases, locks)."""
+        process.require_single_thread("start a container")
+        ours, theirs = Channel.pair()
+        self._control = ours
+        self._detach = detach
+        self._container = Container("", terminal, io, ours)
+        try:
+            io = self._container.monitors_io(detach)
+            self._child = os.fork()
+            if self._child == 0:
+                try:
+                    ours.close()
+                    if detach and os.fork():
+                        os._exit(0)  # the monitor is nobody's child
+                    from kobako.runtime import launch
+
+                    launch.obey(theirs, io, detach, plan_of)
+                finally:
+                    os._exit(125)
+        finally:
+            theirs.close()
+            self._container.forget_pump_end()
+
+    def launch(self, state_dir: str, message: Any) -> Container:
+        """Start what `plan_of(message)` describes; returns once its program runs.
+
+        `message` is made of what marshal takes (strings, numbers, None, tuples, lists, dicts).
+        Raises `StartFailed` as `launch.start` does.
+        """
+        import marshal
+
+        fd = os.memfd_create("plan", os.MFD_CLOEXEC)
+        os.write(fd, marshal.dumps(message))
+        self._control.send(b"G", (fd,))
+        os.close(fd)
+        self._container.state_dir = state_dir
+        self._container.await_start(self._child, self._detach)
+        return self._container
+
+    def abandon(self) -> None:
+        """Nothing is to be started after all."""
+        self._container.close()
+        os.waitpid(self._child, 0)
