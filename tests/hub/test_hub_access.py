@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from hub_client import digest_of
 
+from conftest import serving
 from kobako.errors import Conflict, Invalid, NotFound, Unauthorized
 from kobako.hub import Hub, Options
 from kobako.hub.throttle import Throttle
@@ -191,8 +192,6 @@ def test_forged_tokens(tmp_path):
 
 def test_anonymous_pull_can_be_switched_off(tmp_path):
     from hub_client import Client
-
-    from conftest import serving
 
     with Hub.open(tmp_path / "h", Options(anonymous_pull=False)) as hub:
         hub.accounts.add("alice", "password-alice")

@@ -246,7 +246,8 @@ def test_capabilities_as_docker_gives_them(box: Any) -> None:
 
 
 def test_no_new_privileges_limits_and_sysctls(box: Any) -> None:
-    script = "grep NoNewPrivs /proc/self/status; ulimit -n; ulimit -Hn; cat /proc/sys/net/ipv4/ip_forward"
+    script = "grep NoNewPrivs /proc/self/status; ulimit -n; ulimit -Hn"
+    script += "; cat /proc/sys/net/ipv4/ip_forward"
     out = box.output(
         "sh", "-c", script, no_new_privileges=True, ulimits=[["nofile", 99, 111]],
         sysctls=[["net.ipv4.ip_forward", "1"]],

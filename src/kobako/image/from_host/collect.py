@@ -168,18 +168,23 @@ class Collector:
             self.plan.move(python.prefix, "/usr/local")
         place = self.plan.add(python.executable, moved_to="/usr/local/bin")
         directory = os.path.dirname(place)
-        if not self.plan.is_private(program) and self._is_elf(program):
+        known = os.path.dirname(program) in DEFAULT_PATH.split(":")
+        if known and not self.plan.is_private(program) and self._is_elf(program):
             self.plan.add(program)  # keeps the chain of links it is known by
             directory = os.path.dirname(self.plan.place(program))
         if python.executable not in self._program_done:
             self._program_done.add(python.executable)
             self._add_closure(python.executable)
             self._add_files(interpreters.python_library(python))
+        target = os.path.basename(place)
+        if directory not in DEFAULT_PATH.split(":"):
+            # A virtual environment's, or one with a prefix of its own: nobody would find it there.
+            directory, target = "/usr/local/bin", place
         # `python hello.py` must work wherever `python3 hello.py` does.
         name = os.path.basename(program)
         for alias in dict.fromkeys((name, "python3", "python")):
             if not self.plan.holds(f"{directory}/{alias}"):
-                self.plan.symlink(f"{directory}/{alias}", os.path.basename(place))
+                self.plan.symlink(f"{directory}/{alias}", target)
         return f"{directory}/{name}"
 
     def _is_elf(self, program: str) -> bool:
