@@ -42,6 +42,7 @@ def run(worker: EngineWorker, scratch: Scratch, request: RunRequest, on_output: 
     finally:
         os.close(out_writer)
         os.close(err_writer)
+    container.attend()
     _copy({out_reader: 1, err_reader: 2}, on_output)
     return container.wait(forward_signals=False)
 

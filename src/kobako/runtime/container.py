@@ -27,6 +27,7 @@ class Container:
         self._io = io
         self._control = control
         self._monitor = 0
+        self._attended = False
         self._pidfd = -1
         self._target = -1  # where stdin is pumped to: the terminal's master, or a pipe
         self._pump_end = -1
@@ -77,13 +78,23 @@ class Container:
                 os.close(fd)
         self._pidfd = self._target = -1
 
+    def attend(self) -> None:
+        """Tell the monitor that its output is read from now on: it hands on none before.
+
+        `wait` says it by itself; who reads the streams before that says it first.
+        """
+        if not self._attended:
+            self._attended = True
+            self._control.send(b"A")
+
     def wait(self, *, forward_signals: bool = True) -> int:
         """Stays with an attached container to its end; its exit code (128 + signal when killed).
 
         Without a terminal SIGINT, SIGTERM, SIGHUP, ... are passed on to it. With one, stdin is in
         raw mode meanwhile and restored on every way out, and those signals end this process as
         they would have, leaving the container running.
-        Raises `Unavailable` when the monitor has been killed.
+        Raises `Unavailable` when the monitor has been killed, and `BrokenPipeError` when standard
+        output has lost its reader: the container runs on, and who starts it has let go of it.
         """
         if not self._monitor:
             from kobako.runtime import state
@@ -96,12 +107,14 @@ class Container:
         )
         signals = Signals(self._pidfd, master, self._io.stdin, forward=forward_signals)
         try:
-            self._control.send(b"A")
+            self.attend()
             session.run()
             message, _ = self._control.receive()
         finally:
             signals.restore()
             self.close()
+        if message[:1] == b"P":
+            raise BrokenPipeError
         os.waitpid(self._monitor, 0)
         if message[:1] != b"Z":
             raise Unavailable("the container's monitor was killed, and the container with it")
