@@ -53,7 +53,8 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         style = "quiet"
     if style not in _STYLES.split():
         raise Invalid(f"invalid progress mode {style!r}: one of {', '.join(_STYLES.split())}")
-    request = _request(context, values, words[0])
+    classic = style in ("auto", "classic")
+    request = _request(context, values, words[0]).replace(context_size=classic)
     progress = build_progress.select(style)
     try:
         built = building.build(context.engine, request, progress.event)
@@ -64,7 +65,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
             file.write(built.image_id)
     if style == "quiet":
         context.out(built.image_id)
-    elif style in ("auto", "classic"):
+    elif classic:
         context.out(f"Successfully built {built.image_id.partition(':')[2][:12]}")
         for name in built.names:
             context.out(f"Successfully tagged {name}")

@@ -114,6 +114,7 @@ class Context:
 
 
 def error_text(fault: Exception, prefix: str = "Error: ") -> str:
-    """A fault as one line for a person, with its remedy on a second one."""
-    hint = getattr(fault, "hint", "")
-    return f"{prefix}{fault}" + (f"\n{hint}" if hint else "")
+    """A fault as one line for a person, with its remedy on a second one. The lines of a file the
+    fault is about come before it."""
+    excerpt, hint = getattr(fault, "excerpt", ""), getattr(fault, "hint", "")
+    return (f"{excerpt}\n" if excerpt else "") + f"{prefix}{fault}" + (f"\n{hint}" if hint else "")
