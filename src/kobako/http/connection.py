@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kobako.http.limits import Limits
     from kobako.http.router import Handler
 
+_TLS_HANDSHAKE = 0x16  # the first byte of a TLS record that opens a connection (RFC 8446, 5.1)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BROKEN = "the server failed to answer this request"
 
@@ -87,6 +88,10 @@ class Connection:
         limits = self._service.limits
         began = time.monotonic()
         received, sent = self._wire.received - self._wire.buffered, self._wire.sent
+        if self._wire.first() == _TLS_HANDSHAKE:
+            # Clients try TLS first; one left waiting for the end of a head goes on after 10 s.
+            self._refuse(Invalid("this is HTTP without TLS: use http://"))
+            return False
         raw = self._wire.take_until(b"\r\n\r\n", limits.head, began + limits.head_time)
         try:
             if raw is None:

@@ -37,6 +37,10 @@ class Wire:
         """How many bytes wait in the buffer."""
         return self._end - self._start
 
+    def first(self) -> int:
+        """The byte that will be read next; only when something is buffered."""
+        return self._buffer[self._start]
+
     def wait(self, seconds: float) -> bool:
         """Fill the buffer if it is empty; False when the peer closed or stayed silent."""
         if self.buffered:
