@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kobako.engine.images import LocalImage
 
 _NEVER = "0001-01-01T00:00:00Z"
-_CONFIG = {
+_CONFIG: dict[str, Any] = {
     "User": "",
     "Env": [],
     "Cmd": None,

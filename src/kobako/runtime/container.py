@@ -93,8 +93,7 @@ class Container:
         Without a terminal SIGINT, SIGTERM, SIGHUP, ... are passed on to it. With one, stdin is in
         raw mode meanwhile and restored on every way out, and those signals end this process as
         they would have, leaving the container running.
-        Raises `Unavailable` when the monitor has been killed, and `BrokenPipeError` when standard
-        output has lost its reader: the container runs on, and who starts it has let go of it.
+        Raises `Unavailable` when the monitor has been killed.
         """
         if not self._monitor:
             from kobako.runtime import state
@@ -113,8 +112,6 @@ class Container:
         finally:
             signals.restore()
             self.close()
-        if message[:1] == b"P":
-            raise BrokenPipeError
         os.waitpid(self._monitor, 0)
         if message[:1] != b"Z":
             raise Unavailable("the container's monitor was killed, and the container with it")

@@ -55,6 +55,7 @@ class Monitor:
         self.on_exit = on_exit
         self.control = -1
         self.sinks: dict[int, int] = {}
+        self.broken: set[int] = set()  # sinks whose reader has gone
         self.late: list[tuple[int, bytes]] = []  # (sink, bytes) the client has not taken yet
 
     def watch(self) -> bool:
@@ -91,6 +92,9 @@ class Monitor:
                             poll.unregister(fd)
                             poll.register(sink, _POLLOUT)
                             waiting[sink] = (rest, fd)
+                        elif self.reader_gone(sink, fd):
+                            poll.unregister(fd)
+                            self.break_pipe(fd)
                 elif fd in waiting:
                     rest, source = waiting.pop(fd)
                     rest = self.offer(fd, rest)
@@ -98,7 +102,26 @@ class Monitor:
                         waiting[fd] = (rest, source)
                     else:
                         poll.unregister(fd)
-                        poll.register(source, _POLLIN)
+                        if self.reader_gone(fd, source):
+                            self.break_pipe(source)
+                        else:
+                            poll.register(source, _POLLIN)
+
+    def reader_gone(self, sink: int, source: int) -> bool:
+        """Whether the client is there, but nobody reads what it is given (`kobako run ... | head`).
+
+        When the client itself has gone, the container is to run on.
+        """
+        if sink not in self.broken or posix.isatty(source):
+            return False
+        poll = select.poll()
+        poll.register(self.control, 0)
+        return not poll.poll(0)
+
+    def break_pipe(self, source: int) -> None:
+        """The container's next write fails as that of any program in a pipeline would."""
+        posix.close(source)
+        del self.streams[source]
 
     def read(self, fd: int) -> bytes | None:
         """The next bytes of a stream, already in the log; b"" at its end, None when there are none
@@ -134,7 +157,9 @@ class Monitor:
                 data = data[posix.write(sink, data[:_PIPE_BUF]) :]
         except BlockingIOError:
             return data
-        except OSError:  # EPIPE, EIO: nobody reads; the log goes on
+        except OSError as fault:  # nobody reads, or the disk is full; the log goes on
+            if isinstance(fault, BrokenPipeError):
+                self.broken.add(sink)
             for stream in [s for s, fd in self.sinks.items() if fd == sink]:
                 del self.sinks[stream]
         return b""
