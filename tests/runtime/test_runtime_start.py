@@ -89,15 +89,16 @@ def test_much_output_arrives_whole(box: Any) -> None:
     assert sum(len(line.data) for line in log.read(box.state_dir) if line.stream == 1) == 3000000
 
 
-def test_a_reader_that_goes_away_stops_only_the_tee(box: Any) -> None:
-    command = [*box.prepare("sh", "-c", "seq 1 200000; echo done >&2; exit 7"), "start", box.base]
+def test_a_reader_that_goes_away_breaks_the_pipe(box: Any) -> None:
+    script = "yes; echo done >&2; exit 7"
+    command = [*box.prepare("sh", "-c", script), "start", box.base]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.read(10)
     child.stdout.close()
     _, err = child.communicate()
-    assert (child.returncode, err) == (7, b"done\n")
-    assert sum(1 for _ in log.read(box.state_dir)) == 200001
+    assert child.returncode == 7
+    assert err.endswith(b"done\n")
 
 
 def test_stdin_passes_through_a_pipe(box: Any) -> None:

@@ -242,9 +242,19 @@ def _move_mount(tree: int, at: int, target: str) -> None:
 
 def make_readonly(path: str | int, *, recursive: bool = False) -> None:
     """Makes the existing mount at a path, or the one a descriptor lies on, read-only."""
+    _restrict(path, "ro", recursive)
+
+
+def make_nodev(path: str | int) -> None:
+    """Lets no device be opened on the mount at a path, or on the one a descriptor lies on."""
+    _restrict(path, "nodev", False)
+
+
+def _restrict(path: str | int, attribute: str, recursive: bool) -> None:
     fd = path if isinstance(path, int) else os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        _setattr(fd, [0x1, 0], 0, _AT_RECURSIVE if recursive else 0, str(path))
+        change = [_ATTRIBUTES[attribute][0], 0]
+        _setattr(fd, change, 0, _AT_RECURSIVE if recursive else 0, str(path))
     finally:
         if not isinstance(path, int):
             os.close(fd)

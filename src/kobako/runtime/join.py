@@ -205,6 +205,9 @@ class _Exec:
             os.close(root)
         else:
             init.own_streams(self.document)
+        if self.intercept:
+            # The supervisor of intercepted calls reads their arguments from our memory.
+            process.set_dumpable(True)
         program.enter(self.document, channel, self._program(), lambda: None)
 
     def _program(self) -> bytes:

@@ -12,7 +12,7 @@ import stat
 
 from kobako.errors import Invalid, StartFailed
 from kobako.linux import inroot
-from kobako.linux.mount import Mount, make_readonly, set_propagation
+from kobako.linux.mount import Mount, make_nodev, make_readonly, set_propagation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def prepare(bundle: Bundle) -> int:
         if not bundle.rootfs:
             Mount("none", root, root, ("rbind",)).apply()
         root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        if denies_devices(spec):
+            make_nodev(root_fd)
     except OSError as fault:
         raise _failure("the root filesystem", root, fault) from None
     for entry in spec.get("mounts") or ():
@@ -62,6 +64,16 @@ def prepare(bundle: Bundle) -> int:
     if _has_own_dev(spec):
         _make_devices(root_fd, spec)
     return root_fd
+
+
+def denies_devices(spec: dict[str, Any]) -> bool:
+    """Whether the spec's device rules deny all to begin with (config-linux.md, "Allowed devices").
+
+    They are kept without a cgroup: nothing that the container can write lets devices be opened, and
+    the allowed ones are the host's own, bound in place.
+    """
+    rules = (spec.get("linux", {}).get("resources") or {}).get("devices") or ()
+    return any(not r.get("allow") and r.get("type", "a") == "a" for r in rules)
 
 
 def finish(root_fd: int, spec: dict[str, Any]) -> None:
@@ -108,14 +120,20 @@ def _mount(bundle: Bundle, root_fd: int, entry: dict[str, Any]) -> None:
     if kind == "bind" and not {"bind", "rbind"} & set(options):
         options.insert(0, "rbind")
     mount = Mount.of_options(kind, source, target, options)
+    nodev = denies_devices(bundle.spec) and "dev" not in options
     if {"idmap", "ridmap"} & set(options):
         raise Invalid(f"mount on {target}: idmapped mounts are not supported")
     try:
         if mount.is_bind:
             mount = mount.replace(source=os.path.join(bundle.path, source))
-            is_directory = stat.S_ISDIR(os.stat(mount.source).st_mode)
+            mode = os.stat(mount.source).st_mode
+            is_directory = stat.S_ISDIR(mode)
+            nodev = nodev and not (stat.S_ISCHR(mode) or stat.S_ISBLK(mode))
         else:
             is_directory = True
+            nodev = nodev and kind == "tmpfs"
+        if nodev and "nodev" not in mount.flags:
+            mount = mount.replace(flags=(*mount.flags, "nodev"))
         at = (inroot.make_directories if is_directory else inroot.make_file)(root_fd, target)
         try:
             _apply(mount, at, bundle.spec)
@@ -192,11 +210,13 @@ def _has_own_dev(spec: dict[str, Any]) -> bool:
 def _make_devices(root_fd: int, spec: dict[str, Any]) -> None:
     dev = inroot.make_directories(root_fd, "/dev")
     umask = os.umask(0)
+    bound = denies_devices(spec)
     try:
         for name, (major, minor) in _DEVICES.items():
-            _make_device(root_fd, f"/dev/{name}", 0o20666, os.makedev(major, minor), "/dev/" + name)
+            number = os.makedev(major, minor)
+            _make_device(root_fd, f"/dev/{name}", 0o20666, number, "/dev/" + name, bind=bound)
         for device in spec.get("linux", {}).get("devices") or ():
-            _make_extra_device(root_fd, device)
+            _make_extra_device(root_fd, device, bind=bound)
         for name, target in _LINKS.items():
             try:
                 os.symlink(target, name, dir_fd=dev)
@@ -209,11 +229,15 @@ def _make_devices(root_fd: int, spec: dict[str, Any]) -> None:
         os.close(dev)
 
 
-def _make_device(root_fd: int, path: str, mode: int, number: int, source: str) -> None:
-    """A device node; where the kernel does not let us make one, the host's own bound there."""
+def _make_device(
+    root_fd: int, path: str, mode: int, number: int, source: str, *, bind: bool
+) -> None:
+    """A device node; with `bind`, or where the kernel lets us make none, the host's bound there."""
     parent, _, name = path.rpartition("/")
     directory = inroot.make_directories(root_fd, parent)
     try:
+        if bind:
+            raise PermissionError
         os.mknod(name, mode, number, dir_fd=directory)
     except FileExistsError:
         pass
@@ -225,13 +249,13 @@ def _make_device(root_fd: int, path: str, mode: int, number: int, source: str) -
         os.close(directory)
 
 
-def _make_extra_device(root_fd: int, device: dict[str, Any]) -> None:
+def _make_extra_device(root_fd: int, device: dict[str, Any], *, bind: bool) -> None:
     kinds = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
     path, kind = device["path"], kinds.get(device["type"])
     if kind is None:
         raise Invalid(f"device {path}: unknown type {device['type']}")
     number = os.makedev(device.get("major", 0), device.get("minor", 0))
-    _make_device(root_fd, path, kind | device.get("fileMode", 0o666), number, path)
+    _make_device(root_fd, path, kind | device.get("fileMode", 0o666), number, path, bind=bind)
     if device.get("uid") or device.get("gid"):
         fd = inroot.open_in_root(root_fd, path, os.O_PATH | os.O_NOFOLLOW)
         os.chown(f"/proc/self/fd/{fd}", device.get("uid", 0), device.get("gid", 0))

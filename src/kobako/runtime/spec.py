@@ -28,6 +28,17 @@ MASKED_PATHS = (
 )  # fmt: skip
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 SHM_SIZE = 64 << 20
+# docker's: everything may be made (CAP_MKNOD), but only these may be opened.
+_DEVICE_RULES: tuple[dict[str, Any], ...] = (
+    {"allow": False, "access": "rwm"},
+    *(
+        {"allow": True, "type": "c", "major": major, "minor": minor, "access": "rwm"}
+        for major, minor in ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2))
+    ),
+    {"allow": True, "type": "c", "major": 136, "access": "rwm"},
+    {"allow": True, "type": "c", "access": "m"},
+    {"allow": True, "type": "b", "access": "m"},
+)
 
 
 class BindMount(Record):
@@ -103,7 +114,7 @@ def document(options: ContainerOptions) -> dict[str, Any]:
         "mounts": _mounts(options),
         "linux": {
             "namespaces": _namespaces(options),
-            "resources": {},
+            "resources": {} if private else {"devices": [dict(d) for d in _DEVICE_RULES]},
             "maskedPaths": [] if private else list(MASKED_PATHS),
             "readonlyPaths": [] if private else list(READONLY_PATHS),
             "rootfsPropagation": _root_propagation(options),

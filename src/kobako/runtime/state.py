@@ -17,7 +17,7 @@ import stat
 import time
 
 from kobako import fastjson
-from kobako.errors import Conflict, NotFound
+from kobako.errors import Conflict
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 
+_NUMBERS = {"pid": ("pid", "start_time", "started_ns"), "exit": ("exit_code", "finished_ns")}
 _SIGKILL, _SIGCONT, _SIGSTOP = 9, 18, 19
 _LOST = 255
 _LOST_TEXT = "the container's monitor was killed; its exit code is not known"
@@ -254,11 +255,12 @@ def _read(state_dir: str, name: str) -> dict[str, Any] | None:
     try:
         with open(f"{state_dir}/{name}", "rb") as file:
             document = fastjson.loads(file.read())
-    except FileNotFoundError:
-        return None
+    except (FileNotFoundError, ValueError):
+        return None  # a file torn by a power cut is as good as none
     if not isinstance(document, dict):
-        raise NotFound(f"{state_dir}/{name} is not a state file")
-    return document
+        return None
+    numbers = _NUMBERS.get(name, ())
+    return document if all(isinstance(document.get(n), int) for n in numbers) else None
 
 
 def _alive(begun: dict[str, Any]) -> bool:

@@ -1,0 +1,84 @@
+"""One store with a Debian `python` image for all these tests, and registries beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e_command import Kobako
+from e2e_registry import DockerRegistry, HubServer
+
+
+@pytest.fixture(scope="session")
+def place() -> Iterator[Path]:
+    """A directory whose path is short; what user namespaces left in it goes too."""
+    path = Path(tempfile.mkdtemp(prefix="kobako-e2e-"))
+    path.chmod(0o755)
+    yield path
+    for layout in path.glob("*/oci-layout"):
+        Kobako(layout.parent, path / "home").attempt("system", "reset", "-f")
+    shutil.rmtree(path, ignore_errors=os.getuid() != 0)
+
+
+@pytest.fixture(scope="session")
+def kobako(place: Path, debian_tar: Path) -> Kobako:
+    """The command on the store these tests share; it has the image `python`, a Debian."""
+    kobako = Kobako(place / "store", place / "home")
+    kobako("import", "--change", 'CMD ["python3"]', str(debian_tar), "python")
+    return kobako
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest, kobako: Kobako) -> Iterator[str]:
+    """A name of the test's own; containers whose names begin with it are removed afterwards."""
+    name = request.node.name.partition("[")[0].removeprefix("test_").replace("_", "-")
+    yield name
+    left = kobako("ps", "-aq", "--filter", f"name=^/?{name}").out.split()
+    if left:
+        kobako("rm", "-f", *left)
+
+
+@pytest.fixture
+def elsewhere(place: Path, kobako: Kobako) -> Iterator[Kobako]:
+    """The command on a store of its own, empty."""
+    path = Path(tempfile.mkdtemp(dir=place))
+    other = kobako.at(path / "store", path / "home")
+    yield other
+    other.attempt("system", "reset", "-f")
+    shutil.rmtree(path, ignore_errors=os.getuid() != 0)
+
+
+@pytest.fixture(scope="session")
+def hub(kobako: Kobako, place: Path) -> Iterator[HubServer]:
+    """A hub with accounts; only they push."""
+    server = HubServer(kobako, place / "hub")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def open_hub(kobako: Kobako, place: Path) -> Iterator[HubServer]:
+    """A hub where everybody pushes."""
+    server = HubServer(kobako, place / "open-hub", everybody=True)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def docker_registry(place: Path) -> Iterator[DockerRegistry]:
+    assert shutil.which("docker-registry"), "install Debian's docker-registry"
+    server = DockerRegistry(place / "docker-registry")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session", params=["hub", "docker-registry"])
+def registry(
+    request: pytest.FixtureRequest, open_hub: HubServer, docker_registry: DockerRegistry
+) -> str:
+    """The address of a registry everybody may push to: ours and Debian's."""
+    return open_hub.address if request.param == "hub" else docker_registry.address
