@@ -1,0 +1,308 @@
+"""What goes wrong around a command: streams, limits, directories, files of the user."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from torture_command import Kobako
+from torture_registry import Registry
+
+
+@pytest.fixture
+def base(kobako: Kobako) -> Kobako:
+    """A store with the image `base`."""
+    kobako.make_base()
+    return kobako
+
+
+def closed(*numbers: int) -> object:
+    """A preexec_fn that closes standard streams."""
+    return lambda: [os.close(number) for number in numbers]
+
+
+@pytest.mark.parametrize("numbers", [(0,), (1,), (2,), (0, 1), (0, 1, 2)], ids=str)
+def test_closed_standard_streams(base: Kobako, numbers: tuple[int, ...]) -> None:
+    for words in (["images"], ["run", "--rm", "base", "ls", "/"], ["ps", "-a"]):
+        process = base.popen(*words, preexec_fn=closed(*numbers))
+        out, err = process.communicate()
+        assert process.returncode == 0, (words, out, err)
+    base.whole()
+
+
+def test_output_to_a_full_device(base: Kobako) -> None:
+    with open("/dev/full", "wb") as full:
+        result = base.refuses("images", stdout=full)
+        assert "No space left" in result.err
+        result = base.refuses("save", "base", stdout=full)
+        assert "No space left" in result.err
+        process = base.popen("images", stdout=full, stderr=full)
+        process.communicate()
+        assert process.returncode == 1
+
+
+def test_reader_that_goes_away(base: Kobako) -> None:
+    for words in (["save", "base"], ["images", "--help"]):
+        process = base.popen(*words)
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        err = process.stderr.read()
+        process.stderr.close()
+        assert process.wait() in (0, 141, 1), err
+        assert b"Traceback" not in err and b"unforeseen" not in err
+
+
+def test_deleted_working_directory(base: Kobako, place: Path) -> None:
+    gone = place / "gone"
+    gone.mkdir()
+    remove = lambda: os.rmdir(gone)  # noqa: E731
+    for words in (["images"], ["run", "--rm", "base", "ls", "/"]):
+        base(*words, cwd=gone, preexec_fn=remove)
+        gone.mkdir()
+    base.refuses("build", ".", cwd=gone, preexec_fn=remove)
+    gone.mkdir()
+    base.refuses("load", "-i", "x.tar", cwd=gone, preexec_fn=remove)
+
+
+def test_no_home_and_an_empty_environment(base: Kobako) -> None:
+    del base.environ["HOME"], base.environ["PATH"], base.environ["LANG"]
+    base("run", "--rm", "base", "ls", "/")
+    base("images")
+
+
+@pytest.mark.only("root")
+def test_a_user_without_a_passwd_entry(place: Path) -> None:
+    place.chmod(0o755)
+    home = place / "home"
+    nobody = Kobako(home / "store", home)
+    os.chown(home, 54321, 54321)
+    del nobody.environ["HOME"]
+    who = {"user": 54321, "group": 54321, "extra_groups": []}
+    for words in (["image", "from-host", "--name", "base", "ls"], ["run", "--rm", "base", "ls"]):
+        nobody(*words, cwd="/", **who)
+    nobody("info", cwd="/", **who)
+
+
+def test_umask_077(kobako: Kobako, place: Path) -> None:
+    context = place / "context"
+    context.mkdir(mode=0o755)
+    (context / "file").write_text("x")
+    (context / "file").chmod(0o644)
+    (context / "Dockerfile").write_text("FROM base\nCOPY file /a/b/file\nWORKDIR /w\nRUN ls > /l\n")
+    stores = {mask: kobako.at(place / f"store{mask:o}") for mask in (0o22, 0o77)}
+    for mask, store in stores.items():
+        store.environ["SOURCE_DATE_EPOCH"] = "1000000000"
+        store("image", "from-host", "--name", "base", "ls", "sh", "cat", umask=mask)
+        store("build", "-t", "made", str(context), umask=mask)
+        line = "ls -ld /etc/hosts /etc/resolv.conf /dev /a/b/file /w /l; cat /etc/hosts"
+        store.said = store("run", "--rm", "--user", "7", "made", "sh", "-c", line, umask=mask)
+    assert stores[0o22].layers("made") == stores[0o77].layers("made")
+    listing = stores[0o77].said.out
+    assert listing.count("-rw-r--r--") == 4 and listing.count("drwxr-xr-x") == 2, listing
+
+
+def test_few_descriptors(base: Kobako) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+
+    base("run", "--rm", "base", "ls", preexec_fn=limit)
+
+    def tight() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
+
+    base.attempt("run", "--rm", "base", "ls", preexec_fn=tight)
+    base.attempt("images", preexec_fn=tight)
+    base.whole()
+
+
+def test_little_memory(base: Kobako) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (64 << 20, 64 << 20))
+
+    for words in (["images"], ["save", "base"], ["fsck"]):
+        base.attempt(*words, preexec_fn=limit)
+
+
+ROOTS = {
+    "spaces and signs": "a b:c,d'e\"f%g\\h",
+    "unicode": "小箱 ü 🎁",
+    "newline": "new\nline",
+    "very long": "deep" * 50 + "/" + "deeper" * 30,
+}
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_odd_data_roots(kobako: Kobako, place: Path, name: str) -> None:
+    store = kobako.at(place / ROOTS[name])
+    store.make_base()
+    assert store("run", "--rm", "base", "ls", "/").out
+    store("build", "-t", "made", "-", data=b"FROM base\nRUN mkdir /y && ls -d /y > /z\n")
+    store("run", "-d", "--name", "c1", "base", "sleep", "60")
+    store("exec", "c1", "sh", "-c", "mkdir /x; ls -ld /x")
+    store("commit", "c1", "committed")
+    assert "Up" in store("ps").out and "Paused" not in store("ps").out
+    store("rm", "-f", "c1")
+    store("run", "--rm", "committed", "ls", "-ld", "/x")
+    store.whole()
+    store("system", "reset", "-f")
+
+
+def test_data_root_on_tmpfs(kobako: Kobako) -> None:
+    place = Path(f"/dev/shm/kobako-torture-{os.getpid()}")
+    store = kobako.at(place)
+    try:
+        store.make_base()
+        store("run", "--name", "c1", "base", "sh", "-c", "mkdir /x; rm /bin/ls; cat /bin/cat > /c")
+        assert "D /usr/bin/ls" in store("diff", "c1").out
+        store("commit", "c1", "made")
+        store("run", "--rm", "made", "cat", "/etc/hostname")
+        store.whole()
+    finally:
+        store("system", "reset", "-f")
+
+
+@pytest.mark.only("user")
+def test_data_root_without_permission(kobako: Kobako, place: Path) -> None:
+    closed_place = place / "closed"
+    closed_place.mkdir()
+    closed_place.chmod(0)
+    for root in (closed_place / "store", Path("/proc/x"), Path("/usr/kobako")):
+        for words in (["images"], ["run", "x"], ["fsck"], ["system", "prune", "-f"], ["pull", "x"]):
+            result = kobako.at(root).refuses(*words)
+            assert str(root) in result.err
+    closed_place.chmod(0o700)
+
+
+def test_data_root_that_is_a_file(kobako: Kobako, place: Path) -> None:
+    (place / "file").write_text("")
+    for words in (["images"], ["run", "x"], ["system", "reset", "-f"]):
+        assert str(place / "file") in kobako.at(place / "file").refuses(*words).err
+
+
+@pytest.mark.only("user")
+def test_read_only_data_root(base: Kobako) -> None:
+    """Every directory of the store without write permission: messages, and nothing breaks."""
+    directories = [base.root, *(p for p in base.root.rglob("*") if p.is_dir())]
+    directories = [d for d in directories if d.stat().st_uid == os.getuid()]
+    before = {d: d.stat().st_mode for d in directories}
+    for directory in directories:
+        directory.chmod(0o555)
+    (base.root / "kobako.db").chmod(0o444)
+    try:
+        for words in (
+            ["images"], ["ps"], ["run", "--rm", "base", "ls"], ["tag", "base", "b"],
+            ["import", "-", "x"], ["image", "prune", "-f"], ["rmi", "base"], ["fsck"],
+        ):  # fmt: skip
+            base.attempt(*words)
+    finally:
+        (base.root / "kobako.db").chmod(0o644)
+        for directory, mode in before.items():
+            directory.chmod(mode & 0o7777)
+    base("run", "--rm", "base", "ls")
+    base.whole()
+
+
+def test_empty_files(base: Kobako, place: Path) -> None:
+    empty = place / "empty"
+    empty.write_bytes(b"")
+    for words in (
+        ["load", "-i", str(empty)], ["build", "-f", str(empty), str(place)], ["cp", "x", "y"],
+    ):  # fmt: skip
+        base.refuses(*words)
+    base.attempt("import", str(empty), "void")
+    base("run", "--rm", "--env-file", str(empty), "base", "ls")
+    docker = base.home / ".docker"
+    docker.mkdir()
+    for content in (b"", b"{", b"[]", b'{"auths": []}', b'{"auths": {"x": 1}}', b"\xff\xfe"):
+        (docker / "config.json").write_bytes(content)
+        base.attempt("pull", "127.0.0.1:1/x")
+        base.attempt("login", "-u", "u", "--password-stdin", "127.0.0.1:1", data=b"p")
+        base.attempt("logout", "127.0.0.1:1")
+        base("run", "--rm", "base", "ls")
+    config = base.home / ".config" / "kobako"
+    config.mkdir(parents=True)
+    for content in (
+        b"",
+        b"[",
+        b"\xff",
+        b"registry = 1\n",
+        b"[registry]\nx = 3\n",
+        b"registries=[1]",
+    ):
+        (config / "config.toml").write_bytes(content)
+        base.attempt("pull", "127.0.0.1:1/x")
+        base("run", "--rm", "base", "ls")
+
+
+def test_names_that_are_no_utf8(base: Kobako, place: Path) -> None:
+    context = place / "context"
+    context.mkdir()
+    for name in (b"caf\xe9", "小箱".encode(), b"new\nline", b"-rf", b"a\x1b[31mb"):
+        (context / os.fsdecode(name)).write_text("x")
+    (context / "Dockerfile").write_text("FROM base\nCOPY . /names/\n")
+    base("build", "-t", "made", str(context))
+    base(
+        "run",
+        "--name",
+        "c1",
+        "made",
+        "sh",
+        "-c",
+        'cat /names/* > /all; cat /bin/ls > "/é$(cat /names/-rf)"',
+    )
+    assert "/éx".encode() in base("diff", "c1").raw
+    base("commit", "c1", "again")
+    archive = base("export", "c1").raw
+    for name in (b"names/caf\xe9", b"names/new\nline", "names/小箱".encode()):
+        assert name in archive
+    base("run", "--name", "c2", "made", "sh", "-c", "cd /names; rm caf*")
+    assert b"D /names/caf\xe9" in base("diff", "c2").raw
+
+
+def test_interrupt_in_the_middle(base: Kobako, registry: Registry, place: Path) -> None:
+    """Ctrl-C: the command ends with 130, says nothing ugly, leaves nothing and can be repeated."""
+    remote = f"{registry.address}/interrupted/base"
+    base("tag", "base", remote)
+    base("push", remote)
+    archive = place / "base.tar"
+    base("save", "-o", str(archive), "base")
+    base(
+        "run", "--name", "c1", "base", "sh", "-c", "for i in 1 2 3 4 5 6; do cat /bin/* > /$i; done"
+    )
+    dockerfile = b"FROM base\nRUN cat /bin/* > /1\nRUN cat /bin/* > /2 && rm /1\n"
+    works = {
+        "pull": (["pull", remote], ["rmi", remote, "base"]),
+        "build": (["build", "--no-cache", "-t", "made", "-"], []),
+        "load": (["load", "-i", str(archive)], ["rmi", "-f", "base"]),
+        "commit": (["commit", "c1", "made"], []),
+        "run": (["run", "--rm", "base", "sleep", "0.3"], []),
+    }
+    for name, (words, before) in works.items():
+        for delay in (0.02, 0.06, 0.1, 0.15, 0.25):
+            if before:
+                base.attempt(*before)
+            process = base.popen(*words, stdin=-1, start_new_session=True)
+            assert process.stdin is not None
+            try:
+                process.stdin.write(dockerfile if name == "build" else b"")
+                process.stdin.close()
+                process.stdin = None
+            except BrokenPipeError:
+                pass
+            time.sleep(delay)
+            os.killpg(process.pid, signal.SIGINT)
+            _, err = process.communicate()
+            told = (name, delay, process.returncode, err)
+            assert process.returncode in ((0, 130) if delay > 0.05 else (0, 130, 1, -2)), told
+            assert b"unforeseen" not in err, told
+            if delay > 0.05:  # earlier it is the interpreter's own start-up that is interrupted
+                assert b"Traceback" not in err, told
+            base.attempt("pull", remote)
+            base(*words, data=dockerfile)
+        base.whole()
+    base("image", "prune", "-f")
+    assert base.remains() == []
