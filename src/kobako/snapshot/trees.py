@@ -84,12 +84,29 @@ class LayerTrees:
         return [Digest.parse(f"sha256:{n}") for n in sorted(layers)]
 
     def usage(self, diff_id: DiffID) -> int:
-        """Bytes of the layer's files; `NotFound` when it is not unpacked."""
-        from kobako.snapshot.usage import size_of_tree
+        """Bytes of the layer's files; `NotFound` when it is not unpacked.
 
+        Counted once: a layer never changes, and the number is kept beside its tree.
+        """
+        kept = f"{self._dir(diff_id)}/size"
+        try:
+            with open(kept) as file:
+                return int(file.read())
+        except (OSError, ValueError):
+            pass
         if not self.has(diff_id):
             raise NotFound(f"layer {diff_id.short} is not unpacked")
-        return size_of_tree(self.path(diff_id))
+        from kobako.snapshot.usage import size_of_tree
+
+        size = size_of_tree(self.path(diff_id))
+        part = f"{kept}.{os.getpid()}.part"
+        try:
+            with open(part, "w") as file:
+                file.write(f"{size}\n")
+            os.rename(part, kept)
+        except OSError:
+            pass  # counted again next time
+        return size
 
     def sweep(self) -> int:
         """Removes what killed processes left half unpacked; returns how many directories."""
