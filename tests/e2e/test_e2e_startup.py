@@ -1,0 +1,65 @@
+"""Start-up is a feature: what no short verb may import (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from e2e_command import Kobako
+
+FORBIDDEN = frozenset(
+    "argparse asyncio concurrent.futures dataclasses email enum hashlib http http.client inspect "
+    "isal json logging multiprocessing pathlib re sqlite3 ssl subprocess tempfile threading typing "
+    "urllib3".split()
+)
+# What an interpreter may import by itself at start, before a line of kobako runs.
+BARE = [sys.executable, "-X", "importtime", "-c", "pass"]
+
+
+def imported(words: list[str], environ: dict[str, str]) -> set[str]:
+    """The modules a Python process imports, told by the interpreter itself."""
+    done = subprocess.run(words, env=environ, capture_output=True, check=True, text=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    (tmp_path / "Dockerfile").write_text("FROM python\nENV a=b\nRUN true\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "run --rm python true",
+        "ps -a",
+        "images",
+        "version",
+        "--help",
+        "tag python t",
+    ],
+)
+def test_short_verbs(kobako: Kobako, verb: str) -> None:
+    check(kobako, verb.split())
+
+
+def test_exec(kobako: Kobako, name: str) -> None:
+    kobako("run", "-d", "--name", name, "python", "sleep", "100")
+    check(kobako, ["exec", name, "true"])
+
+
+def test_a_cached_build(kobako: Kobako, context: Path) -> None:
+    words = ["build", "-t", "startup", str(context)]
+    kobako(*words)
+    check(kobako, words)
+
+
+def check(kobako: Kobako, words: list[str]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "kobako", *words]
+    found = imported(command, kobako.environ)
+    assert "kobako.cli.dispatch" in found
+    own = found - imported(BARE, kobako.environ)
+    assert not own & FORBIDDEN
