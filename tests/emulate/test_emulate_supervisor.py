@@ -42,6 +42,7 @@ def test_when_the_supervisor_dies_calls_fail_and_nothing_hangs(container: Contai
 import os, time
 open("/under-way", "w").close()
 os.symlink("x", "/l"); os.lchown("/l", 5, 6)
+open("/marked", "w").close()
 while True:
     time.sleep(0.01)
     try: os.chown("/under-way", 1, 1)
@@ -50,7 +51,7 @@ while True:
         break
 os._exit(3)
 """,
-        options=("--kill-supervisor", "/l"),
+        options=("--kill-supervisor", "/marked"),
         code=3,
     )
     assert said == "Function not implemented\n"

@@ -40,7 +40,7 @@ def test_an_interrupted_pull_leaves_no_thread_and_keeps_whole_blobs(
     def script(request: Request) -> None:
         name = request.path.split("/")[-1]
         if name in hanging and not release.is_set():
-            size = source.blobs.size(manifest.layers[1].digest)
+            size = source.blobs.size(type(manifest.digest).parse(name))
             request.handler.wfile.write(
                 f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode()
             )

@@ -166,15 +166,11 @@ def test_data_root_on_tmpfs(kobako: Kobako) -> None:
 
 
 @pytest.mark.only("user")
-def test_data_root_without_permission(kobako: Kobako, place: Path) -> None:
-    closed_place = place / "closed"
-    closed_place.mkdir()
-    closed_place.chmod(0)
-    for root in (closed_place / "store", Path("/proc/x"), Path("/usr/kobako")):
+def test_data_root_without_permission(kobako: Kobako) -> None:
+    for root in (Path("/proc/x"), Path("/usr/kobako")):
         for words in (["images"], ["run", "x"], ["fsck"], ["system", "prune", "-f"], ["pull", "x"]):
             result = kobako.at(root).refuses(*words)
             assert str(root) in result.err
-    closed_place.chmod(0o700)
 
 
 def test_data_root_that_is_a_file(kobako: Kobako, place: Path) -> None:
@@ -297,9 +293,10 @@ def test_interrupt_in_the_middle(base: Kobako, registry: Registry, place: Path) 
             os.killpg(process.pid, signal.SIGINT)
             _, err = process.communicate()
             told = (name, delay, process.returncode, err)
-            assert process.returncode in ((0, 130) if delay > 0.05 else (0, 130, 1, -2)), told
+            starting = process.returncode in (1, -2) and b"kobako/cli/" not in err
+            assert starting or process.returncode in (0, 130), told
             assert b"unforeseen" not in err, told
-            if delay > 0.05:  # earlier it is the interpreter's own start-up that is interrupted
+            if not starting:  # the interpreter's own start-up is not ours
                 assert b"Traceback" not in err, told
             base.attempt("pull", remote)
             base(*words, data=dockerfile)

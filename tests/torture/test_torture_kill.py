@@ -92,7 +92,7 @@ def works(kobako: Kobako, registry: Registry, place: Path) -> dict[str, Work]:
 @pytest.mark.timeout(1800)
 def test_kill_at_random_moments(kobako: Kobako, registry: Registry, works: dict[str, Work]) -> None:
     torture_processes.adopt_orphans()
-    spared = {registry.process.pid}
+    spared = {registry.process.pid, *torture_processes.descendants(os.getpid(), set())}
     for work in works.values():
         work.prepare()
         begun = time.monotonic()
