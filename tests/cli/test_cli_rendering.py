@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kobako.cli import listing, moments, table, template, units
+from kobako.engine.moments import rfc3339
 from kobako.errors import Invalid
 
 ROW = {
@@ -107,4 +108,4 @@ def test_moments() -> None:
 
 
 def test_rfc3339() -> None:
-    assert units.rfc3339(1_700_000_000_000_000_006) == "2023-11-14T22:13:20.000000006Z"
+    assert rfc3339(1_700_000_000_000_000_006) == "2023-11-14T22:13:20.000000006Z"

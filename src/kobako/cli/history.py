@@ -38,7 +38,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     from kobako.cli import listing, units
     from kobako.cli.ps import ellipsis
-    from kobako.engine import images
+    from kobako.engine import images, moments
 
     whole, human = values.on("no-trunc"), values.on("human")
     rows = []
@@ -47,10 +47,10 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         rows.append(
             {
                 "ID": step.id if whole else step.id.removeprefix("sha256:")[:12],
-                "CreatedAt": units.rfc3339(step.created_ns),
+                "CreatedAt": moments.rfc3339(step.created_ns),
                 "CreatedSince": units.ago(time.time() - step.created_ns / 1e9)
                 if human and step.created_ns
-                else units.rfc3339(step.created_ns),
+                else moments.rfc3339(step.created_ns),
                 "CreatedBy": made.replace("\t", " ").replace("\n", " "),
                 "Size": units.size(step.size, 3) if human else str(step.size),
                 "Comment": step.comment,

@@ -30,8 +30,9 @@ COMMAND = Command(
 def main(context: Context, values: Values, words: list[str]) -> int:
     import sys
 
-    from kobako.cli import moments, units
+    from kobako.cli import moments
     from kobako.engine import containers
+    from kobako.engine.moments import rfc3339
     from kobako.errors import Invalid
 
     tail = values.text("tail")
@@ -50,7 +51,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     for record in records:
         sink = streams[record.stream]
         if stamps:
-            head = f"{units.rfc3339(record.time_ns)} ".encode()
+            head = f"{rfc3339(record.time_ns)} ".encode()
             for line in record.data.splitlines(keepends=True):
                 sink.write(head + line)
         else:

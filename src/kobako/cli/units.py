@@ -57,16 +57,6 @@ def parse_size(text: str) -> int:
     return int(float(number) * _SUFFIX[suffix])
 
 
-def rfc3339(ns: int) -> str:
-    """Nanoseconds since 1970 as docker writes them in JSON: 2026-01-02T03:04:05.000000006Z."""
-    import time
-
-    seconds, rest = divmod(ns, 1_000_000_000)
-    t = time.gmtime(seconds)
-    head = f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}"
-    return f"{head}.{rest:09}Z" if rest else head + "Z"
-
-
 def local_time(ns: int) -> str:
     """Nanoseconds since 1970 as Go's default layout prints a local time: a CreatedAt column."""
     import time
