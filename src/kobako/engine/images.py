@@ -210,7 +210,8 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
     """Take a name from an image and, with the last one, the image; docker's lines.
 
     By id, an image with several names needs `force`. An image that a container uses stays (without
-    a name) until the container goes; taking its last name needs `force`.
+    a name) until the container goes; taking its last name needs `force`, and is refused altogether
+    while the container runs.
     """
     image = find(engine, name)
     db = engine.store.db
@@ -226,8 +227,10 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
                 "referenced in multiple repositories"
             )
     last = set(names) <= set(taken)
-    if last and users and not force:
-        raise Conflict(_in_use(engine, image, name, users[0]))
+    running = [user for user in users if _runs(engine, user)]
+    if last and users and (running or not force):
+        told = "" if force else name  # what is forced is the image itself, whatever its name
+        raise Conflict(_in_use(engine, image, told, (running or users)[0]))
     with db.transaction():
         for key in taken:
             db.refs.delete(key)
@@ -240,6 +243,12 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
         sweep.sweep(engine, grace_seconds=0)  # what running operations need, leases keep
         lines.append(f"Deleted: {image.id}")
     return lines
+
+
+def _runs(engine: Engine, container: str) -> bool:
+    from kobako.engine import containers
+
+    return containers.find(engine, container).running
 
 
 def _names_meant(names: list[str], image: LocalImage) -> list[str]:
@@ -255,7 +264,7 @@ def _in_use(engine: Engine, image: LocalImage, name: str, container: str) -> str
     """Docker's two sentences: for a name and for an id."""
     from kobako.engine import containers
 
-    if image.reference is not None:
+    if image.reference is not None and name:
         return (
             f'conflict: unable to remove repository reference "{name}" (must force) - container '
             f"{container[:12]} is using its referenced image {image.id.short}"

@@ -113,8 +113,10 @@ def _enter(mode: Mode) -> None:
 
 def _attempt(mode: Mode) -> str:
     """Why `mode` cannot be entered here, "" when it can."""
+    from kobako.linux import process
+
     reader, writer = os.pipe()
-    child = os.fork()
+    child = process.fork_helper()
     if child == 0:
         why = b""
         try:

@@ -56,6 +56,24 @@ def require_single_thread(doing: str) -> None:
         )
 
 
+def fork_helper() -> int:
+    """fork for a short-lived helper: an interrupt from the keyboard is for the parent alone.
+
+    SIGINT stays blocked in the child, and in the parent until the interpreter has put its locks in
+    order; an exception in the middle of that would be printed, not raised.
+    """
+    import _signal
+
+    held = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGINT,))
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, held)
+    return pid
+
+
 def clone(flags: int) -> int:
     """fork with clone(2) flags: 0 in the child, the child's pid in the parent.
 

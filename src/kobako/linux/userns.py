@@ -115,7 +115,7 @@ def enter_mapped(
     me = str(os.getpid())
     maps = map_ranges(os.geteuid(), uids), map_ranges(os.getegid(), gids)
     ready_r, ready_w = os.pipe()
-    helper = os.fork()
+    helper = process.fork_helper()
     if helper == 0:
         _run_map_tools(me, tools, maps, ready_r, ready_w)
     os.close(ready_r)
@@ -186,7 +186,7 @@ def probe_mapped(ids: SubordinateIds | None = None) -> str:
 def _probe(attempt: Callable[[], None]) -> str:
     process.require_single_thread("probe user namespaces")
     r, w = os.pipe()
-    pid = os.fork()
+    pid = process.fork_helper()
     if pid == 0:
         reason = "it failed"
         try:

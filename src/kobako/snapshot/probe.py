@@ -33,7 +33,7 @@ def why_not_overlay(data_root: str, form: str) -> str:
 def _in_child(attempt: Callable[[], None]) -> str:
     process.require_single_thread("probe overlay")
     r, w = os.pipe()
-    pid = os.fork()
+    pid = process.fork_helper()
     if pid == 0:
         reason = "the probe died"
         try:
