@@ -215,23 +215,23 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
     """
     image = find(engine, name)
     db = engine.store.db
-    names = [ref.name for ref in db.refs.of_image(image.id)]
-    users = [row.id for row in db.containers.list() if row.image_id == image.id]
-    if image.reference is not None:
-        taken = _names_meant(names, image)
-    else:
-        taken = names
-        if len({_repository(n) for n in names}) > 1 and not force:
-            raise Conflict(
-                f"conflict: unable to delete {image.id.short} (must be forced) - image is "
-                "referenced in multiple repositories"
-            )
-    last = set(names) <= set(taken)
-    running = [user for user in users if _runs(engine, user)]
-    if last and users and (running or not force):
-        told = "" if force else name  # what is forced is the image itself, whatever its name
-        raise Conflict(_in_use(engine, image, told, (running or users)[0]))
-    with db.transaction():
+    with db.transaction():  # a name given meanwhile must not be lost
+        names = [ref.name for ref in db.refs.of_image(image.id)]
+        users = [row.id for row in db.containers.list() if row.image_id == image.id]
+        if image.reference is not None:
+            taken = _names_meant(names, image)
+        else:
+            taken = names
+            if len({_repository(n) for n in names}) > 1 and not force:
+                raise Conflict(
+                    f"conflict: unable to delete {image.id.short} (must be forced) - image is "
+                    "referenced in multiple repositories"
+                )
+        last = set(names) <= set(taken)
+        running = [user for user in users if _runs(engine, user)]
+        if last and users and (running or not force):
+            told = "" if force else name  # what is forced is the image itself, whatever its name
+            raise Conflict(_in_use(engine, image, told, (running or users)[0]))
         for key in taken:
             db.refs.delete(key)
         if last and not users:

@@ -89,7 +89,10 @@ def _images(
             labels = config(engine, LocalImage(row, row.manifest)).config.get("Labels") or {}
             if not _labelled(labels, filters):
                 continue
-        db.images.delete(row.id)
+        with db.transaction():  # unless it got a name or a user meanwhile
+            if list(db.refs.of_image(row.id)) != list(names):
+                continue
+            db.images.delete(row.id)
         report.images += [f"untagged: {Reference.parse(n.name).familiar()}" for n in names]
         report.images.append(f"deleted: {row.id}")
 
