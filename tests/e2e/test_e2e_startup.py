@@ -39,7 +39,6 @@ def context(tmp_path: Path) -> Path:
         "images",
         "version",
         "--help",
-        "tag python t",
     ],
 )
 def test_short_verbs(kobako: Kobako, verb: str) -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from remote_servers import Hostile, Request, make_image
@@ -22,6 +22,14 @@ from kobako.remote.push import push
 from kobako.store.store import Store
 
 AMD64 = Platform("linux", "amd64")
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where the suite was started with it ignored (`... &`)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupt() -> None:
