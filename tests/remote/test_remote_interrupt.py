@@ -26,7 +26,7 @@ AMD64 = Platform("linux", "amd64")
 
 @pytest.fixture(autouse=True)
 def heeded() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt, also where the suite was started with it ignored (`... &`)."""
+    """SIGINT raises KeyboardInterrupt, also where the suite was started with it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
