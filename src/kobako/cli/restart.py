@@ -27,7 +27,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     engine = context.engine
 
     def restart(name: str) -> None:
-        containers.stop(engine, name, timeout=timeout, signal=values.text("signal"), keep=True)
+        containers.stop(engine, name, timeout=timeout, signal=values.text("signal"))
         start.start(engine, name)
 
     return context.each(words, restart)

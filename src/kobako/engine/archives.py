@@ -48,7 +48,7 @@ def load(engine: Engine, stream: BinaryIO) -> Iterator[LoadedImage]:
     from kobako.image.archive.load import load as read
     from kobako.store.leases import lease
 
-    engine.mode  # noqa: B018 - enter before threads exist
+    engine.enter()  # enter before threads exist
     store = engine.store
     with lease(store, "load"):
         for entry in read(store.blobs, stream):
@@ -84,7 +84,7 @@ def import_tree(
     from kobako.store.leases import lease
 
     reference = images.new_name(target) if target else None
-    engine.mode  # noqa: B018 - enter before threads exist
+    engine.enter()  # enter before threads exist
     store = engine.store
     wanted = Platform.parse(platform) if platform else Platform.host()
     created = rfc3339(time.time_ns())

@@ -212,13 +212,8 @@ def stop(
     *,
     timeout: int | None = None,
     signal: str = "",
-    keep: bool = False,
 ) -> None:
-    """Ask the container to end, and kill it after `timeout` seconds (-1: never).
-
-    With `keep` a container made with --rm is not removed (a restart).
-    """
-    del keep
+    """Ask the container to end, and kill it after `timeout` seconds (-1: never)."""
     from kobako.runtime import state as control
 
     container = find(engine, name)
@@ -332,7 +327,7 @@ def discard(engine: Engine, container_id: str) -> None:
     from kobako.linux import claim
     from kobako.snapshot.driver import remove_tree
 
-    engine.mode  # noqa: B018 - enters: only there may what the container made be removed
+    engine.enter()  # enters: only there may what the container made be removed
     engine.store.db.containers.delete(container_id)
     directory = engine.container_dir(container_id)
     held = claim.take(directory, wait=True)

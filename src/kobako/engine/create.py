@@ -67,7 +67,7 @@ def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created
         raise
     finally:
         os.close(held)
-    return Created(container_id, directory, lowers, plan, _warnings(request, image))
+    return Created(container_id, directory, lowers, plan, _warnings(request))
 
 
 def find_image(engine: Engine, request: CreateRequest, on_event: OnEvent) -> LocalImage:
@@ -401,8 +401,7 @@ def _add_row(
     raise KobakoError("no free container name was found", hint="Give one with --name.")
 
 
-def _warnings(request: CreateRequest, image: LocalImage) -> tuple[str, ...]:
-    del image
+def _warnings(request: CreateRequest) -> tuple[str, ...]:
     found = []
     for text in request.devices:
         found.append(f"--device {text} is not supported yet. Device discarded.")

@@ -67,6 +67,11 @@ class Engine:
             self._mode = privilege.enter(self.settings.mode)
         return self._mode
 
+    def enter(self) -> None:
+        """Become root in this engine's mode, if that has not happened: before threads exist, and
+        before what was made inside a user namespace is read or removed."""
+        _ = self.mode
+
     @property
     def trees(self) -> LayerTrees:
         """The unpacked layers, in the format of this mode."""

@@ -41,7 +41,7 @@ def from_host(
         homes=("/root", "/home", engine.settings.home),
         with_ca=with_ca,
     )
-    engine.mode  # noqa: B018 - enter before threads exist
+    engine.enter()  # enter before threads exist
     with lease(engine.store, "image from-host"):
         image = make_image(engine.store.blobs, collection, command=command, env=env, words=words)
         unpack.unpack(engine, image.manifest, image.config, ignore)

@@ -57,12 +57,16 @@ def expected(forced: str = "") -> Mode:
 
 def reasons(forced: str = "") -> dict[str, str]:
     """Why each mode before the one in use is not used, by letter (attempted in a child)."""
+    from functools import partial
+
+    from kobako.linux import process
+
     found: dict[str, str] = {}
     for mode in MODES:
         if forced and mode.name != forced:
             found[mode.letter] = f"{forced} was asked for"
             continue
-        why = _attempt(mode)
+        why = process.try_in_child(partial(_enter, mode), "probe the privilege modes")
         if not why:
             break
         found[mode.letter] = why
@@ -109,29 +113,3 @@ def _enter(mode: Mode) -> None:
         userns.enter_mapped(ids.uids, ids.gids)
     else:
         userns.enter_single()
-
-
-def _attempt(mode: Mode) -> str:
-    """Why `mode` cannot be entered here, "" when it can."""
-    from kobako.linux import process
-
-    reader, writer = os.pipe()
-    child = process.fork_helper()
-    if child == 0:
-        why = b""
-        try:
-            os.close(reader)
-            _enter(mode)
-        except (OSError, KobakoError) as fault:
-            why = str(fault).encode()
-        except BaseException as fault:
-            why = repr(fault).encode()
-        os.write(writer, why[:4000])
-        os._exit(0)
-    os.close(writer)
-    parts = []
-    while part := os.read(reader, 65536):
-        parts.append(part)
-    os.close(reader)
-    os.waitpid(child, 0)
-    return b"".join(parts).decode(errors="replace")

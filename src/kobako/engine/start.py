@@ -75,7 +75,7 @@ def run(
     from kobako.engine import containers, create
     from kobako.runtime.ahead import Ahead
 
-    engine.mode  # noqa: B018 - enter first: the monitor is to live inside
+    engine.enter()  # enter first: the monitor is to live inside
     ahead = Ahead(
         io,
         terminal=request.tty,

@@ -72,7 +72,7 @@ def fsck(engine: Engine, *, repair: bool = False) -> list[Finding]:
     from kobako.store.check import ERROR
     from kobako.store.check import fsck as check
 
-    engine.mode  # noqa: B018 - enters: trees of a user namespace are only readable inside
+    engine.enter()  # enters: trees of a user namespace are only readable inside
     return [
         Finding(
             f.severity,
@@ -90,6 +90,6 @@ def reset(engine: Engine) -> None:
 
     for container in containers.select(engine, everything=True, filters={}):
         containers.remove(engine, container.id, force=True)
-    engine.mode  # noqa: B018 - enters, as above
+    engine.enter()  # enters, as above
     engine.store.close()
     remove_tree(engine.settings.root)

@@ -69,7 +69,7 @@ def _pull(engine: Engine, reference: Reference, platform: str, on_event: OnEvent
     from kobako.remote.pull import pull as fetch
     from kobako.store.leases import lease
 
-    engine.mode  # noqa: B018 - enter before threads exist
+    engine.enter()  # enter before threads exist
     store = engine.store
     wanted = Platform.parse(platform) if platform else Platform.host()
     with lease(store, f"pull {reference}"):

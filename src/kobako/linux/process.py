@@ -14,6 +14,7 @@ from kobako.linux import libc
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Callable
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 
@@ -76,6 +77,31 @@ def fork_helper() -> int:
         if pid:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, held)
     return pid
+
+
+def try_in_child(attempt: Callable[[], None], doing: str) -> str:
+    """Why `attempt` fails, or "" when it works, found out in a child process that ends with it.
+
+    `doing` is what `require_single_thread` calls it when there are threads.
+    """
+    require_single_thread(doing)
+    r, w = os.pipe()
+    pid = fork_helper()
+    if pid == 0:
+        reason = "the attempt died"
+        try:
+            attempt()
+            reason = ""
+        except Exception as fault:
+            reason = str(fault) or type(fault).__name__
+        finally:
+            os.write(w, reason.encode("utf-8", "replace")[:4000])
+            os._exit(0)
+    os.close(w)
+    with open(r, "rb") as answer:
+        reason = answer.read().decode(errors="replace")
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return reason or (f"the attempt ended with {status}" if status else "")
 
 
 def clone(flags: int) -> int:

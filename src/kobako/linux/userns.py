@@ -15,7 +15,7 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 _SEARCH = ("/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin", "/run/wrappers/bin")
 
@@ -172,7 +172,7 @@ def find_tool(name: str, search: tuple[str, ...] = _SEARCH) -> str:
 
 def probe_single() -> str:
     """Why `enter_single` would fail, or "" when it works. Tried in a child process."""
-    return _probe(enter_single)
+    return process.try_in_child(enter_single, "probe user namespaces")
 
 
 def probe_mapped(ids: SubordinateIds | None = None) -> str:
@@ -180,28 +180,7 @@ def probe_mapped(ids: SubordinateIds | None = None) -> str:
     ids = subordinate_ids(os.geteuid()) if ids is None else ids
     if not ids:
         return f"/etc/subuid and /etc/subgid have no range for uid {os.geteuid()}"
-    return _probe(lambda: enter_mapped(ids.uids, ids.gids))
-
-
-def _probe(attempt: Callable[[], None]) -> str:
-    process.require_single_thread("probe user namespaces")
-    r, w = os.pipe()
-    pid = process.fork_helper()
-    if pid == 0:
-        reason = "it failed"
-        try:
-            attempt()
-            reason = ""
-        except Exception as fault:
-            reason = str(fault)
-        finally:
-            os.write(w, reason.encode()[:4000])
-            os._exit(0)
-    os.close(w)
-    with open(r, "rb") as answer:
-        text = answer.read().decode()
-    os.waitpid(pid, 0)
-    return text
+    return process.try_in_child(lambda: enter_mapped(ids.uids, ids.gids), "probe user namespaces")
 
 
 def _unshare_user() -> None:

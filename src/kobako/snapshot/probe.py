@@ -12,7 +12,7 @@ from kobako.snapshot.overlay import OverlayDriver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 
 def why_not_overlay(data_root: str, form: str) -> str:
@@ -24,31 +24,10 @@ def why_not_overlay(data_root: str, form: str) -> str:
     place = f"{data_root}/scratch/overlay-probe.{os.urandom(6).hex()}"
     held = claim.make(place)
     try:
-        return _in_child(lambda: _attempt(place, form))
+        return process.try_in_child(lambda: _attempt(place, form), "probe overlay")
     finally:
         remove_tree(place)
         os.close(held)
-
-
-def _in_child(attempt: Callable[[], None]) -> str:
-    process.require_single_thread("probe overlay")
-    r, w = os.pipe()
-    pid = process.fork_helper()
-    if pid == 0:
-        reason = "the probe died"
-        try:
-            attempt()
-            reason = ""
-        except Exception as fault:
-            reason = str(fault) or type(fault).__name__
-        finally:
-            os.write(w, reason.encode("utf-8", "replace")[:4000])
-            os._exit(0)
-    os.close(w)
-    with open(r, "rb") as answer:
-        reason = answer.read().decode()
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return reason or (f"the probe ended with {status}" if status else "")
 
 
 def _attempt(place: str, form: str) -> None:
