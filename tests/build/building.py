@@ -8,10 +8,10 @@ from typing import Any
 
 from fake_worker import Command, FakeWorker, snapshot, write_files
 
-from kobako.build import build
+from kobako.build import build, build_all
 from kobako.build.cache import MemoryCache
 from kobako.build.context import Context
-from kobako.build.options import BuildOptions, BuildResult
+from kobako.build.options import BuildOptions, BuildResult, Job
 from kobako.events import Event
 
 
@@ -45,6 +45,21 @@ class Site:
             return build(
                 BuildOptions(dockerfile=dockerfile, **options),
                 context,
+                self.worker,
+                self.cache,
+                self.events.append,
+            )
+        finally:
+            context.close()
+
+    def build_all(self, *jobs: Job) -> tuple[BuildResult, ...]:
+        """Builds jobs, all of them in the site's context."""
+        self.events = []
+        self.worker.log = []
+        context = Context.open_directory(str(self.context))
+        try:
+            return build_all(
+                tuple(job.replace(context=context) for job in jobs),
                 self.worker,
                 self.cache,
                 self.events.append,

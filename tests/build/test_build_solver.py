@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -75,8 +76,8 @@ class Log:
         self.lines.append("cancel")
 
 
-def solver(cache: MemoryCache, log: Log, parallelism: int = 4, fresh: bool = False) -> Solver[int]:
-    return Solver(cache, log, log, parallelism=parallelism, fresh=fresh)
+def solver(cache: MemoryCache, log: Log, parallelism: int = 4) -> Solver[int]:
+    return Solver(cache, log, log, parallelism=parallelism)
 
 
 def test_a_chain_runs_in_the_calling_thread_and_is_cached() -> None:
@@ -95,8 +96,9 @@ def test_a_chain_runs_in_the_calling_thread_and_is_cached() -> None:
         "start a", "cached a 1", "start b", "cached b 3", "start c", "cached c 6",
     ]  # fmt: skip
     assert [op.runs for op in ops] == [1, 1, 1]
-    solver(cache, Log(), fresh=True).solve((c,))
-    assert [op.runs for op in ops] == [2, 2, 2]
+    b.fresh = c.fresh = True
+    solver(cache, Log()).solve((c,))
+    assert [op.runs for op in ops] == [1, 2, 2]
 
 
 def test_a_result_that_is_gone_is_made_again() -> None:
@@ -143,6 +145,27 @@ def test_independent_vertices_run_at_once_up_to_the_limit() -> None:
     assert solver(MemoryCache(), log, parallelism=2).solve((total,))[total] == 15
     assert most == 2
     assert log.threads == [True, False]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("parallelism", [1, 4])
+def test_vertices_with_one_key_are_executed_once(parallelism: int, fresh: bool) -> None:
+    ops = [Add(7, act=lambda: time.sleep(0.01)) for _ in range(4)]
+    twins = tuple(Vertex(f"t{n}", op, fresh=fresh) for n, op in enumerate(ops))
+    users = tuple(Vertex(f"u{n}", Add(n), (twin,)) for n, twin in enumerate(twins))
+    log = Log()
+    results = solver(MemoryCache(), log, parallelism).solve(users)
+    assert [results[user] for user in users] == [7, 8, 9, 10]
+    assert sum(op.runs for op in ops) == 1
+    assert sum(line.startswith("cached t") for line in log.lines) == 3
+
+
+def test_a_twin_whose_result_cannot_be_used_again_is_executed_after_the_first() -> None:
+    first, second = Add(1), Add(1)
+    second.valid = False
+    twins = (Vertex("a", first), Vertex("b", second))
+    solver(MemoryCache(), Log()).solve(twins)
+    assert (first.runs, second.runs) == (1, 1)
 
 
 def test_order_is_that_of_the_inputs_and_each_vertex_runs_once() -> None:

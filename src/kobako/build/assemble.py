@@ -22,9 +22,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.build.cache import Cache
     from kobako.build.dockerfile.instructions import Dockerfile
+    from kobako.build.dockerfile.source import Source
     from kobako.build.graph import Vertex
     from kobako.build.ops.result import Result
-    from kobako.build.options import BuildOptions
+    from kobako.build.options import BuildOptions, Job
     from kobako.build.plan import Plan, Step
     from kobako.build.worker import BaseImage, Worker
     from kobako.events import OnEvent
@@ -34,47 +35,95 @@ _FEW = 4
 """So many vertices run at once on a machine with fewer cores: most of them wait, not compute."""
 
 
-def build(
-    options: BuildOptions, context: Context | None, worker: Worker, cache: Cache, on_event: OnEvent
-) -> BuildResult:
-    """See `kobako.build.build`."""
-    context = context or Context()
-    images = Images(options.labels)
+def build_all(
+    jobs: tuple[Job, ...], worker: Worker, cache: Cache, on_event: OnEvent
+) -> tuple[BuildResult, ...]:
+    """See `kobako.build.build_all`."""
+    images = Images()
     reporter = Reporter(on_event, images)
-    dockerfile = parse(options.dockerfile, options.dockerfile_name)
-    for line, message in dockerfile.warnings:
-        on_event(progress.Warning(message, line))
-    _note_syntax(dockerfile, on_event)
-    if options.context_size:
+    contexts = [job.context or Context() for job in jobs]
+    pairs = list(zip(jobs, contexts, strict=True))
+    for context in dict.fromkeys(own for job, own in pairs if job.options.context_size):
         on_event(progress.ContextScanned(*context.size()))
-    host = Platform.host()
-    target = options.platform or host
-    arguments = Arguments(dockerfile, options.build_args, host, target, _stage_name(options))
-    lowering = Lowering(
-        dockerfile,
-        arguments,
-        Surroundings(
-            options,
-            lambda: context,
-            worker,
-            cache,
-            platform=target,
-            host=host,
-            load=_Loader(worker, options.pull, reporter).load,
-            running=reporter.running,
-            created_ns=time.time_ns() if options.epoch is None else options.epoch * 1_000_000_000,
-        ),
+    front = _FrontEnd(worker, cache, reporter, on_event)
+    plans = [front.plan(job, context) for job, context in pairs]
+    reporter.plan(plans)
+    parallelism = max(_parallelism(job.options) for job in jobs)
+    _solve(plans, Solver(cache, reporter, worker, parallelism=parallelism))
+    for context in dict.fromkeys(contexts):
+        context.remember(cache)
+    return tuple(
+        _result(plan, job.options, images, reporter) for job, plan in zip(jobs, plans, strict=True)
     )
-    plan = lowering.plan(options.target)
-    unused = arguments.unused()
-    if unused:
-        on_event(progress.Warning(f"One or more build-args {unused} were not consumed"))
-    reporter.plan(plan)
-    _solve(options, dockerfile, plan, Solver(
-        cache, reporter, worker, parallelism=_parallelism(options), fresh=options.no_cache
-    ))  # fmt: skip
-    context.remember(cache)
-    return _result(plan, images, reporter)
+
+
+class _FrontEnd:
+    """Dockerfiles and options → plans. Jobs that differ in nothing but their target and labels
+    share their vertices; for others the solver finds what is the same by its keys."""
+
+    def __init__(self, worker: Worker, cache: Cache, reporter: Reporter, on_event: OnEvent) -> None:
+        self._worker = worker
+        self._cache = cache
+        self._reporter = reporter
+        self._on_event = on_event
+        self._now_ns = time.time_ns()
+        self._loader = _Loader(worker, reporter)
+        self._lowerings: list[tuple[BuildOptions, Context, Lowering]] = []
+        self._parsed: dict[tuple[str, str], Dockerfile] = {}
+        self._warned: set[str] = set()
+
+    def plan(self, job: Job, context: Context) -> Plan:
+        options = job.options
+        common = options.replace(target="", labels=(), context_size=False, parallelism=0)
+        if "TARGETSTAGE" in options.dockerfile:
+            common = common.replace(target=options.target)
+        for other, its_context, lowering in self._lowerings:
+            if other == common and its_context is context:
+                return lowering.plan(options.target)
+        lowering = self._lowering(job, context)
+        plan = lowering.plan(options.target)
+        unused = lowering.arguments.unused()
+        if unused:
+            text = f"One or more build-args {unused} were not consumed"
+            if text not in self._warned:  # the platforms of a build say the same
+                self._warned.add(text)
+                self._on_event(progress.Warning(text))
+        self._lowerings.append((common, context, lowering))
+        return plan
+
+    def _lowering(self, job: Job, context: Context) -> Lowering:
+        options = job.options
+        dockerfile = self._parse(options.dockerfile, options.dockerfile_name)
+        host = Platform.host()
+        target = options.platform or host
+        arguments = Arguments(dockerfile, options.build_args, host, target, _stage_name(options))
+        epoch = options.epoch
+        return Lowering(
+            dockerfile,
+            arguments,
+            Surroundings(
+                options,
+                lambda: context,
+                self._worker,
+                self._cache,
+                platform=target,
+                host=host,
+                load=lambda name, platform: self._loader.load(name, platform, options.pull),
+                running=self._reporter.running,
+                created_ns=self._now_ns if epoch is None else epoch * 1_000_000_000,
+                job=job.name,
+            ),
+        )
+
+    def _parse(self, text: str, name: str) -> Dockerfile:
+        """A file parsed once, however many targets are built of it."""
+        found = self._parsed.get((text, name))
+        if found is None:
+            found = self._parsed[text, name] = parse(text, name)
+            for line, message in found.warnings:
+                self._on_event(progress.Warning(message, line))
+            _note_syntax(found, self._on_event)
+        return found
 
 
 def _note_syntax(dockerfile: Dockerfile, on_event: OnEvent) -> None:
@@ -84,28 +133,35 @@ def _note_syntax(dockerfile: Dockerfile, on_event: OnEvent) -> None:
         on_event(progress.Warning(f"syntax={syntax} is ignored: read as a Dockerfile", 1))
 
 
-def _solve(
-    options: BuildOptions, dockerfile: Dockerfile, plan: Plan, solver: Solver[Result]
-) -> None:
+def _solve(plans: list[Plan], solver: Solver[Result]) -> None:
     """Solves; an error is told with the instruction it belongs to."""
     failed: list[Vertex[Result]] = []
     try:
-        solver.solve((plan.target.vertex,), failed)
+        solver.solve(tuple(plan.target.vertex for plan in plans), failed)
     except KobakoError as error:
-        step = next((s for s in plan.steps if failed and s.vertex is failed[0]), None)
-        if step is None or isinstance(error, StepFailed):
+        place = _place(plans, failed)
+        if place is None or isinstance(error, StepFailed):
             raise
-        raise _with_place(dockerfile, step, error) from error
+        raise _with_place(*place, error) from error
     except OSError as error:  # a full disk, a name too long: what the kernel refuses an op
-        step = next((s for s in plan.steps if failed and s.vertex is failed[0]), None)
+        place = _place(plans, failed)
         name = f": {error.filename}" if error.filename else ""
         fault = Unavailable(f"{error.strerror or error}{name}")
-        raise _with_place(dockerfile, step, fault) if step else fault from error
+        raise _with_place(*place, fault) if place else fault from error
 
 
-def _with_place(dockerfile: Dockerfile, step: Step, error: KobakoError) -> StepFailed:
+def _place(plans: list[Plan], failed: list[Vertex[Result]]) -> tuple[Source, Step] | None:
+    """The step whose vertex failed first, and the file it stands in."""
+    for plan in plans:
+        for step in plan.steps:
+            if failed and step.vertex is failed[0]:
+                return plan.source, step
+    return None
+
+
+def _with_place(source: Source, step: Step, error: KobakoError) -> StepFailed:
     place = StepFailed(
-        dockerfile.source,
+        source,
         step.where,
         error.message,
         command=error.command if isinstance(error, Failed) else "",
@@ -117,19 +173,25 @@ def _with_place(dockerfile: Dockerfile, step: Step, error: KobakoError) -> StepF
 
 
 class _Loader:
-    """Resolves base images, telling progress."""
+    """Resolves base images, each once in a build, telling progress."""
 
-    def __init__(self, worker: Worker, pull: bool, reporter: Reporter) -> None:
+    def __init__(self, worker: Worker, reporter: Reporter) -> None:
         self._worker = worker
-        self._pull = pull
         self._reporter = reporter
+        self._loaded: dict[tuple[Reference, Platform, bool], BaseImage] = {}
 
-    def load(self, name: str, platform: Platform) -> BaseImage:
+    def load(self, name: str, platform: Platform, pull: bool) -> BaseImage:
         reference = Reference.parse(name).with_default_tag()
+        key = (reference, platform, pull)
+        if key not in self._loaded:
+            self._loaded[key] = self._load(*key)
+        return self._loaded[key]
+
+    def _load(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
         title = f"[internal] load metadata for {reference}"
         number = self._reporter.begin(title)
         try:
-            image = self._worker.resolve_image(reference, platform, self._pull)
+            image = self._worker.resolve_image(reference, platform, pull)
         except BaseException as error:
             self._reporter.end(number, title, str(error) or type(error).__name__)
             raise
@@ -149,8 +211,8 @@ def _stage_name(options: BuildOptions) -> str:
     return "" if options.target.isdigit() else options.target
 
 
-def _result(plan: Plan, images: Images, reporter: Reporter) -> BuildResult:
-    config = images.final(plan.target)
+def _result(plan: Plan, options: BuildOptions, images: Images, reporter: Reporter) -> BuildResult:
+    config = images.final(plan.target, options.labels)
     return BuildResult(
         config,
         images.manifest(plan.target, config),

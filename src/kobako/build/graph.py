@@ -53,14 +53,17 @@ class Op(Protocol[R]):
 
 
 class Vertex(Generic[R]):
-    """One node. Compared by identity."""
+    """One node. Compared by identity. A `fresh` one is not looked up in the cache, but recorded."""
 
-    __slots__ = ("inputs", "name", "op")
+    __slots__ = ("fresh", "inputs", "name", "op")
 
-    def __init__(self, name: str, op: Op[R], inputs: tuple[Vertex[R], ...] = ()) -> None:
+    def __init__(
+        self, name: str, op: Op[R], inputs: tuple[Vertex[R], ...] = (), *, fresh: bool = False
+    ) -> None:
         self.name = name
         self.op = op
         self.inputs = inputs
+        self.fresh = fresh
 
     def __repr__(self) -> str:
         return f"Vertex({self.name})"

@@ -55,6 +55,7 @@ class Surroundings:
         load: Callable[[str, Platform], BaseImage],
         running: Callable[[Vertex[Result], str], None],
         created_ns: int,
+        job: str = "",
     ) -> None:
         self.options = options
         self.context = context
@@ -65,6 +66,7 @@ class Surroundings:
         self.load = load
         self.running = running
         self.created_ns = created_ns
+        self.job = job
 
 
 class Lowering:
@@ -79,6 +81,7 @@ class Lowering:
         self.around = surroundings
         self.shown: dict[Vertex[Result], str] = {}
         self._stages: dict[int, LoweredStage] = {}
+        self._uses: dict[int, set[int]] = {}
         self._images: dict[tuple[str, str], BaseImage] = {}
         self._names = {stage.name: stage.index for stage in dockerfile.stages if stage.name}
 
@@ -86,11 +89,22 @@ class Lowering:
         """The plan for a target stage: by name, by number, "" for the last one."""
         index = self._target(target)
         last = self.stage(index)
-        steps = [step for key in sorted(self._stages) for step in self._stages[key].steps]
-        return Plan(tuple(steps), last.steps[-1], self.shown)
+        needed = self._needed_by(index)
+        steps = [step for number in sorted(needed) for step in self._stages[number].steps]
+        return Plan(tuple(steps), last.steps[-1], self.shown, self.source)
 
-    def stage(self, index: int) -> LoweredStage:
-        """A stage, lowered when first asked for."""
+    def _needed_by(self, index: int) -> set[int]:
+        """A stage and those it is made of; other targets may have had others lowered."""
+        found, waiting = {index}, [index]
+        while waiting:
+            below = self._uses.get(waiting.pop(), set()) - found
+            found |= below
+            waiting += below
+        return found
+
+    def stage(self, index: int, user: int = -1) -> LoweredStage:
+        """A stage, lowered when first asked for; `user` is the stage that is made of it."""
+        self._uses.setdefault(user, set()).add(index)
         found = self._stages.get(index)
         if found is None:
             found = LoweredStage(self, self.dockerfile.stages[index])
@@ -138,7 +152,7 @@ class Lowering:
                     f' current stage "{before.name or f"stage-{before.index}"}"',
                     token=name,
                 )
-            return self.stage(index).steps[-1].vertex
+            return self.stage(index, before.index).steps[-1].vertex
         if name.lower() == SCRATCH:
             return Vertex("FROM scratch", BaseOp(Result((), "scratch")))
         image = self.image(name, self.around.platform, where)
@@ -217,7 +231,7 @@ class LoweredStage:
             self.platform = self._parse_platform(platform, start)
         index = self.lowering.find_stage(name)
         if index is not None and index < self.stage.index:
-            return self._begin_with_stage(self.lowering.stage(index))
+            return self._begin_with_stage(self.lowering.stage(index, self.stage.index))
         return self._begin_with_image(name)
 
     def _begin_with_stage(self, parent: LoweredStage) -> list[i.Instruction]:
@@ -296,7 +310,7 @@ class LoweredStage:
         material = created_by or instruction.text
         config = cache_key(material, self.state.user, self.state.cwd)
         op = MetadataOp(config, self.around.created_ns, self.around.worker)
-        vertex = Vertex(instruction.text, op, (self.last.vertex,))
+        vertex = Vertex(instruction.text, op, (self.last.vertex,), fresh=self._fresh)
         self.steps.append(self._step(vertex, instruction, below=self.last, created_by=created_by))
 
     def vertex(
@@ -310,7 +324,7 @@ class LoweredStage:
     ) -> Vertex[Result]:
         """Adds a step that makes a layer: `op` works on the step before it and on `inputs`."""
         name = self._prefixed(("ONBUILD " if trigger else "") + name)
-        vertex: Vertex[Result] = Vertex(name, op, (self.last.vertex, *inputs))  # type: ignore[arg-type]  # ops are structural
+        vertex: Vertex[Result] = Vertex(name, op, (self.last.vertex, *inputs), fresh=self._fresh)  # type: ignore[arg-type]  # ops are structural
         self.lowering.shown[vertex] = self._shown_name
         self.steps.append(
             self._step(vertex, instruction, below=self.last, created_by=created_by, files=True)
@@ -328,6 +342,10 @@ class LoweredStage:
 
     def not_yet(self, instruction: i.Instruction, feature: str, token: str = "") -> NotYet:
         return NotYet(self._source, instruction.where, feature, token=token)
+
+    @property
+    def _fresh(self) -> bool:
+        return self.around.options.no_cache
 
     @property
     def last(self) -> Step:
@@ -350,7 +368,7 @@ class LoweredStage:
     def _prefixed(self, name: str) -> str:
         """ "[builder 2/4] RUN make", as buildx numbers what a stage executes."""
         self._index += 1
-        stage = f"{self._shown_name} " if self._shown_name else ""
+        stage = "".join(f"{name} " for name in (self.around.job, self._shown_name) if name)
         width = len(str(self._total))
         return f"[{stage}{self._index:{width}d}/{self._total}] {name}"
 

@@ -6,6 +6,7 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kobako.build.context import Context
     from kobako.build.worker import LayerRef
     from kobako.oci import ImageConfig, Manifest, Platform
 
@@ -36,6 +37,18 @@ class BuildOptions(Record):
     shm_size: int = 64 << 20
     ulimits: tuple[str, ...] = ()
     context_size: bool = False
+
+
+class Job(Record):
+    """One target to build: a platform or a bake target, say. Jobs of one build share a graph.
+
+    `name` tells the jobs of a build apart where progress names a stage ("linux/arm64 builder").
+    Without a context COPY and ADD find nothing.
+    """
+
+    options: BuildOptions
+    context: Context | None = None
+    name: str = ""
 
 
 class StepResult(Record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.build.dockerfile.source import Range
+from kobako.build.dockerfile.source import Range, Source
 from kobako.build.graph import Vertex
 from kobako.build.ops.result import Result
 from kobako.build.worker import BaseImage
@@ -65,9 +65,11 @@ class Step:
 class Plan(Record):
     """`steps` in the order of the file; `target` is the last one of the stage asked for.
 
-    `shown` are the vertices progress displays, with the name of their stage.
+    `shown` are the vertices progress displays, with the name of their stage. `source` is the
+    Dockerfile.
     """
 
     steps: tuple[Step, ...]
     target: Step
     shown: dict[Vertex[Result], str]
+    source: Source

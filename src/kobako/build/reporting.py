@@ -8,7 +8,7 @@ from kobako.build import progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kobako.build.graph import Vertex
     from kobako.build.ops.result import Result
@@ -41,10 +41,11 @@ class Reporter:
         self._current = 1
         self.cached: dict[Vertex[Result], bool] = {}
 
-    def plan(self, plan: Plan) -> None:
+    def plan(self, plans: Sequence[Plan]) -> None:
         """What is going to happen; from here on steps are told."""
-        self._shown = plan.shown
-        self._steps = list(plan.steps)
+        for plan in plans:
+            self._shown.update(plan.shown)
+        self._steps = list(dict.fromkeys(step for plan in plans for step in plan.steps))
         for place, step in enumerate(self._steps, 1):
             self._places.setdefault(step.vertex, []).append(place)
         self._announce(1)

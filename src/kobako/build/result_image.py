@@ -21,9 +21,8 @@ _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 class Images:
     """The image as it is after each step. `results` grows while the build goes on."""
 
-    def __init__(self, labels: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self) -> None:
         self.results: dict[Vertex[Result], Result] = {}
-        self._labels = labels
         self._histories: dict[Step, tuple[History, ...]] = {}
         self._configs: dict[Step, ImageConfig] = {}
 
@@ -34,14 +33,14 @@ class Images:
             found = self._configs[step] = self._config(step)
         return found
 
-    def final(self, step: Step) -> ImageConfig:
+    def final(self, step: Step, labels: tuple[tuple[str, str], ...]) -> ImageConfig:
         """The config of the built image: `step`'s with the labels of the command line."""
         config = self.config(step)
-        if not self._labels:
+        if not labels:
             return config
         document = config.document()
         inner = document.setdefault("config", {})
-        inner["Labels"] = {**(inner.get("Labels") or {}), **dict(self._labels)}
+        inner["Labels"] = {**(inner.get("Labels") or {}), **dict(labels)}
         return ImageConfig.build(document)
 
     def manifest(self, step: Step, config: ImageConfig) -> Manifest:

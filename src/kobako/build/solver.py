@@ -2,6 +2,9 @@
 
 Knows neither Dockerfiles nor trees. Everything that is quick happens in the calling thread, and so
 does a vertex that is alone in being ready: a graph that is a chain never starts a thread.
+
+Single flight: of vertices with the same first key, one is executed; the others then find its
+result in the cache, whichever target or stage they belong to.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ class Crew(Protocol):
 
 
 class Solver(Generic[R]):
-    """Solves graphs with one cache. `fresh` looks nothing up, but still records."""
+    """Solves graphs with one cache."""
 
     def __init__(
         self,
@@ -49,13 +52,12 @@ class Solver(Generic[R]):
         crew: Crew,
         *,
         parallelism: int = 1,
-        fresh: bool = False,
     ) -> None:
         self._cache = cache
         self._observer = observer
         self._crew = crew
         self._parallelism = max(1, parallelism)
-        self._fresh = fresh
+        self._made: set[str] = set()
         self._failed: list[Vertex[R]] = []
 
     def solve(
@@ -101,14 +103,14 @@ class Solver(Generic[R]):
             if vertex.op.quick:
                 work.finish(vertex, self._execute(vertex, inputs))
             else:
-                work.dear.append(vertex)
+                work.await_turn(vertex, next(vertex.op.keys(inputs), ""))
 
     def _from_cache(self, work: _Work[R], vertex: Vertex[R], inputs: tuple[R, ...]) -> bool:
-        if self._fresh:
-            return False
         begun = time.monotonic()
         try:
             for key in vertex.op.keys(inputs):
+                if vertex.fresh and key not in self._made:
+                    return False
                 row = self._cache.get(key)
                 result = vertex.op.restore(row, inputs) if row is not None else None
                 if result is not None:
@@ -135,6 +137,7 @@ class Solver(Generic[R]):
             document = vertex.op.record(result) if keys else {}
             for key in keys:
                 self._cache.put(key, document)
+            self._made.update(keys)
         except BaseException as error:
             self._failed.append(vertex)
             self._observer.failed(vertex, error, time.monotonic() - begun)
@@ -176,6 +179,8 @@ class _Work(Generic[R]):
 
         self.results: dict[Vertex[R], R] = {}
         self.dear: list[Vertex[R]] = []
+        self._keys: dict[Vertex[R], str] = {}
+        self._flights: dict[str, list[Vertex[R]]] = {}
         self.running = 0
         self.threads_used = False
         self._waiting = {v: len(set(v.inputs)) for v in vertices}
@@ -192,8 +197,19 @@ class _Work(Generic[R]):
     def inputs(self, vertex: Vertex[R]) -> tuple[R, ...]:
         return tuple(self.results[needed] for needed in vertex.inputs)
 
+    def await_turn(self, vertex: Vertex[R], key: str) -> None:
+        """A vertex that has to be executed, unless another one with its key is going to be."""
+        if key in self._flights:
+            self._flights[key].append(vertex)
+            return
+        if key:
+            self._flights[key] = []
+            self._keys[vertex] = key
+        self.dear.append(vertex)
+
     def finish(self, vertex: Vertex[R], result: R) -> None:
         self.results[vertex] = result
+        self.ready += self._flights.pop(self._keys.pop(vertex, ""), ())
         for user in self._users[vertex]:
             self._waiting[user] -= 1
             if not self._waiting[user]:

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from kobako.cli.flags import BOOL, LIST, TEXT, Command, Flag
+from kobako.cli import build_flags
+from kobako.cli.flags import Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
-    from kobako.engine.building import BuildRequest
-
-_STYLES = "auto classic plain quiet tty"
 
 COMMAND = Command(
     "build",
     "build [OPTIONS] PATH | -",
     "Build an image from a Dockerfile",
-    (
-        Flag("add-host", "", LIST, "Add a custom host-to-IP mapping (host:ip)"),
-        Flag("build-arg", "", LIST, "Set build-time variables"),
-        Flag("compress", "", BOOL, "Compress the build context", hidden=True),
-        Flag("file", "f", TEXT, "Name of the Dockerfile (default: PATH/Dockerfile)"),
-        Flag("force-rm", "", BOOL, "Always remove intermediate containers", hidden=True),
-        Flag("iidfile", "", TEXT, "Write the image ID to a file"),
-        Flag("label", "", LIST, "Set metadata for an image"),
-        Flag("load", "", BOOL, "Put the result among the images (always done)", hidden=True),
-        Flag("network", "", TEXT, "Network of RUN instructions", default="default"),
-        Flag("no-cache", "", BOOL, "Do not use cache when building the image"),
-        Flag("platform", "", TEXT, "Set target platform for build"),
-        Flag("progress", "", TEXT, f"Type of progress output ({_STYLES})", choices=_STYLES),
-        Flag("pull", "", BOOL, "Always attempt to pull all referenced images"),
-        Flag("quiet", "q", BOOL, "Suppress the build output and print image ID on success"),
-        Flag("rm", "", BOOL, "Remove intermediate containers", default=True, hidden=True),
-        Flag("secret", "", LIST, 'Secret to expose to the build ("id=mysecret[,src=/file]")'),
-        Flag("shm-size", "", TEXT, "Shared memory size for build containers", "bytes"),
-        Flag("tag", "t", LIST, 'Name and optionally a tag (format: "name:tag")'),
-        Flag("target", "", TEXT, "Set the target build stage to build"),
-        Flag("ulimit", "", LIST, "Ulimit options", "ulimit"),
-    ),
+    build_flags.FLAGS,
     least=1,
     most=1,
 )
@@ -51,10 +28,12 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     style = values.text("progress") or context.environ.get("BUILDKIT_PROGRESS", "") or "auto"
     if values.on("quiet"):
         style = "quiet"
-    if style not in _STYLES.split():
-        raise Invalid(f"invalid progress mode {style!r}: one of {', '.join(_STYLES.split())}")
+    if style not in build_flags.STYLES.split():
+        raise Invalid(
+            f"invalid progress mode {style!r}: one of {', '.join(build_flags.STYLES.split())}"
+        )
     classic = style in ("auto", "classic")
-    request = _request(context, values, words[0]).replace(context_size=classic)
+    request = build_flags.request(context, values, words[0]).replace(context_size=classic)
     progress = build_progress.select(style)
     try:
         built = building.build(context.engine, request, progress.event)
@@ -72,97 +51,3 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     else:
         progress.finished(built.image_id, built.names)
     return 0
-
-
-def _request(context: Context, values: Values, path: str) -> BuildRequest:
-    from kobako.cli.container_flags import pairs, size_flag
-    from kobako.engine.building import BuildRequest
-
-    directory, text, name = _dockerfile(path, values.text("file"))
-    arguments = []
-    for word in values.many("build-arg"):
-        key, equals, value = word.partition("=")
-        if equals:
-            arguments.append((key, value))
-        elif key in context.environ:
-            arguments.append((key, context.environ[key]))
-    epoch = context.environ.get("SOURCE_DATE_EPOCH", "")
-    return BuildRequest(
-        directory=directory,
-        dockerfile=text,
-        dockerfile_name=name,
-        tags=tuple(values.many("tag")),
-        build_args=tuple(arguments),
-        labels=tuple(pairs(values.many("label"))),
-        target=values.text("target"),
-        no_cache=values.on("no-cache"),
-        pull=values.on("pull"),
-        platform=values.text("platform"),
-        network=values.text("network"),
-        extra_hosts=tuple(values.many("add-host")),
-        shm_size=size_flag(values, "shm-size", 64 << 20),
-        ulimits=tuple(values.many("ulimit")),
-        secrets=tuple(_secret(context, word) for word in values.many("secret")),
-        epoch=int(epoch) if epoch.isdigit() else None,
-    )
-
-
-def _dockerfile(path: str, file: str) -> tuple[str, str, str]:
-    """(context directory or "", the Dockerfile's text, the name errors call it)."""
-    import os
-    import sys
-
-    from kobako.errors import Invalid, NotFound
-
-    if path == "-":
-        if sys.stdin.isatty():
-            raise Invalid("`kobako build -` reads a Dockerfile from a pipe, not from a terminal")
-        return "", _text(sys.stdin.buffer.read(), "Dockerfile"), "Dockerfile"
-    if path.startswith(("http://", "https://", "git://", "git@")):
-        raise Invalid(f"{path}: remote build contexts are not supported yet: clone or download it")
-    if not os.path.isdir(path):
-        raise NotFound(
-            f'unable to prepare context: path "{path}" not found'
-            if not os.path.exists(path)
-            else f"unable to prepare context: context must be a directory: {path}"
-        )
-    if file == "-":
-        return path, _text(sys.stdin.buffer.read(), "Dockerfile"), "Dockerfile"
-    full = file or os.path.join(path, "Dockerfile")
-    try:
-        with open(full, "rb") as stream:
-            return path, _text(stream.read(), full), file or "Dockerfile"
-    except FileNotFoundError:
-        raise NotFound(
-            f"failed to read dockerfile: lstat {os.path.abspath(full)}: no such file or directory",
-            hint="Give its name with --file.",
-        ) from None
-    except OSError as fault:
-        raise Invalid(f"failed to read dockerfile: open {full}: {fault.strerror}") from None
-
-
-def _text(data: bytes, name: str) -> str:
-    from kobako.errors import Invalid
-
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        raise Invalid(f"{name} is not UTF-8 text: {fault.reason} at byte {fault.start}") from None
-
-
-def _secret(context: Context, word: str) -> tuple[str, bytes]:
-    from kobako.errors import Invalid
-
-    given = dict(part.partition("=")[::2] for part in word.split(","))
-    name = given.get("id", "")
-    if not name:
-        raise Invalid(f"--secret {word}: id is missing")
-    source = given.get("src") or given.get("source")
-    variable = given.get("env")
-    if variable or (source is None and name in context.environ):
-        return name, context.environ.get(variable or name, "").encode()
-    try:
-        with open(source or name, "rb") as file:
-            return name, file.read()
-    except OSError as fault:
-        raise Invalid(f"--secret {word}: {fault.strerror}") from None

@@ -12,16 +12,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from kobako.build.options import BuildResult
+    from kobako.build.context import Context
+    from kobako.build.options import BuildOptions, BuildResult, Job
     from kobako.engine.engine import Engine
     from kobako.events import OnEvent
-    from kobako.oci import Digest
+    from kobako.oci import Digest, Reference
 
 
 class BuildRequest(Record):
     """docker's `build` with everything read. `directory` is the context, "" for none.
 
-    `dockerfile` is the text, `dockerfile_name` its path as the person gave it.
+    `dockerfile` is the text, `dockerfile_name` its path as the person gave it. `name` tells the
+    targets of one build apart (`build.options.Job`).
     """
 
     directory: str
@@ -41,6 +43,7 @@ class BuildRequest(Record):
     secrets: tuple[tuple[str, bytes], ...] = ()
     epoch: int | None = None
     context_size: bool = True
+    name: str = ""
 
 
 class Built(Record):
@@ -52,28 +55,71 @@ class Built(Record):
 
 def build(engine: Engine, request: BuildRequest, on_event: OnEvent) -> Built:
     """Build an image from a Dockerfile and name it."""
-    from kobako.build.assemble import build as solve
-    from kobako.engine import images
+    return build_all(engine, (request,), on_event)[0]
+
+
+def build_all(
+    engine: Engine, requests: tuple[BuildRequest, ...], on_event: OnEvent
+) -> tuple[Built, ...]:
+    """Build several targets as one graph and name each image; in the order of the requests.
+
+    What they have in common is done once. Nothing is named before all of them are built.
+    """
+    from kobako.build import build_all as solve
     from kobako.engine.worker import EngineWorker
     from kobako.store.leases import lease
 
-    names = tuple(images.new_name(tag) for tag in request.tags)
+    names = [_names(request) for request in requests]
+    contexts = _Contexts()
+    with lease(engine.store, f"build {requests[0].directory}"):
+        worker = EngineWorker(engine, on_event)
+        try:
+            jobs = tuple(contexts.job(request) for request in requests)
+            results = solve(jobs, worker, StoreCache(engine), on_event)
+        finally:
+            contexts.close()
+        return tuple(
+            Built(
+                str(_record(engine, worker.sizes, result, its_names)),
+                tuple(name.familiar() for name in its_names),
+            )
+            for result, its_names in zip(results, names, strict=True)
+        )
+
+
+def _names(request: BuildRequest) -> tuple[Reference, ...]:
+    """The names the image will have; what is wrong with a request is told before work begins."""
+    from kobako.engine import images
+
     if request.network not in ("default", "host", "none"):
         raise Invalid(f"network {request.network} not found", hint="Use default, host or none.")
-    with lease(engine.store, f"build {request.directory}"):
-        worker = EngineWorker(engine, on_event)
-        result = solve(
-            _options(request),
-            _context(request),
-            worker,
-            StoreCache(engine),
-            on_event,
-        )
-        image_id = _record(engine, worker.sizes, result, names)
-    return Built(str(image_id), tuple(n.familiar() for n in names))
+    return tuple(images.new_name(tag) for tag in request.tags)
 
 
-def _options(request: BuildRequest) -> Any:
+class _Contexts:
+    """The contexts of a build, each directory opened once however many targets take from it."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str], Context] = {}
+
+    def job(self, request: BuildRequest) -> Job:
+        from kobako.build.context import Context
+        from kobako.build.options import Job
+
+        if not request.directory:
+            return Job(_options(request), None, request.name)
+        name = request.dockerfile_name
+        key = request.directory, name if os.path.exists(name) else ""
+        if key not in self._open:
+            self._open[key] = Context.open_directory(*key)
+        return Job(_options(request), self._open[key], request.name)
+
+    def close(self) -> None:
+        for context in self._open.values():
+            context.close()
+
+
+def _options(request: BuildRequest) -> BuildOptions:
     from kobako.build.options import BuildOptions
     from kobako.oci import Platform
 
@@ -97,17 +143,8 @@ def _options(request: BuildRequest) -> Any:
     )
 
 
-def _context(request: BuildRequest) -> Any:
-    from kobako.build.context import Context
-
-    if not request.directory:
-        return None
-    name = request.dockerfile_name
-    return Context.open_directory(request.directory, name if os.path.exists(name) else "")
-
-
 def _record(
-    engine: Engine, sizes: dict[str, int], result: BuildResult, names: tuple[Any, ...]
+    engine: Engine, sizes: dict[str, int], result: BuildResult, names: tuple[Reference, ...]
 ) -> Digest:
     from kobako.engine import images
 
