@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thread_crew import ThreadCrew
+
 from kobako.build.worker import BaseImage, LayerRef, RunRequest, RunResult
 from kobako.errors import NotFound
 from kobako.oci import Descriptor, Digest, ImageConfig, Platform, Reference
@@ -72,7 +74,7 @@ class FakeWorker:
         self.trees: dict[tuple[str, ...], tuple[Path, dict[str, tuple[int, int]]]] = {}
         self.log: list[str] = []
         self.requests: list[RunRequest] = []
-        self.threads: list[bool] = []
+        self.crew = ThreadCrew()
         self.count = 0
         empty = self.fresh()
         self.trees[()] = (empty, {})
@@ -148,12 +150,6 @@ class FakeWorker:
     def change(self, layers: tuple[LayerRef, ...], epoch: int | None = None) -> FakeChange:
         self.log.append("change")
         return FakeChange(self, layers, True)
-
-    def parallel(self, on: bool) -> None:
-        self.threads.append(on)
-
-    def cancel(self) -> None:
-        self.log.append("cancel")
 
 
 def write_files(directory: Path, files: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from thread_crew import ThreadCrew
 
 from kobako.build.cache import MemoryCache, cache_key
 from kobako.build.graph import Vertex, order
@@ -55,9 +56,8 @@ class Add:
 class Log:
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.threads: list[bool] = []
 
-    def started(self, vertex: Vertex[int]) -> None:
+    def started(self, vertex: Vertex[int], cached: bool) -> None:
         self.lines.append(f"start {vertex.name}")
 
     def output(self, vertex: Vertex[int], stream: int, data: bytes) -> None:
@@ -69,26 +69,22 @@ class Log:
     def failed(self, vertex: Vertex[int], error: BaseException, seconds: float) -> None:
         self.lines.append(f"failed {vertex.name} {error}")
 
-    def parallel(self, on: bool) -> None:
-        self.threads.append(on)
 
-    def cancel(self) -> None:
-        self.lines.append("cancel")
-
-
-def solver(cache: MemoryCache, log: Log, parallelism: int = 4) -> Solver[int]:
-    return Solver(cache, log, log, parallelism=parallelism)
+def solver(
+    cache: MemoryCache, log: Log, parallelism: int = 4, crew: ThreadCrew | None = None
+) -> Solver[int]:
+    return Solver(cache, log, lambda: crew or ThreadCrew(), parallelism=parallelism)
 
 
 def test_a_chain_runs_in_the_calling_thread_and_is_cached() -> None:
-    cache, log = MemoryCache(), Log()
+    cache, log, crew = MemoryCache(), Log(), ThreadCrew()
     here: list[threading.Thread] = []
     ops = [Add(n, act=lambda: here.append(threading.current_thread())) for n in (1, 2, 3)]
     a = Vertex("a", ops[0])
     b = Vertex("b", ops[1], (a,))
     c = Vertex("c", ops[2], (b,))
-    assert solver(cache, log).solve((c,)) == {a: 1, b: 3, c: 6}
-    assert set(here) == {threading.current_thread()} and log.threads == []
+    assert solver(cache, log, crew=crew).solve((c,)) == {a: 1, b: 3, c: 6}
+    assert set(here) == {threading.current_thread()} and crew.started == 0
     assert log.lines[:3] == ["start a", "say a 1", "done a 1"]
     again = Log()
     assert solver(cache, again).solve((c,))[c] == 6
@@ -118,7 +114,7 @@ def test_a_dearer_key_is_asked_for_only_on_a_miss_and_serves_later_builds() -> N
     op = Add(10, extra_keys=1)  # other inputs with the same content: found by the second key
     second = Vertex("s", op, (Vertex("y", Add(2)), Vertex("x", Add(1))))
     assert solver(cache, Log()).solve((second,))[second] == 13
-    assert (op.runs, op.asked) == (0, 2)
+    assert op.runs == 0
     third = Add(10, extra_keys=1)
     same = Vertex("s", third, (Vertex("x", Add(1)), Vertex("y", Add(2))))
     solver(cache, Log()).solve((same,))
@@ -140,11 +136,11 @@ def test_independent_vertices_run_at_once_up_to_the_limit() -> None:
             now -= 1
 
     leaves = tuple(Vertex(f"v{n}", Add(n, act=act)) for n in range(6))
-    log = Log()
+    crew = ThreadCrew()
     total = Vertex("t", Add(0), leaves)
-    assert solver(MemoryCache(), log, parallelism=2).solve((total,))[total] == 15
-    assert most == 2
-    assert log.threads == [True, False]
+    assert solver(MemoryCache(), Log(), parallelism=2, crew=crew).solve((total,))[total] == 15
+    assert most == crew.most == 2
+    assert (crew.started, crew.cancelled) == (6, 0)
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -186,23 +182,23 @@ def test_the_first_failure_ends_the_build_and_what_finished_is_kept() -> None:
 
     released = threading.Event()
     begun = threading.Event()
-    cache, log = MemoryCache(), Log()
+    cache, log, crew = MemoryCache(), Log(), ThreadCrew()
     good, slow = Add(1), Add(2, act=lambda: (begun.set(), released.wait(30))[0])
     bad = Add(3, act=lambda: (begun.wait(30), fail())[0])
-    log.cancel = released.set  # type: ignore[method-assign]
+    crew.on_cancel = released.set
     never = Add(5)
     v = Vertex("good", good)
     parts = (Vertex("slow", slow, (v,)), Vertex("bad", bad, (v,)))
     target = Vertex("never", never, parts)
     failed: list[Vertex[int]] = []
     with pytest.raises(ValueError, match="broken"):
-        solver(cache, log).solve((target,), failed)
+        solver(cache, log, crew=crew).solve((target,), failed)
     assert failed == [parts[1]]
     assert never.runs == 0
-    assert "failed bad broken" in log.lines and "done slow 3" in log.lines
+    assert "failed bad broken" in log.lines and crew.cancelled == 1
     bad.act = None
     assert solver(cache, Log()).solve((target,))[target] == 12
-    assert (good.runs, slow.runs, bad.runs) == (1, 1, 2)
+    assert (good.runs, slow.runs, bad.runs) == (1, 2, 2)
 
 
 def test_keys_of_different_parts_differ() -> None:

@@ -49,7 +49,7 @@ def build_all(
     plans = [front.plan(job, context) for job, context in pairs]
     reporter.plan(plans)
     parallelism = max(_parallelism(job.options) for job in jobs)
-    _solve(plans, Solver(cache, reporter, worker, parallelism=parallelism))
+    _solve(plans, Solver(cache, reporter, lambda: worker.crew, parallelism=parallelism))
     for context in dict.fromkeys(contexts):
         context.remember(cache)
     return tuple(
@@ -109,7 +109,6 @@ class _FrontEnd:
                 platform=target,
                 host=host,
                 load=lambda name, platform: self._loader.load(name, platform, options.pull),
-                running=self._reporter.running,
                 created_ns=self._now_ns if epoch is None else epoch * 1_000_000_000,
                 job=job.name,
             ),

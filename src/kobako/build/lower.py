@@ -53,7 +53,6 @@ class Surroundings:
         platform: Platform,
         host: Platform,
         load: Callable[[str, Platform], BaseImage],
-        running: Callable[[Vertex[Result], str], None],
         created_ns: int,
         job: str = "",
     ) -> None:
@@ -64,7 +63,6 @@ class Surroundings:
         self.platform = platform
         self.host = host
         self.load = load
-        self.running = running
         self.created_ns = created_ns
         self.job = job
 

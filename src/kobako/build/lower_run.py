@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 
 from kobako.build.dockerfile.mounts import parse_mount
@@ -130,7 +131,7 @@ def lower_run(stage: LoweredStage, instruction: i.Run, trigger: bool) -> None:
     options = around.options
     network = instruction.network if instruction.network != "default" else options.network
     request = RunRequest(
-        id="",
+        id=os.urandom(32).hex(),
         layers=(),
         args=tuple(args),
         env=state.environment(),
@@ -144,7 +145,6 @@ def lower_run(stage: LoweredStage, instruction: i.Run, trigger: bool) -> None:
         ulimits=options.ulimits,
         epoch=options.epoch,
     )
-    vertices: list[Vertex[Result]] = []
     op = RunOp(
         request,
         around.worker,
@@ -153,13 +153,10 @@ def lower_run(stage: LoweredStage, instruction: i.Run, trigger: bool) -> None:
         stage_mounts=tuple(mounts.staged),
         context_key=_context_key(stage, tuple(mounts.bound)) if mounts.bound else None,
         hidden_env=(*stage.lowering.arguments.proxies(), *mounts.env),
-        running=lambda container: around.running(vertices[0], container),
     )
     shown = expander.label(instruction.text.split(None, 1)[1].strip()) + note
     created_by = f"RUN {state.arguments_shown()}{' '.join(args)} # buildkit"
-    vertices.append(
-        stage.vertex(instruction, f"RUN {shown}", op, tuple(mounts.inputs), created_by, trigger)
-    )
+    stage.vertex(instruction, f"RUN {shown}", op, tuple(mounts.inputs), created_by, trigger)
 
 
 def _command(stage: LoweredStage, instruction: i.Run) -> tuple[list[str], FileMount | None, str]:

@@ -66,14 +66,9 @@ class Reporter:
                 progress.VertexDone(number, f"internal-{number}", name, seconds, error=error)
             )
 
-    def running(self, vertex: Vertex[Result], container: str) -> None:
-        """A vertex is executed in this container (64 digits)."""
+    def started(self, vertex: Vertex[Result], cached: bool) -> None:
         with self._lock:
-            self._containers[vertex] = container
-            self._tell(vertex, lambda n: progress.StepRunning(n, container))
-
-    def started(self, vertex: Vertex[Result]) -> None:
-        with self._lock:
+            container = "" if cached else getattr(vertex.op, "container", "")
             if vertex in self._shown:
                 self._count += 1
                 number = self._numbers[vertex] = self._count
@@ -83,6 +78,10 @@ class Reporter:
                         number, f"vertex-{number}", vertex.name, self._shown[vertex]
                     )
                 )
+
+            if container:
+                self._containers[vertex] = container
+                self._tell(vertex, lambda n: progress.StepRunning(n, container))
 
     def output(self, vertex: Vertex[Result], stream: int, data: bytes) -> None:
         with self._lock:

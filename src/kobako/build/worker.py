@@ -3,9 +3,9 @@
 `build` decides *what* happens; a `Worker` makes it happen. Everything handed over is an immutable
 value or a directory to work in, so a test can stand in with plain directories.
 
-Threads: when several vertices are ready at once, the solver calls the worker from several threads.
-It calls `parallel(True)` before the first such thread starts; from then on the worker must spawn
-processes rather than fork. A build whose vertices follow each other never starts a thread.
+When several vertices are ready at once, the solver has the worker's `crew` carry them out: the
+other doors are then called in processes of their own, where nothing that is kept in memory reaches
+the build but the returned value. A build whose vertices follow each other stays in one process.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Protocol, Self
 
+    from kobako.build.solver import Crew
     from kobako.oci import Descriptor, Digest, ImageConfig, Platform, Reference
 
     OnOutput = Callable[[int, bytes], None]
@@ -185,8 +186,6 @@ class Worker(Protocol):
     def change(self, layers: tuple[LayerRef, ...], epoch: int | None = None) -> ChangedTree:
         """The merged tree of these layers with a fresh writable layer on top."""
 
-    def parallel(self, on: bool) -> None:
-        """Told before the first thread starts and after the last one has ended."""
-
-    def cancel(self) -> None:
-        """Ends the commands that `run` is executing now in other threads: the build has failed."""
+    @property
+    def crew(self) -> Crew:
+        """Who carries out several vertices at once."""

@@ -22,6 +22,7 @@ COMMAND = Command(
 
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli import build_progress
+    from kobako.cli.endings import Ending
     from kobako.engine import building
     from kobako.errors import Invalid
 
@@ -35,8 +36,12 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     classic = style in ("auto", "classic")
     request = build_flags.request(context, values, words[0]).replace(context_size=classic)
     progress = build_progress.select(style)
+    ending = Ending()
     try:
-        built = building.build(context.engine, request, progress.event)
+        with ending:
+            built = building.build(context.engine, request, progress.event)
+    except KeyboardInterrupt:
+        return ending.code
     finally:
         progress.close()
     if values.text("iidfile"):

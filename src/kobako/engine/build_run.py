@@ -34,6 +34,7 @@ def run(worker: EngineWorker, scratch: Scratch, request: RunRequest, on_output: 
             state_dir=os.path.join(scratch.directory, "state"),
             io=Stdio(stdout=out_writer, stderr=err_writer),
             intercept=bundles.ownership(engine, scratch.directory, scratch.lowers, no_sync=True),
+            tied=True,
         )
     except BaseException:
         os.close(out_reader)
@@ -42,9 +43,13 @@ def run(worker: EngineWorker, scratch: Scratch, request: RunRequest, on_output: 
     finally:
         os.close(out_writer)
         os.close(err_writer)
-    container.attend()
-    _copy({out_reader: 1, err_reader: 2}, on_output)
-    return container.wait(forward_signals=False)
+    try:
+        container.attend()
+        _copy({out_reader: 1, err_reader: 2}, on_output)
+        return container.wait(forward_signals=False)
+    except BaseException:
+        container.end()
+        raise
 
 
 def _copy(streams: dict[int, int], on_output: OnOutput) -> None:

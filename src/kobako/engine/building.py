@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.events import OnEvent
     from kobako.oci import Digest, Reference
+    from kobako.store.cache import Cache as Table
 
 
 class BuildRequest(Record):
@@ -133,7 +134,6 @@ def _options(request: BuildRequest) -> BuildOptions:
         no_cache=request.no_cache,
         pull=request.pull,
         network=request.network,
-        parallelism=1,
         epoch=request.epoch,
         secrets=request.secrets,
         extra_hosts=request.extra_hosts,
@@ -162,7 +162,11 @@ class StoreCache:
     """The store's build cache as the build wants it."""
 
     def __init__(self, engine: Engine) -> None:
-        self.table = engine.store.db.cache
+        self._engine = engine
+
+    @property
+    def table(self) -> Table:
+        return self._engine.store.db.cache
 
     def get(self, key: str) -> dict[str, Any] | None:
         from kobako.fastjson import loads

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from kobako.linux import claim
+from kobako.linux import claim, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class Scratch:
-    """A writable layer over `lowers` (topmost first); a context manager that throws it away.
+    """A writable layer over `lowers` (topmost first); a context manager that makes it and throws
+    it away, whatever signal comes in between.
 
     `directory` is laid out as a container's. `mount` makes the merged tree visible at `tree`, in
     this process's own mount namespace.
@@ -30,13 +31,8 @@ class Scratch:
         self.engine = engine
         self.lowers = list(lowers)
         self.directory = os.path.join(place(engine.settings.root), name or random_id())
-        self.lock = claim.make(self.directory)
+        self.lock = -1
         self.mounted = False
-        try:
-            engine.driver.prepare(self.directory, self.lowers)
-        except BaseException:
-            self.remove()
-            raise
 
     @property
     def tree(self) -> str:
@@ -65,20 +61,28 @@ class Scratch:
         """Unmount and delete."""
         if self.lock < 0:
             return
-        try:
-            if self.mounted:
-                from kobako.linux import mount
+        with process.Undisturbed():
+            try:
+                if self.mounted:
+                    from kobako.linux import mount
 
-                mount.unmount(self.tree, detach=True)
-                self.mounted = False
-            from kobako.snapshot.driver import remove_tree
+                    mount.unmount(self.tree, detach=True)
+                    self.mounted = False
+                from kobako.snapshot.driver import remove_tree
 
-            remove_tree(self.directory)
-        finally:
-            os.close(self.lock)
-            self.lock = -1
+                remove_tree(self.directory)
+            finally:
+                os.close(self.lock)
+                self.lock = -1
 
     def __enter__(self) -> Scratch:
+        try:
+            with process.Undisturbed():
+                self.lock = claim.make(self.directory)
+                self.engine.driver.prepare(self.directory, self.lowers)
+        except BaseException:
+            self.remove()
+            raise
         return self
 
     def __exit__(self, *fault: object) -> None:

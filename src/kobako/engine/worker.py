@@ -6,13 +6,14 @@ import os
 
 from kobako.build.worker import BaseImage, LayerRef, RunResult
 from kobako.engine.scratch import Scratch
-from kobako.errors import NotFound, Unsupported
+from kobako.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
     from kobako.build.worker import OnOutput, RunRequest
+    from kobako.engine.crew import ForkingCrew
     from kobako.engine.engine import Engine
     from kobako.engine.images import LocalImage
     from kobako.events import OnEvent
@@ -30,6 +31,7 @@ class EngineWorker:
         self.engine = engine
         self.on_event = on_event
         self.sizes: dict[str, int] = {}
+        self._crew: ForkingCrew | None = None
 
     def resolve_image(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
         from kobako.image.mutate import Image
@@ -101,12 +103,13 @@ class EngineWorker:
     def change(self, layers: tuple[LayerRef, ...], epoch: int | None = None) -> WorkerTree:
         return WorkerTree(self, layers, writable=True, epoch=epoch)
 
-    def parallel(self, on: bool) -> None:
-        if on:
-            raise Unsupported("steps of a build are carried out one after the other")
+    @property
+    def crew(self) -> ForkingCrew:
+        if self._crew is None:
+            from kobako.engine.crew import ForkingCrew
 
-    def cancel(self) -> None:
-        """Nothing runs in other threads: `parallel` refuses them."""
+            self._crew = ForkingCrew(self)
+        return self._crew
 
 
 class WorkerTree:
@@ -130,7 +133,8 @@ class WorkerTree:
         self._owners: Owners | None = None
 
     def __enter__(self) -> Self:
-        self.scratch = Scratch(self.worker.engine, self.worker._lowers(self.layers))
+        lowers = self.worker._lowers(self.layers)
+        self.scratch = Scratch(self.worker.engine, lowers).__enter__()
         try:
             self.path = self.scratch.mount(readonly=not self.writable)
         except BaseException:

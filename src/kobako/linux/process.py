@@ -63,6 +63,26 @@ def require_single_thread(doing: str) -> None:
         )
 
 
+class Undisturbed:
+    """Inside the block the signals that end a program wait: SIGINT, SIGTERM and SIGHUP.
+
+    One that has come before raises on the way in; one that comes meanwhile, on the way out.
+    """
+
+    _ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
+
+    def __enter__(self) -> None:
+        self._held = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+        try:
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, self._ENDING)
+        except BaseException:  # what the handler of an earlier signal raises
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, self._held)
+            raise
+
+    def __exit__(self, *fault: object) -> None:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._held)
+
+
 def fork_helper() -> int:
     """fork for a short-lived helper: an interrupt from the keyboard is for the parent alone.
 

@@ -78,3 +78,4 @@ class Plan(Record):
     state_dir: str
     intercept: Interception | None = None
     on_exit: tuple[str, ...] = ()
+    tied: bool = False

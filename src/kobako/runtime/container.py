@@ -78,6 +78,16 @@ class Container:
                 os.close(fd)
         self._pidfd = self._target = -1
 
+    def end(self) -> None:
+        """Kills a container that was started `tied` and waits until nothing of it is left."""
+        self.close()
+        if self._monitor:
+            try:
+                os.waitpid(self._monitor, 0)
+            except ChildProcessError:
+                pass  # the start failed, and was cleared up already
+            self._monitor = 0
+
     def attend(self) -> None:
         """Tell the monitor that its output is read from now on: it hands on none before.
 

@@ -45,6 +45,7 @@ def start(
     detach: bool = False,
     intercept: Interception | None = None,
     on_exit: tuple[str, ...] = (),
+    tied: bool = False,
 ) -> Container:
     """Starts the container of a bundle; returns once its program runs.
 
@@ -53,13 +54,16 @@ def start(
     detach: the monitor becomes a small process of its own, and the caller need not stay.
     on_exit: a command (absolute path first) the detached monitor turns into at the very end.
 
+    tied: the container does not outlive the caller: when that ends in whatever way, or lets go of
+    it (`Container.end`), it is killed.
+
     Raises `StartFailed` with docker's exit code when the container cannot be made (125) or its
     program is missing (127) or not executable (126); nothing is left running then.
     """
     process.require_single_thread("start a container")
     io = io or Stdio()
     _check(bundle)
-    plan = Plan(bundle, state_dir, intercept, on_exit)
+    plan = Plan(bundle, state_dir, intercept, on_exit, tied)
     lock = _acquire(state_dir)
     ours, theirs = Channel.pair()
     terminal = bool(bundle.spec["process"].get("terminal"))
@@ -77,7 +81,12 @@ def start(
         os.close(lock)
         theirs.close()
         container.forget_pump_end()
-    container.await_start(child, detach)
+    try:
+        container.await_start(child, detach)
+    except BaseException:
+        if tied:
+            container.end()
+        raise
     return container
 
 
@@ -206,7 +215,7 @@ class _Launch:
         # The client's terminal and signal handlers are ready before it is shown anything.
         if told and not self.detach and self.control.receive()[0]:
             return self._attached(monitor)
-        return self._become_small(monitor)
+        return self._left_alone(monitor)
 
     def _drop_descriptors(self, keep: set[int]) -> None:
         """Leaves what the caller had open, its locks and databases, to the caller."""
@@ -320,10 +329,20 @@ class _Launch:
     def _keep(self, monitor: Monitor) -> None:
         """Serves the client to the end; without the client, carries on detached."""
         if not monitor.watch():
-            self._become_small(monitor)
+            self._left_alone(monitor)
         code = monitor.finish()
         monitor.flush()
         self.control.send(b"Z%d" % code)
+
+    def _left_alone(self, monitor: Monitor) -> Monitor:
+        """The client has gone: the container goes on without it, unless it is tied to it."""
+        assert self.plan is not None
+        if not self.plan.tied:
+            return self._become_small(monitor)
+        monitor.control = -1
+        monitor.sinks.clear()
+        _signal.pidfd_send_signal(self.pidfd, _SIGKILL)
+        return monitor
 
     def _become_small(self, monitor: Monitor) -> Monitor:
         """Replaces this process by a fresh interpreter; returns only when that is impossible."""

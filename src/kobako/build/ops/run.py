@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from kobako.build.cache import cache_key
 from kobako.build.ops.result import Result, record, restore
 from kobako.build.worker import BindMount, CacheMount
@@ -36,11 +34,11 @@ class StageMount(Record):
 
 
 class RunOp:
-    """`request` lacks only its id and layers.
+    """`request` lacks only its layers.
 
     `marks` is what of the mounts belongs in the key: a secret's id, not its bytes. `context_key`
     digests the files bound from the context. `hidden_env` (proxies) is seen by the command and is
-    not in the key. `running` is told the container's id before it starts.
+    not in the key.
     """
 
     quick = False
@@ -55,7 +53,6 @@ class RunOp:
         stage_mounts: tuple[StageMount, ...] = (),
         context_key: Callable[[], str] | None = None,
         hidden_env: tuple[str, ...] = (),
-        running: Callable[[str], None] | None = None,
     ) -> None:
         self._request = request
         self._worker = worker
@@ -64,7 +61,6 @@ class RunOp:
         self._stage_mounts = stage_mounts
         self._context_key = context_key
         self._hidden_env = hidden_env
-        self._running = running
 
     def _key(self, inputs: tuple[Result, ...]) -> str:
         r = self._request
@@ -74,6 +70,11 @@ class RunOp:
             self._context_key() if self._context_key else "",
             [result.chain for result in inputs],
         )  # fmt: skip
+
+    @property
+    def container(self) -> str:
+        """The id of the container it will run in."""
+        return self._request.id
 
     def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
         yield self._key(inputs)
@@ -85,15 +86,11 @@ class RunOp:
         return record(result)
 
     def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
-        container = os.urandom(32).hex()
         request = self._request.replace(
-            id=container,
             layers=inputs[0].layers,
             env=(*self._request.env, *self._hidden_env),
             mounts=(*self._request.mounts, *(_filled(m, inputs) for m in self._stage_mounts)),
         )
-        if self._running:
-            self._running(container)
         done = self._worker.run(request, output)
         if done.exit_code:
             raise Failed(" ".join(request.args), done.exit_code)
