@@ -1,0 +1,51 @@
+"""Small Dockerfiles, built by kobako, against what BuildKit made of them. See README.md here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import conformance_cases as cases
+import pytest
+from conformance_builder import Builder
+
+EXPECTED = {
+    topic: json.loads((cases.EXPECTED / f"{topic}.json").read_text()) for topic in cases.topics()
+}
+DIVERGENCES = json.loads((cases.HERE / "divergences.json").read_text())
+"""Cases kobako is known to build otherwise, and why."""
+
+
+def parameters() -> list[Any]:
+    found = []
+    for topic in cases.topics():
+        for case in cases.read(topic):
+            why = DIVERGENCES.get(case.id)
+            marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
+            found.append(pytest.param(case, id=case.id, marks=marks))
+    return found
+
+
+@pytest.mark.only("root", "emulated")
+@pytest.mark.needs("busybox")
+@pytest.mark.parametrize("case", parameters())
+def test_conformance(case: cases.Case, builder: Builder) -> None:
+    expected = EXPECTED[case.topic][case.name]
+    found = builder.build(case)
+    if "error" in expected:
+        wanted = {k: v for k, v in expected["error"].items() if k != "message"}
+        assert "error" in found, f"builds, but: {expected['error']['message']}"
+        told = found["error"].pop("message")
+        same = {k: found["error"].get(k) for k in wanted} == wanted
+        assert same and ("exit" in found["error"]) == ("exit" in wanted), (
+            f"{found}\n{told}\nBuildKit: {expected['error']['message']}"
+        )
+    else:
+        assert found == expected
+
+
+def test_every_expectation_has_a_case() -> None:
+    for topic, expected in EXPECTED.items():
+        assert list(expected) == [case.name for case in cases.read(topic)], topic
+    known = {case.id for topic in cases.topics() for case in cases.read(topic)}
+    assert set(DIVERGENCES) <= known
