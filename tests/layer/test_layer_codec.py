@@ -81,5 +81,5 @@ def test_a_bomb_is_read_piece_by_piece() -> None:
 def test_unknown_codecs_and_levels_are_named() -> None:
     with pytest.raises(Invalid, match="lzip"):
         codec.open_writer(io.BytesIO(), "lzip")
-    with pytest.raises(Invalid, match="level 9"):
-        codec.open_writer(io.BytesIO(), "gzip", 9)
+    with pytest.raises(Invalid, match="level 10"):
+        codec.open_writer(io.BytesIO(), "gzip", 10)

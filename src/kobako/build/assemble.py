@@ -225,4 +225,12 @@ def _result(plan: Plan, options: BuildOptions, images: Images, reporter: Reporte
             )
             for step in plan.steps
         ),
+        _inherited(plan.target),
     )
+
+
+def _inherited(step: Step) -> int:
+    """How many layers the base image of a step's stage has."""
+    while step.below is not None:
+        step = step.below
+    return len(step.base.layers) if step.base is not None else 0

@@ -61,9 +61,13 @@ class StepResult(Record):
 
 
 class BuildResult(Record):
-    """The built image. The layers' blobs are in the store; config and manifest are not yet."""
+    """The built image. The layers' blobs are in the store; config and manifest are not yet.
+
+    The lowest `inherited` layers are those of the image it is based on.
+    """
 
     config: ImageConfig
     manifest: Manifest
     layers: tuple[LayerRef, ...]
     steps: tuple[StepResult, ...]
+    inherited: int = 0

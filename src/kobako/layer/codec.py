@@ -139,7 +139,7 @@ def _zstd() -> Any:
 
 
 def open_writer(fileobj: Sink, name: str = GZIP, level: int | None = None) -> Compressor:
-    """A compressor into `fileobj`: "gzip" (level 0-3), "zstd" (1-19) or "plain".
+    """A compressor into `fileobj`: "gzip" (level 0-9), "zstd" (0-22) or "plain".
 
     The same bytes written give the same bytes out: headers carry neither time nor name.
     """
@@ -161,15 +161,24 @@ class _PlainWriter:
 
 
 class _GzipWriter:
-    """Raw deflate within our own gzip frame (RFC 1952): mtime 0, no name, OS unknown."""
+    """Raw deflate within our own gzip frame (RFC 1952): mtime 0, no name, OS unknown.
+
+    ISA-L has levels 0 to 3; zlib, ten times slower, packs the higher ones tighter.
+    """
 
     def __init__(self, fileobj: Sink, level: int) -> None:
         from isal import isal_zlib
 
-        if not 0 <= level <= 3:
-            raise Invalid(f"gzip level {level}: 0 to 3")
+        if not 0 <= level <= 9:
+            raise Invalid(f"gzip level {level}: 0 to 9")
         self._crc32 = isal_zlib.crc32
-        self._engine = isal_zlib.compressobj(level, isal_zlib.DEFLATED, -15)
+        self._engine: Any
+        if level <= 3:
+            self._engine = isal_zlib.compressobj(level, isal_zlib.DEFLATED, -15)
+        else:
+            import zlib
+
+            self._engine = zlib.compressobj(level, zlib.DEFLATED, -15)
         self._write = fileobj.write
         self._crc = 0
         self._size = 0

@@ -88,6 +88,42 @@ def export(
     return pack(tree_fd, found, sink, "plain", form, owners, moving=True)
 
 
+class Exported(Record):
+    """A merged tree to export: `prefix` is the directory it gets in the archive, b"" for none."""
+
+    tree_fd: int
+    owners: Owners | None = None
+    prefix: bytes = b""
+
+
+def export_all(
+    trees: Iterable[Exported],
+    sink: Sink,
+    form: str = OwnershipFormat.NATIVE,
+    *,
+    files: Iterable[tuple[bytes, bytes]] = (),
+    epoch: int | None = None,
+) -> None:
+    """Writes merged trees, then `files` (name, content; mode 0600), to `sink` as one plain tar.
+
+    With `epoch` (seconds) everything gets exactly that time. Roots have no entry of their own.
+    """
+    time_ns = (epoch or 0) * _SECOND
+    with CompressingSink(sink, "plain") as out:
+        for tree in trees:
+            if tree.prefix:
+                out.write(encode(Entry(tree.prefix, kinds.DIRECTORY, 0o755, mtime_ns=time_ns)))
+            packing = _Packing(tree.tree_fd, out, form, tree.owners, epoch, moving=False)
+            packing.exact = epoch is not None
+            packing.prefix = tree.prefix + b"/" if tree.prefix else b""
+            packing.run(everything(tree.tree_fd, form)[1:])
+        for name, data in files:
+            header = encode(Entry(name, mode=0o600, size=len(data), mtime_ns=time_ns))
+            out.write(header + data + bytes(-len(data) % 512))
+        out.write(END)
+        out.finish()
+
+
 def everything(tree_fd: int, form: str = OwnershipFormat.NATIVE) -> list[Change]:
     """A whole tree as changes, its root directory first: for export, or to pack a layer's tree."""
     opaque = opaque_xattr(form)
@@ -151,6 +187,8 @@ class _Packing:
         self._directories = {b""}  # written already
         self._parent = b""
         self._parent_fd = source_fd
+        self.prefix = b""  # stands before every name
+        self.exact = False  # the epoch is everything's time, not only its bound
 
     def run(self, changes: Iterable[Change]) -> None:
         try:
@@ -218,14 +256,14 @@ class _Packing:
 
     def _time(self, ns: int) -> int:
         seconds = ns // _SECOND
-        if self._epoch is not None and seconds > self._epoch:
+        if self._epoch is not None and (self.exact or seconds > self._epoch):
             seconds = self._epoch
         return seconds * _SECOND
 
     def _entry(self, path: bytes, kind: bytes, info: os.stat_result) -> Entry:
         mode = info.st_mode & 0o7777
         uid, gid = (0, 0) if self._emulated else (info.st_uid, info.st_gid)
-        return Entry(path, kind, mode, uid, gid, 0, self._time(info.st_mtime_ns))
+        return Entry(self.prefix + path, kind, mode, uid, gid, 0, self._time(info.st_mtime_ns))
 
     def _member(self, fd: int, path: bytes, opaque: bool) -> None:
         name = path.rpartition(b"/")[2]
@@ -256,7 +294,7 @@ class _Packing:
         if first == path:
             return False
         member = self._entry(path, kinds.HARDLINK, info)
-        member.link = first
+        member.link = self.prefix + first
         self._write(encode(member))
         return True
 

@@ -44,6 +44,7 @@ _SYSTEMS = frozenset(
 )
 # A 64-bit machine usually runs its 32-bit sibling's programs too: taken when nothing else is there.
 _SIBLINGS = {"amd64": "386", "arm64": "arm"}
+_IMPLIED = (("amd64", "v1"), ("arm64", "v8"))
 
 
 class Platform(Record):
@@ -83,18 +84,17 @@ class Platform(Record):
         return platform
 
     def normalised(self) -> Platform:
-        """The same platform in the canonical spelling: arm64 is v8, arm is v7 unless said."""
+        """The same platform in containerd's spelling: arm is v7 unless said, arm64 of v8 and amd64
+        of v1 say no variant."""
         architecture, variant = self.architecture.lower(), self.variant.lower()
         renamed = _ARCHITECTURES.get(architecture)
         if renamed is not None:
             architecture, variant = renamed[0], variant or renamed[1]
         if variant.isdigit():
             variant = "v" + variant
-        if architecture == "arm64":
-            variant = variant or "v8"
-        elif architecture == "arm":
+        if architecture == "arm":
             variant = variant or "v7"
-        elif architecture == "386" or (architecture == "amd64" and variant == "v1"):
+        elif architecture == "386" or (architecture, variant) in _IMPLIED:
             variant = ""
         return Platform(self.os.lower(), architecture, variant, self.os_version)
 
@@ -141,8 +141,10 @@ def _known(architecture: str) -> bool:
 
 
 def _level(platform: Platform) -> float | None:
-    """Variants by age: v8 above v7, v8.1 above v8; amd64 without a variant is v1. None: unknown."""
-    text = platform.variant.removeprefix("v") or "1"
+    """Variants by age: v8 above v7, v8.1 above v8; without one amd64 is v1 and arm64 v8. None:
+    unknown."""
+    implied = "8" if platform.architecture == "arm64" else "1"
+    text = platform.variant.removeprefix("v") or implied
     if text.strip("0123456789.") or len(text) > 4 or text.count(".") > 1 or text == ".":
         return None
     return float(text)

@@ -34,18 +34,19 @@ def save(
     kind: str = "docker",
     *,
     platform: Platform | None = None,
+    annotations: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write images, each a name (or None) and the digest of its manifest or index, as one tar.
 
     "oci" is an image layout; "docker" has manifest.json and repositories beside it, as docker
     writes since version 25, for readers that know only those. Documents come before the layers, so
     a reader of a pipe knows what to expect. Where an index is saved, every image of it that is in
-    the store is, and manifest.json tells of the one for `platform`. Raises `NotFound` for a
-    missing blob.
+    the store is, and manifest.json tells of the one for `platform`. `annotations` are added to
+    what index.json says of each. Raises `NotFound` for a missing blob.
     """
     if kind not in FORMATS:
         raise Invalid(f"unknown archive format {kind!r}", hint="use docker or oci")
-    layout = _Layout(blobs, images, platform or Platform.host())
+    layout = _Layout(blobs, images, platform or Platform.host(), annotations)
     writer = TarWriter(sink)
     for directory in (b"blobs", b"blobs/sha256"):
         writer.add(Entry(directory, DIRECTORY, 0o755))
@@ -59,13 +60,17 @@ def save(
 
 
 def export_layout(
-    blobs: ContentStore, images: Sequence[tuple[Reference | None, Digest]], directory: str
+    blobs: ContentStore,
+    images: Sequence[tuple[Reference | None, Digest]],
+    directory: str,
+    *,
+    annotations: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write an OCI image layout into `directory`, made if need be; blobs there stay.
 
     index.json comes last, so a reader never sees names without content.
     """
-    layout = _Layout(blobs, images, Platform.host())
+    layout = _Layout(blobs, images, Platform.host(), annotations)
     os.makedirs(os.path.join(directory, "blobs", "sha256"), exist_ok=True)
     for digest, size in layout.blobs():
         target = os.path.join(directory, documents.blob_name(digest))
@@ -88,8 +93,10 @@ class _Layout:
         blobs: ContentStore,
         images: Sequence[tuple[Reference | None, Digest]],
         platform: Platform,
+        annotations: Sequence[tuple[str, str]],
     ) -> None:
         self._store = blobs
+        self._annotations = tuple(annotations)
         self._platform = platform
         self._sizes: dict[Digest, int] = {}
         self._layers: dict[Digest, int] = {}
@@ -121,7 +128,8 @@ class _Layout:
     def _add(self, reference: Reference | None, digest: Digest) -> None:
         raw = self._store.read(digest, MAX_DOCUMENT)
         target = parse_manifest_or_index(raw)
-        entry = target.descriptor.replace(annotations=documents.name_annotations(reference))
+        marks = (*self._annotations, *documents.name_annotations(reference))
+        entry = target.descriptor.replace(annotations=marks)
         self._sizes[digest] = len(raw)
         if isinstance(target, Index):
             chosen = self._add_index(target)
