@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -252,6 +253,21 @@ def test_detached(kobako: Kobako, name: str) -> None:
     assert kobako("logs", name).out == "hello"
     kobako("run", "-d", "--rm", "--name", name + "-gone", "python", "true")
     eventually(lambda: not kobako("ps", "-aq", "-f", f"name={name}-gone").out, "--rm removes it")
+
+
+def test_left_behind_with_rm(kobako: Kobako, name: str) -> None:
+    """Whoever was to remove the container is killed: it can be started again as it was."""
+    script = "cat /made; date > /made; exec sleep 100"
+    identity = kobako("run", "-d", "--rm", "--name", name, "python", "sh", "-c", script).out
+    eventually(lambda: not kobako.attempt("exec", name, "test", "-s", "/made").code, "it writes")
+    made = kobako("exec", name, "cat", "/made").out
+    record = (kobako.root / "containers" / identity / "state" / "pid").read_text()
+    os.kill(json.loads(record)["monitor"], signal.SIGKILL)
+    eventually(lambda: kobako.show("{{.State.Running}}", name) == "false", "it dies with it")
+    kobako("start", name)
+    eventually(lambda: made in kobako("logs", name).out, "it begins with what it had")
+    kobako("stop", "-t", "0", name)
+    eventually(lambda: not kobako("ps", "-aq", "-f", f"name={name}").out, "--rm removes it now")
 
 
 def test_names_are_taken_once(kobako: Kobako, name: str) -> None:

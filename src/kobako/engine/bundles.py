@@ -17,7 +17,10 @@ def bundle(engine: Engine, container: Container) -> Bundle:
     """The bundle of a container: its config.json, and the mounts that make its root."""
     from kobako.runtime.bundle import Bundle
 
-    mounts = engine.driver.mounts(container.directory, container.document["Lowers"])
+    lowers = container.document["Lowers"]
+    if container.auto_remove:
+        engine.driver.renew(container.directory)
+    mounts = engine.driver.mounts(container.directory, lowers, volatile=container.auto_remove)
     return Bundle.load(container.directory, mounts)
 
 

@@ -88,7 +88,9 @@ def run(
     except BaseException:
         ahead.abandon()
         raise
-    mounts = engine.driver.mounts(created.directory, created.lowers)
+    # What is thrown away at the end need not be on the disk: without `volatile` the kernel writes
+    # out the whole file system when the container's mounts go.
+    mounts = engine.driver.mounts(created.directory, created.lowers, volatile=request.auto_remove)
     on_exit = reaper(engine, created.id) if request.auto_remove else ()
     fields = [(m.type, m.source, m.target, m.flags, m.data) for m in mounts]
     try:

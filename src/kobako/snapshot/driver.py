@@ -40,9 +40,13 @@ class Driver:
     ) -> tuple[Mount, ...]:
         """The mounts that make the tree visible at `dir/rootfs`, to be applied in order.
 
-        volatile: skip syncing; after a crash the tree must be thrown away.
+        volatile: skip syncing; after a crash of the machine the tree must be thrown away. Such
+        mounts work once; `renew` first for another time.
         """
         raise NotImplementedError
+
+    def renew(self, dir: str) -> None:  # noqa: A002
+        """Lets an unmounted tree be mounted again although it was mounted volatile."""
 
     def diff(self, dir: str, lowers: Sequence[str]) -> list[Change]:  # noqa: A002
         """What differs from the lowers, in path order, as `docker diff` shows it."""

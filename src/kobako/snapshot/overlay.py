@@ -83,6 +83,13 @@ class OverlayDriver(Driver):
             options.append("volatile")
         return (Mount("overlay", "overlay", f"{dir}/rootfs", flags, ",".join(options)),)
 
+    def renew(self, dir: str) -> None:  # noqa: A002
+        # The kernel's mark of a volatile mount (work/incompat/volatile) forbids a second one.
+        from kobako.snapshot.driver import remove_tree
+
+        remove_tree(f"{dir}/work")
+        os.mkdir(f"{dir}/work", 0o755)
+
     def diff(self, dir: str, lowers: Sequence[str]) -> list[Change]:  # noqa: A002
         from kobako.snapshot.overlay_diff import diff
 
