@@ -155,12 +155,12 @@ def test_directories_do_not_replace_files_nor_files_directories(site: Site) -> N
         site.build("FROM base\nCOPY n /\n")
 
 
-def test_hard_links_and_times_are_kept(site: Site) -> None:
+def test_hard_links_are_kept_and_times_are_the_epoch(site: Site) -> None:
     site.put({"a": "A"})
     os.link(site.context / "a", site.context / "b")
     os.utime(site.context / "a", ns=(10**18, 10**18 + 5))
     path = site.path(site.build("FROM scratch\nCOPY . /\n"))
-    assert (path / "a").stat().st_mtime_ns == 10**18 + 5
+    assert (path / "a").stat().st_mtime == 315532800
 
 
 def test_special_files_are_no_part_of_a_context(site: Site) -> None:

@@ -10,7 +10,7 @@ from building import Site
 
 from kobako.build import progress
 from kobako.build.dockerfile import DockerfileError, NotYet, StepFailed
-from kobako.errors import KobakoError
+from kobako.errors import Invalid, KobakoError
 
 TUTORIAL = """FROM python
 
@@ -301,6 +301,32 @@ def test_source_date_epoch_makes_builds_equal(site: Site) -> None:
     assert first.config.raw == second.config.raw
     assert second.config.created == "2023-11-14T22:13:20Z"
     assert site.worker.requests[0].epoch == 1_700_000_000
+
+
+def test_the_epoch_is_that_of_the_base_the_argument_or_1980(site: Site) -> None:
+    site.base()  # made 2024-01-02T03:04:05Z
+    first = site.build("FROM base\nRUN echo\n")
+    assert first.config.created == "2024-01-02T03:04:05Z"
+    assert site.worker.requests[0].epoch == 1_704_164_645
+    asked = site.build("FROM base\nRUN echo\n", build_args=(("SOURCE_DATE_EPOCH", "86400"),))
+    assert asked.config.created == "1970-01-02T00:00:00Z"
+    site.put({"x": "x"})
+    assert site.build("FROM scratch\nCOPY x /\n").config.created == "1980-01-01T00:00:00Z"
+    stages = "FROM scratch AS s\nCOPY x /\nFROM base\nCOPY --from=s x /\n"
+    assert site.build(stages).config.created == "2024-01-02T03:04:05Z"
+
+
+@pytest.mark.parametrize("given", ["abc", "-1", "1e9", "1.5", "²", "253402300800", "9" * 5000])
+def test_an_epoch_that_is_none(site: Site, given: str) -> None:
+    with pytest.raises(Invalid, match="SOURCE_DATE_EPOCH"):
+        site.build("FROM scratch\n", build_args=(("SOURCE_DATE_EPOCH", given),))
+
+
+def test_an_epoch_far_away(site: Site) -> None:
+    site.put({"x": "x"})
+    given = (("SOURCE_DATE_EPOCH", "253402300799"),)
+    built = site.build("FROM scratch\nCOPY x /\nCMD x\n", build_args=given)
+    assert built.config.created == "9999-12-31T23:59:59Z"
 
 
 def test_a_failed_command_tells_line_command_and_status(site: Site) -> None:

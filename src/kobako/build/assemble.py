@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
-from kobako.build import progress
+from kobako.build import epoch, progress
 from kobako.build.arguments import Arguments
 from kobako.build.context import Context
 from kobako.build.dockerfile.parse import parse
@@ -66,7 +64,6 @@ class _FrontEnd:
         self._cache = cache
         self._reporter = reporter
         self._on_event = on_event
-        self._now_ns = time.time_ns()
         self._loader = _Loader(worker, reporter)
         self._lowerings: list[tuple[BuildOptions, Context, Lowering]] = []
         self._parsed: dict[tuple[str, str], Dockerfile] = {}
@@ -97,7 +94,6 @@ class _FrontEnd:
         host = Platform.host()
         target = options.platform or host
         arguments = Arguments(dockerfile, options.build_args, host, target, _stage_name(options))
-        epoch = options.epoch
         return Lowering(
             dockerfile,
             arguments,
@@ -109,7 +105,7 @@ class _FrontEnd:
                 platform=target,
                 host=host,
                 load=lambda name, platform: self._loader.load(name, platform, options.pull),
-                created_ns=self._now_ns if epoch is None else epoch * 1_000_000_000,
+                epoch=epoch.given(options.build_args) if options.epoch is None else options.epoch,
                 job=job.name,
             ),
         )

@@ -6,6 +6,7 @@ base image never resolved.
 
 from __future__ import annotations
 
+from kobako.build import epoch
 from kobako.build.cache import cache_key
 from kobako.build.dockerfile import instructions as i
 from kobako.build.dockerfile.expand import Expander
@@ -53,7 +54,7 @@ class Surroundings:
         platform: Platform,
         host: Platform,
         load: Callable[[str, Platform], BaseImage],
-        created_ns: int,
+        epoch: int | None,
         job: str = "",
     ) -> None:
         self.options = options
@@ -63,7 +64,7 @@ class Surroundings:
         self.platform = platform
         self.host = host
         self.load = load
-        self.created_ns = created_ns
+        self.epoch = epoch
         self.job = job
 
 
@@ -191,6 +192,7 @@ class LoweredStage:
         self.steps: list[Step] = []
         self.around = lowering.around
         self.platform = lowering.around.platform
+        self.epoch = 0
         self.state: StageState
         self._total = 0
         self._index = 0
@@ -235,6 +237,7 @@ class LoweredStage:
     def _begin_with_stage(self, parent: LoweredStage) -> list[i.Instruction]:
         below = parent.steps[-1]
         self.platform = parent.platform
+        self.epoch = parent.epoch
         triggers = list(parent.state.config.get("OnBuild", []))
         self.state = parent.state.derived()
         step = self._step(below.vertex, self.stage.start, below=below)
@@ -250,6 +253,8 @@ class LoweredStage:
             image = self.lowering.image(name, self.platform, where)
             self.state = StageState(image.config.config, image.config.author, self._escape)
             self._total += 1
+        asked = self.around.epoch
+        self.epoch = epoch.of_base(image) if asked is None else asked
         vertex = Vertex(f"FROM {image.name if image else SCRATCH}", BaseOp(base_result(image)))
         if image is not None:
             self.lowering.shown[vertex] = self._shown_name
@@ -297,8 +302,7 @@ class LoweredStage:
         from kobako.build.ops.workdir import WorkdirOp
 
         op = WorkdirOp(
-            path, self.state.user, self.around.worker, self.around.created_ns,
-            self.around.options.epoch,
+            path, self.state.user, self.around.worker, self.epoch,
         )  # fmt: skip
         name = f"WORKDIR {self.show(instruction)}"
         self.vertex(instruction, name, op, (), created_by, trigger)
@@ -307,7 +311,7 @@ class LoweredStage:
         """Adds a step that changes no file."""
         material = created_by or instruction.text
         config = cache_key(material, self.state.user, self.state.cwd)
-        op = MetadataOp(config, self.around.created_ns, self.around.worker)
+        op = MetadataOp(config, self.epoch, self.around.worker)
         vertex = Vertex(instruction.text, op, (self.last.vertex,), fresh=self._fresh)
         self.steps.append(self._step(vertex, instruction, below=self.last, created_by=created_by))
 

@@ -143,12 +143,11 @@ def lower_run(stage: LoweredStage, instruction: i.Run, trigger: bool) -> None:
         extra_hosts=options.extra_hosts,
         shm_size=options.shm_size,
         ulimits=options.ulimits,
-        epoch=options.epoch,
+        epoch=stage.epoch,
     )
     op = RunOp(
         request,
         around.worker,
-        around.created_ns,
         marks=tuple(mounts.marks),
         stage_mounts=tuple(mounts.staged),
         context_key=_context_key(stage, tuple(mounts.bound)) if mounts.bound else None,

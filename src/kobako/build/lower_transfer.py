@@ -41,13 +41,13 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
         exclude=tuple(expander.word(pattern) for pattern in instruction.exclude),
         parents=isinstance(instruction, i.Copy) and instruction.parents,
         unpack=isinstance(instruction, i.Add) and instruction.unpack is not False,
-        epoch=stage.around.options.epoch,
+        epoch=stage.epoch,
         keyword=instruction.keyword,
         origin=f"{from_}" if from_ else "the build context",
     )
     around = stage.around
     context = around.context if sources and not inputs else None
-    op = TransferOp(spec, around.worker, around.cache, around.created_ns, context)
+    op = TransferOp(spec, around.worker, around.cache, context)
     name = f"{spec.keyword} {stage.show(instruction)}"
     created_by = _created_by(spec, destination)
     stage.vertex(instruction, name, op, inputs, created_by, trigger)

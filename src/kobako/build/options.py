@@ -17,7 +17,8 @@ class BuildOptions(Record):
     `dockerfile` is the text, `dockerfile_name` what errors call it. `build_args` maps names to
     values (`--build-arg NAME` without a value is looked up by the caller). `pull` asks registries
     again. `parallelism` bounds the vertices executed at once; 1 builds strictly in order.
-    `epoch` is SOURCE_DATE_EPOCH in seconds. `now` is the time of the build in nanoseconds.
+    `epoch` is the time results bear, in seconds; None: the build argument SOURCE_DATE_EPOCH, else
+    that of each stage's base image (`build.epoch`).
     `secrets` maps ids to bytes. `labels` are added to the result.
     """
 

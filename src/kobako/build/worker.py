@@ -102,7 +102,7 @@ class RunRequest(Record):
     `id` is 64 hex digits, chosen by the build, the container's id. `env` holds `NAME=value`.
     `user` is as in the image's config ("", "name", "uid:gid"): the worker resolves it in the tree.
     `cwd` is absolute. `network` is "default", "none" or "host"; `security` "sandbox" or
-    "insecure". `epoch` (seconds), when not None, clamps the layer's timestamps.
+    "insecure". No time in the layer is later than `epoch` (seconds).
     """
 
     id: str
@@ -118,7 +118,7 @@ class RunRequest(Record):
     extra_hosts: tuple[str, ...] = ()
     shm_size: int = 64 << 20
     ulimits: tuple[str, ...] = ()
-    epoch: int | None = None
+    epoch: int = 0
 
 
 class RunResult(Record):

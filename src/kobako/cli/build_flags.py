@@ -50,6 +50,8 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
         elif key in context.environ:
             arguments.append((key, context.environ[key]))
     epoch = context.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch and "SOURCE_DATE_EPOCH" not in dict(arguments):
+        arguments.append(("SOURCE_DATE_EPOCH", epoch))
     return BuildRequest(
         directory=directory,
         dockerfile=text,
@@ -66,7 +68,6 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
         shm_size=size_flag(values, "shm-size", 64 << 20),
         ulimits=tuple(values.many("ulimit")),
         secrets=tuple(_secret(context, word) for word in values.many("secret")),
-        epoch=int(epoch) if epoch.isdigit() else None,
     )
 
 

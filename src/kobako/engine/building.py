@@ -42,7 +42,6 @@ class BuildRequest(Record):
     shm_size: int = 64 << 20
     ulimits: tuple[str, ...] = ()
     secrets: tuple[tuple[str, bytes], ...] = ()
-    epoch: int | None = None
     context_size: bool = True
     name: str = ""
 
@@ -134,7 +133,6 @@ def _options(request: BuildRequest) -> BuildOptions:
         no_cache=request.no_cache,
         pull=request.pull,
         network=request.network,
-        epoch=request.epoch,
         secrets=request.secrets,
         extra_hosts=request.extra_hosts,
         shm_size=request.shm_size,
@@ -155,7 +153,9 @@ def _record(
     for layer in result.layers:
         known = sizes.get(layer.diff_id)
         size += engine.trees.usage(layer.diff_id) if known is None else known
-    return images.record(engine, result.manifest, result.config, size, names)
+    row = engine.store.db.images.get(result.config.digest)
+    made_ns = row.created_ns if row is not None else time.time_ns()
+    return images.record(engine, result.manifest, result.config, size, names, created_ns=made_ns)
 
 
 class StoreCache:

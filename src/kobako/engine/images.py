@@ -134,10 +134,12 @@ def record(
     names: tuple[Reference, ...] = (),
     target: Digest | None = None,
     parent: str = "",
+    created_ns: int | None = None,
 ) -> Digest:
     """Make an image known whose blobs are all in the store, under `names`; returns its id.
 
-    `target` is what the names point to, when it is not the manifest itself (an index).
+    `target` is what the names point to, when it is not the manifest itself (an index). `created_ns`
+    is when it was made, for listings, where its config tells another time on purpose.
     """
     from kobako.engine import moments
     from kobako.store.rows import ImageRow
@@ -146,7 +148,7 @@ def record(
     row = ImageRow(
         id=config.digest,
         manifest=manifest.digest,
-        created_ns=moments.created_ns(config),
+        created_ns=moments.created_ns(config) if created_ns is None else created_ns,
         size=size,
         parent=parent,
         platform=str(config.platform),
@@ -280,7 +282,8 @@ def _in_use(engine: Engine, image: LocalImage, name: str, container: str) -> str
 
 def history(engine: Engine, name: str) -> list[HistoryStep]:
     """The steps of an image, newest first, with the size of the layer each added."""
-    from kobako.engine import moments, unpack
+    from kobako.engine import unpack
+    from kobako.oci.moment import parse
 
     image = find(engine, name)
     document = config(engine, image)
@@ -295,7 +298,7 @@ def history(engine: Engine, name: str) -> list[HistoryStep]:
         steps.append(
             HistoryStep(
                 "<missing>",
-                moments.parse(entry.created),
+                parse(entry.created),
                 entry.created_by,
                 size,
                 entry.comment,

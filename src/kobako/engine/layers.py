@@ -23,6 +23,17 @@ class NewLayer(Record):
     diff_size: int
 
 
+def settle(directory: str, changes: Sequence[Change], epoch: int) -> None:
+    """Take the clock's traces out of the writable layer at `directory` (`layer.settle`)."""
+    from kobako.layer.settle import settle
+
+    fd = os.open(os.path.join(directory, "upper"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        settle(fd, changes, epoch)
+    finally:
+        os.close(fd)
+
+
 def commit(
     engine: Engine,
     directory: str,

@@ -85,6 +85,8 @@ class EngineWorker:
         changes = filesystem.packable(self.engine, scratch.directory, scratch.lowers)
         if not changes:
             return None
+        if epoch is not None:
+            layers.settle(scratch.directory, changes, epoch)
         made = layers.commit(
             self.engine, scratch.directory, scratch.lowers, epoch=epoch, changes=changes
         )

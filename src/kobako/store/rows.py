@@ -25,7 +25,8 @@ class ImageRow(Record):
     """An image: `id` is its config's digest, `parent` the id of the image it was made from.
 
     `size` is the sum of its unpacked layers in bytes; `platform` as `str(Platform)`; `diff_ids`
-    lowest first. `created_ns` is nanoseconds since the epoch (of the config's `created`).
+    lowest first. `created_ns` is nanoseconds since the epoch: of the config's `created`, or
+    when it was built here.
     """
 
     id: Digest

@@ -27,8 +27,8 @@ _CHUNK = 1 << 20
 
 
 class Copier:
-    """Writes into `tree`. `owner` and `mode` override what the sources have; `wanted` says by the
-    path below a source (`--exclude`) whether to take a file."""
+    """Writes into `tree`. `owner`, `mode` and `time` (seconds) override what the sources have;
+    `wanted` says by the path below a source (`--exclude`) whether to take a file."""
 
     def __init__(
         self,
@@ -37,11 +37,13 @@ class Copier:
         owner: tuple[int, int] | None = None,
         mode: Mode | None = None,
         wanted: Callable[[str, bool], bool] | None = None,
+        time: int | None = None,
     ) -> None:
         self._tree = tree
         self._owner = owner
         self._mode = mode
         self._wanted = wanted
+        self._time_ns = None if time is None else time * 1_000_000_000
         self._links: dict[tuple[int, int], str] = {}
 
     def place(self, files: Files, entry: Entry, name: str, destination: str) -> None:
@@ -163,7 +165,7 @@ class Copier:
                 for name, value in files.xattrs(entry):
                     _set_xattr(sink, name, value)
                 os.fchmod(sink, self._mode.of(entry.mode, False) if self._mode else entry.mode)
-                os.utime(sink, ns=(entry.stat.st_mtime_ns, entry.stat.st_mtime_ns))
+                os.utime(sink, ns=self._times(entry))
             finally:
                 os.close(sink)
         finally:
@@ -176,8 +178,11 @@ class Copier:
             for name, value in files.xattrs(entry):
                 _set_xattr(target, name, value)
             os.chmod(target, self._mode.of(entry.mode, True) if self._mode else entry.mode)
-        times = (entry.stat.st_mtime_ns, entry.stat.st_mtime_ns)
-        os.utime(target, ns=times, follow_symlinks=False)
+        os.utime(target, ns=self._times(entry), follow_symlinks=False)
+
+    def _times(self, entry: Entry) -> tuple[int, int]:
+        time = entry.stat.st_mtime_ns if self._time_ns is None else self._time_ns
+        return time, time
 
     def _own(self, target: str, owner: tuple[int, int], *, fresh: bool = False) -> None:
         """`fresh`: a new regular file, which nobody has given an owner but the kernel."""

@@ -36,18 +36,17 @@ class BaseOp:
 
 
 class MetadataOp:
-    """Adds an entry to the history. Cached so that its time stays what it was at first: an
-    unchanged Dockerfile gives the same image again."""
+    """Adds an entry to the history. Cached for those who watch: it costs nothing either way."""
 
     quick = True
 
-    def __init__(self, text: str, created_ns: int, worker: Worker) -> None:
+    def __init__(self, text: str, epoch: int, worker: Worker) -> None:
         self._text = text
-        self._created_ns = created_ns
+        self._epoch = epoch
         self._worker = worker
 
     def _key(self, below: Result) -> str:
-        return cache_key("metadata", self._text, below.lineage)
+        return cache_key("metadata", self._text, self._epoch, below.lineage)
 
     def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
         yield self._key(inputs[0])
@@ -59,4 +58,4 @@ class MetadataOp:
         return record(result)
 
     def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
-        return inputs[0].then(self._key(inputs[0]), None, self._created_ns)
+        return inputs[0].then(self._key(inputs[0]), None, self._epoch)

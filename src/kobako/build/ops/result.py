@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Result(Record):
     """A stage after one of its instructions.
 
-    `layers` are bottom first. `added`: the instruction made the topmost one. `created_ns` is when
-    it was first carried out (0 for what an image brought along). `lineage` stands for everything
-    that led here, metadata included; `chain` for the files alone.
+    `layers` are bottom first. `added`: the instruction made the topmost one. `created_ns` is the
+    time it bears, the stage's epoch (0 for what an image brought along). `lineage` stands for
+    everything that led here, metadata included; `chain` for the files alone.
     """
 
     layers: tuple[LayerRef, ...]
@@ -31,8 +31,9 @@ class Result(Record):
     def chain(self) -> tuple[str, ...]:
         return tuple(layer.diff_id for layer in self.layers)
 
-    def then(self, key: str, layer: LayerRef | None, created_ns: int) -> Result:
+    def then(self, key: str, layer: LayerRef | None, epoch: int) -> Result:
         """The result of an instruction on top of this one."""
+        created_ns = epoch * 1_000_000_000
         layers = self.layers if layer is None else (*self.layers, layer)
         lineage = cache_key(self.lineage, key, layer.diff_id if layer else "", created_ns)
         return Result(layers, lineage, layer is not None, created_ns)
@@ -41,7 +42,7 @@ class Result(Record):
 def record(result: Result) -> dict[str, Any]:
     """What the cache keeps of a result: its own layer and its time."""
     layer = result.layers[-1] if result.added else None
-    kept: dict[str, Any] = {"created": result.created_ns}
+    kept: dict[str, Any] = {"epoch": result.created_ns // 1_000_000_000}
     if layer is not None:
         kept["diff_id"] = layer.diff_id
         kept["blob"] = layer.descriptor.to_json()
@@ -57,4 +58,4 @@ def restore(value: dict[str, Any], key: str, below: Result, worker: Worker) -> R
         layer = LayerRef(Digest.parse(value["diff_id"]), descriptor)
         if not worker.has_layer(layer):
             return None
-    return below.then(key, layer, int(value["created"]))
+    return below.then(key, layer, int(value["epoch"]))

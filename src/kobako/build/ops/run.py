@@ -47,7 +47,6 @@ class RunOp:
         self,
         request: RunRequest,
         worker: Worker,
-        created_ns: int,
         *,
         marks: tuple[str, ...] = (),
         stage_mounts: tuple[StageMount, ...] = (),
@@ -56,7 +55,6 @@ class RunOp:
     ) -> None:
         self._request = request
         self._worker = worker
-        self._created_ns = created_ns
         self._marks = marks
         self._stage_mounts = stage_mounts
         self._context_key = context_key
@@ -94,7 +92,7 @@ class RunOp:
         done = self._worker.run(request, output)
         if done.exit_code:
             raise Failed(" ".join(request.args), done.exit_code)
-        return inputs[0].then(self._key(inputs), done.layer, self._created_ns)
+        return inputs[0].then(self._key(inputs), done.layer, self._request.epoch)
 
 
 def _filled(wanted: StageMount, inputs: tuple[Result, ...]) -> Mount:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class TransferSpec(Record):
     """What to copy, everything expanded. `destination` is absolute and keeps its trailing slash.
 
+    `epoch` (seconds) is the time of files from a context, and the latest of others.
     `contents` are (name, bytes) of here-documents. `origin` is what errors call the source.
     """
 
@@ -38,7 +39,7 @@ class TransferSpec(Record):
     exclude: tuple[str, ...] = ()
     parents: bool = False
     unpack: bool = False
-    epoch: int | None = None
+    epoch: int = 0
     keyword: str = "COPY"
     origin: str = "the build context"
 
@@ -62,13 +63,11 @@ class TransferOp:
         spec: TransferSpec,
         worker: Worker,
         cache: Cache,
-        created_ns: int,
         context: Callable[[], Context] | None,
     ) -> None:
         self._spec = spec
         self._worker = worker
         self._cache = cache
-        self._created_ns = created_ns
         self._context = context
         self._digests: dict[tuple[str, ...], str] = {}
 
@@ -77,7 +76,7 @@ class TransferOp:
         s = self._spec
         key = cache_key(
             "transfer", s.sources, s.destination, s.contents, s.chown, s.chmod, s.exclude,
-            s.parents, s.unpack, str(s.epoch), inputs[0].chain,
+            s.parents, s.unpack, s.epoch, inputs[0].chain,
         )  # fmt: skip
         if not s.sources:
             yield key
@@ -116,7 +115,7 @@ class TransferOp:
                         self._fill(tree, files)
                     finally:
                         files.close()
-        return inputs[0].then(self._lineage(), change.layer, self._created_ns)
+        return inputs[0].then(self._lineage(), change.layer, self._spec.epoch)
 
     def _fill(self, tree: ChangedTree, files: Files | None) -> None:
         from kobako.build.ops.accounts import resolve
@@ -132,7 +131,8 @@ class TransferOp:
             finally:
                 target.close()
         mode = Mode(spec.chmod) if spec.chmod else None
-        copier = Copier(tree, owner=owner, mode=mode, wanted=self._wanted())
+        time = spec.epoch if self._context is not None else None
+        copier = Copier(tree, owner=owner, mode=mode, wanted=self._wanted(), time=time)
         if files is not None and spec.sources:
             for one in choose(files, spec):
                 if (

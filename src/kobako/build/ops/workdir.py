@@ -19,17 +19,14 @@ class WorkdirOp:
 
     quick = False
 
-    def __init__(
-        self, path: str, user: str, worker: Worker, created_ns: int, epoch: int | None
-    ) -> None:
+    def __init__(self, path: str, user: str, worker: Worker, epoch: int) -> None:
         self._path = path
         self._user = user
         self._worker = worker
-        self._created_ns = created_ns
         self._epoch = epoch
 
     def _key(self, below: Result) -> str:
-        return cache_key("workdir", self._path, self._user, str(self._epoch), below.chain)
+        return cache_key("workdir", self._path, self._user, self._epoch, below.chain)
 
     def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
         yield self._key(inputs[0])
@@ -56,4 +53,4 @@ class WorkdirOp:
                 finally:
                     files.close()
             Copier(tree, owner=owner).make_directories(resolve_path(tree.path, self._path))
-        return inputs[0].then(self._key(inputs[0]), change.layer, self._created_ns)
+        return inputs[0].then(self._key(inputs[0]), change.layer, self._epoch)
