@@ -201,6 +201,34 @@ def test_the_cache_sees_bytes_and_modes_not_times(site: Site) -> None:
     assert cached()
 
 
+def test_the_cache_sees_where_links_lead_and_what_things_are(site: Site) -> None:
+    site.put({"d/link": "-> one", "d/file": "x"})
+    text = "FROM scratch\nCOPY d /d/\n"
+    site.build(text)
+    (site.context / "d/link").unlink()
+    site.put({"d/link": "-> two"})
+    site.build(text)
+    assert "change" in site.worker.log
+    (site.context / "d/link").unlink()
+    site.put({"d/link": "two"})  # a file that holds what the link said
+    site.build(text)
+    assert "change" in site.worker.log
+    (site.context / "d/file").rename(site.context / "d/other")
+    site.build(text)
+    assert "change" in site.worker.log
+
+
+def test_a_change_that_hides_from_times_and_sizes_is_seen(site: Site) -> None:
+    site.put({f"d/f{n}": f"content {n:03d}" for n in range(100)})
+    text = "FROM scratch\nCOPY d /d/\n"
+    site.build(text)
+    before = os.stat(site.context / "d/f50")
+    site.put({"d/f50": "content XXX"})
+    os.utime(site.context / "d/f50", ns=(before.st_atime_ns, before.st_mtime_ns))
+    built = site.build(text)
+    assert (site.path(built) / "d/f50").read_text() == "content XXX"
+
+
 def _tar(mode: str, **members: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as tar:

@@ -292,6 +292,43 @@ def test_proxies_are_not_in_the_key_but_arguments_are(site: Site) -> None:
     assert len(site.worker.requests) == 1
 
 
+def test_a_secret_may_change_but_its_mount_not(site: Site) -> None:
+    site.base()
+    file = "FROM base\nRUN --mount=type=secret,id={id} echo\n"
+    ran = []
+    for name, data in (("a", b"1"), ("a", b"2"), ("b", b"2")):
+        site.build(file.format(id=name), secrets=((name, data),))
+        ran.append(len(site.worker.requests))
+    assert ran == [1, 0, 1]
+    env = "FROM base\nRUN --mount=type=secret,id=a,env=TOKEN echo\n"
+    for data in (b"1", b"2"):
+        site.build(env, secrets=(("a", data),))
+        ran.append(len(site.worker.requests))
+    assert ran[3:] == [1, 0]
+
+
+def test_the_body_of_a_here_document_counts(site: Site) -> None:
+    site.base()
+    ran = []
+    for word in ("one", "one", "two"):
+        for head in ("RUN <<E", "RUN <<E cat", "RUN <<E\n#!/bin/cat", "COPY <<E /x"):
+            site.build(f"FROM base\n{head}\n{word}\nE\n")
+            ran.append(len(site.worker.requests) + site.worker.log.count("change"))
+    assert ran == [1] * 4 + [0] * 4 + [1] * 4
+
+
+def test_no_cache_for_some_stages_only(site: Site) -> None:
+    site.base()
+    file = (
+        "FROM base AS One\nRUN a\nFROM base AS two\nRUN b\nFROM One\nCOPY --from=two / /t\nRUN c\n"
+    )
+    site.build(file)
+    site.build(file, no_cache_filter=("one",))
+    assert [line for line in site.worker.log if line.startswith("run")] == ["run a"]
+    site.build(file, no_cache_filter=("TWO", "none"))
+    assert [line for line in site.worker.log if line.startswith("run")] == ["run b"]
+
+
 def test_source_date_epoch_makes_builds_equal(site: Site) -> None:
     site.base()
     text = "FROM base\nRUN echo\nCMD x\n"

@@ -70,7 +70,8 @@ def test_byte_code_stays_valid(tree: Path, later: bool) -> None:
     time = EPOCH + 1000 if later else EPOCH - 1000
     os.utime(source, (time, time))
     compiled = Path(py_compile.compile(str(source), doraise=True))
-    compiled.chmod(0o444)
+    if os.getuid() == 0:  # as every process is that settles a layer
+        compiled.chmod(0o444)
     settled(tree)
     head = compiled.read_bytes()[:16]
     assert int.from_bytes(head[8:12], "little") == int(source.stat().st_mtime)

@@ -347,7 +347,9 @@ class LoweredStage:
 
     @property
     def _fresh(self) -> bool:
-        return self.around.options.no_cache
+        options = self.around.options
+        named = [name.lower() for name in options.no_cache_filter]
+        return options.no_cache or self.stage.name.lower() in named
 
     @property
     def last(self) -> Step:

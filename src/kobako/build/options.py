@@ -16,7 +16,8 @@ class BuildOptions(Record):
 
     `dockerfile` is the text, `dockerfile_name` what errors call it. `build_args` maps names to
     values (`--build-arg NAME` without a value is looked up by the caller). `pull` asks registries
-    again. `parallelism` bounds the vertices executed at once; 1 builds strictly in order.
+    again. `no_cache_filter` names stages whose steps are carried out whatever the cache has.
+    `parallelism` bounds the vertices executed at once; 1 builds strictly in order.
     `epoch` is the time results bear, in seconds; None: the build argument SOURCE_DATE_EPOCH, else
     that of each stage's base image (`build.epoch`).
     `secrets` maps ids to bytes. `labels` are added to the result.
@@ -29,6 +30,7 @@ class BuildOptions(Record):
     labels: tuple[tuple[str, str], ...] = ()
     platform: Platform | None = None
     no_cache: bool = False
+    no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
     network: str = "default"
     parallelism: int = 0

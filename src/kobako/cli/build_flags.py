@@ -23,6 +23,7 @@ FLAGS = (
     Flag("load", "", BOOL, "Put the result among the images (always done)", hidden=True),
     Flag("network", "", TEXT, "Network of RUN instructions", default="default"),
     Flag("no-cache", "", BOOL, "Do not use cache when building the image"),
+    Flag("no-cache-filter", "", LIST, "Do not cache specified stages (STAGE[,STAGE...])"),
     Flag("platform", "", TEXT, "Set target platform for build"),
     Flag("progress", "", TEXT, f"Type of progress output ({STYLES})", choices=STYLES),
     Flag("pull", "", BOOL, "Always attempt to pull all referenced images"),
@@ -61,6 +62,9 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
         labels=tuple(pairs(values.many("label"))),
         target=values.text("target"),
         no_cache=values.on("no-cache"),
+        no_cache_filter=tuple(
+            name for word in values.many("no-cache-filter") for name in word.split(",") if name
+        ),
         pull=values.on("pull"),
         platform=values.text("platform"),
         network=values.text("network"),

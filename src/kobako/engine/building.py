@@ -35,6 +35,7 @@ class BuildRequest(Record):
     labels: tuple[tuple[str, str], ...] = ()
     target: str = ""
     no_cache: bool = False
+    no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
     platform: str = ""
     network: str = "default"
@@ -131,6 +132,7 @@ def _options(request: BuildRequest) -> BuildOptions:
         labels=request.labels,
         platform=Platform.parse(request.platform) if request.platform else None,
         no_cache=request.no_cache,
+        no_cache_filter=request.no_cache_filter,
         pull=request.pull,
         network=request.network,
         secrets=request.secrets,
