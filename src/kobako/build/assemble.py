@@ -7,6 +7,7 @@ from kobako.build.arguments import Arguments
 from kobako.build.context import Context
 from kobako.build.dockerfile.parse import parse
 from kobako.build.dockerfile.source import StepFailed
+from kobako.build.lint.verdict import ChecksFailed, warnings
 from kobako.build.lower import Lowering, Surroundings
 from kobako.build.ops.run import Failed
 from kobako.build.options import BuildResult, StepResult
@@ -68,6 +69,7 @@ class _FrontEnd:
         self._lowerings: list[tuple[BuildOptions, Context, Lowering]] = []
         self._parsed: dict[tuple[str, str], Dockerfile] = {}
         self._warned: set[str] = set()
+        self._checked: set[progress.CheckWarning] = set()
 
     def plan(self, job: Job, context: Context) -> Plan:
         options = job.options
@@ -76,9 +78,12 @@ class _FrontEnd:
             common = common.replace(target=options.target)
         for other, its_context, lowering in self._lowerings:
             if other == common and its_context is context:
-                return lowering.plan(options.target)
+                plan = lowering.plan(options.target)
+                self._check(lowering, options)
+                return plan
         lowering = self._lowering(job, context)
         plan = lowering.plan(options.target)
+        self._check(lowering, options)
         unused = lowering.arguments.unused()
         if unused:
             text = f"One or more build-args {unused} were not consumed"
@@ -87,6 +92,18 @@ class _FrontEnd:
                 self._on_event(progress.Warning(text))
         self._lowerings.append((common, context, lowering))
         return plan
+
+    def _check(self, lowering: Lowering, options: BuildOptions) -> None:
+        """The build checks: each warning once, however many targets give cause for it."""
+        found, error = warnings(lowering, options)
+        for warning in found:
+            if warning not in self._checked:
+                self._checked.add(warning)
+                self._on_event(warning)
+        if error:
+            raise ChecksFailed(
+                error, hint="`check=error=true` makes them errors; --check shows them."
+            )
 
     def _lowering(self, job: Job, context: Context) -> Lowering:
         options = job.options
@@ -115,8 +132,6 @@ class _FrontEnd:
         found = self._parsed.get((text, name))
         if found is None:
             found = self._parsed[text, name] = parse(text, name)
-            for line, message in found.warnings:
-                self._on_event(progress.Warning(message, line))
             _note_syntax(found, self._on_event)
         return found
 

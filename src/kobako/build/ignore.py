@@ -39,6 +39,16 @@ class Ignore:
     def __bool__(self) -> bool:
         return bool(self._patterns)
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns, cleaned, those that take back with their `!`."""
+        return tuple(("!" if back else "") + pattern.text for pattern, back in self._patterns)
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether there is a `!` pattern."""
+        return bool(self._back)
+
     def verdict(self, path: str, parent: Verdict) -> Verdict:
         """Whether `path` is excluded, given what was found about its directory."""
         excluded = False

@@ -81,7 +81,7 @@ class Lowering:
         self.shown: dict[Vertex[Result], str] = {}
         self._stages: dict[int, LoweredStage] = {}
         self._uses: dict[int, set[int]] = {}
-        self._images: dict[tuple[str, str], BaseImage] = {}
+        self.images: dict[tuple[str, str], BaseImage] = {}
         self._names = {stage.name: stage.index for stage in dockerfile.stages if stage.name}
 
     def plan(self, target: str) -> Plan:
@@ -121,10 +121,10 @@ class Lowering:
     def image(self, name: str, platform: Platform, where: Range) -> BaseImage:
         """A base image, asked for once per platform."""
         key = (name, str(platform))
-        found = self._images.get(key)
+        found = self.images.get(key)
         if found is None:
             try:
-                found = self._images[key] = self.around.load(name, platform)
+                found = self.images[key] = self.around.load(name, platform)
             except KobakoError as error:
                 hint = error.hint
                 near = suggest(name, [s.name for s in self.dockerfile.stages if s.name])

@@ -21,6 +21,22 @@ class Warning(BuildEvent):  # noqa: A001 - the word of the field; modules import
     line: int = 0
 
 
+class CheckWarning(BuildEvent):
+    """A build check found something on lines `start` to `end` (1-based, inclusive).
+
+    `rule` is its name, `description` and `url` what the reference says about it ("" for none);
+    `token` is the text on those lines that is meant.
+    """
+
+    rule: str
+    detail: str
+    start: int
+    end: int
+    token: str
+    description: str
+    url: str
+
+
 class ContextScanned(BuildEvent):
     """The build context was read. `size` is that of the tar archive docker would have sent."""
 

@@ -35,10 +35,8 @@ def push(
     on_event: OnEvent = ignore,
     *,
     mounts: tuple[str, ...] = (),
-    by_digest: bool = False,
 ) -> Descriptor:
     """Push the manifest or index `target` as `reference`; its descriptor, for docker's last line.
-    `by_digest`: into that repository, without giving it a tag.
 
     Blobs come first, several at once, then manifests, the tag last: a registry never shows half an
     image. A blob that another repository of the registry is known to hold (seen in earlier pulls
@@ -48,11 +46,8 @@ def push(
     Emits `LayerProgress` with the short DiffID of each layer. Raises `NotFound` for content the
     store lacks, `Unauthorized`, `Denied`, `Unavailable`.
     """
-    if by_digest:
-        reference = reference.replace(tag=None, digest=target)
-    else:
-        reference = reference.with_default_tag()
-    if reference.tag is None and not by_digest:
+    reference = reference.with_default_tag()
+    if reference.tag is None:
         raise Invalid("cannot push a digest reference", hint="give it a tag: kobako tag")
     with lease(store, f"push {reference.familiar()}") as held, Transport(client) as transport:
         held.keep(target)
@@ -102,7 +97,7 @@ class _Push:
         *children, top = documents
         for child in children:
             self._put(repository, child, str(child.digest))
-        self._put(repository, top, str(self.reference.tag or top.digest))
+        self._put(repository, top, str(self.reference.tag))
         self.sources.remember(session.host, self.reference.path, blobs)
         return top.descriptor
 

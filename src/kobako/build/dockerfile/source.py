@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CONTEXT_LINES = 4
+_CONTEXT_LINES = 2
 
 
 class Range(Record):
@@ -32,17 +32,10 @@ class Source(Record):
         """The lines around `where` as BuildKit shows them, with a caret under `token`."""
         lines = [line.rstrip("\r") for line in self.lines()]
         start, end = max(1, where.start), max(1, where.start, where.end)
-        first = last = start
-        last = min(end, len(lines))
-        padding = 0
-        while padding < _CONTEXT_LINES:  # grow to both sides until enough is shown
-            grown = False
-            if first > 1:
-                first, padding, grown = first - 1, padding + 1, True
-            if last < len(lines) and not (last == len(lines) - 1 and not lines[-1]):
-                last, padding, grown = last + 1, padding + 1, True
-            if not grown:
-                break
+        if lines and not lines[-1]:
+            lines.pop()
+        around = _CONTEXT_LINES if start == end else 1
+        first, last = max(1, start - around), min(end + around, len(lines))
         rule = "-" * 20
         shown = [f"{self.name}:{start}", rule]
         for number in range(first, last + 1):
@@ -117,15 +110,15 @@ class Problem(Exception):
 
 def suggest(word: str, options: Iterable[str]) -> str:
     """ " (did you mean RUN?)" when one of `options` is close to `word`, else ""."""
-    best, distance = "", 3
+    best, near = "", 3
     for option in sorted(options):
-        found = _distance(word.lower(), option.lower(), distance)
-        if found < distance:
-            best, distance = option, found
-    return f" (did you mean {best}?)" if best and distance else ""
+        found = distance(word.lower(), option.lower(), near)
+        if found < near:
+            best, near = option, found
+    return f" (did you mean {best}?)" if best and near else ""
 
 
-def _distance(a: str, b: str, limit: int) -> int:
+def distance(a: str, b: str, limit: int) -> int:
     """Levenshtein's edit distance, or `limit` when it is that or more."""
     if abs(len(a) - len(b)) >= limit:
         return limit

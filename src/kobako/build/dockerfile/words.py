@@ -19,7 +19,7 @@ class Marker(Record):
 
 def split_keyword(text: str) -> tuple[str, str]:
     """("RUN", "the rest"), both without outer blanks."""
-    words = text.strip().split(None, 1)
+    words = text.strip().split(None, 1) or [text]  # \x1f is a blank here, but not to a line
     return words[0], words[1].strip() if len(words) > 1 else ""
 
 

@@ -1,0 +1,96 @@
+"""What the checks say about a build, remembered: an unchanged build asks for a row and no more.
+
+The row's key holds everything the checks look at. `REVISION` changes with the rules.
+"""
+
+from __future__ import annotations
+
+from kobako import __version__
+from kobako.build import progress
+from kobako.build.cache import cache_key
+from kobako.errors import Invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kobako.build.lower import Lowering
+    from kobako.build.options import BuildOptions
+
+REVISION = 1
+_ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
+
+
+class ChecksFailed(Invalid):
+    """The Dockerfile asks for its warnings to be errors (`# check=error=true`)."""
+
+
+def warnings(
+    lowering: Lowering, options: BuildOptions
+) -> tuple[tuple[progress.CheckWarning, ...], str]:
+    """The warnings for a target that was lowered, and why they end the build ("": they do not)."""
+    around = lowering.around
+    ignore = around.context().ignore
+    key = cache_key(
+        "checks",
+        REVISION,
+        __version__,
+        options.dockerfile,
+        options.dockerfile_name,
+        options.target,
+        tuple(sorted(options.build_args)),
+        str(around.host),
+        str(around.platform),
+        tuple(sorted((*k, image.config.digest) for k, image in lowering.images.items())),
+        ignore.patterns,
+    )
+    row = around.cache.get(key)
+    if row is None:
+        row = _judge(lowering, options)
+        around.cache.put(key, row)
+    found = tuple(progress.CheckWarning(*one) for one in row["warnings"])
+    return found, str(row["error"])
+
+
+def _judge(lowering: Lowering, options: BuildOptions) -> dict[str, Any]:
+    from kobako.build.dockerfile.source import DockerfileError
+    from kobako.build.lint.check import check, check_text, settings_of, violations
+    from kobako.build.lint.finding import Finding
+    from kobako.build.lint.rules import RULES
+    from kobako.build.lint.subject import Subject
+
+    around = lowering.around
+    dockerfile = lowering.dockerfile
+    given = dict(options.build_args).get(_ARGUMENT)
+    settings = settings_of(dockerfile.source, dockerfile.directives, given)
+    findings: list[Finding] = []
+    try:
+        subject = Subject(
+            dockerfile,
+            check_text(dockerfile.source, settings, findings),
+            lambda name, platform, where: lowering.image(name, platform, where).config,
+            given=options.build_args,
+            host=around.host,
+            platform=around.platform,
+            target=options.target,
+            ignore=around.context().ignore,
+        )
+        check(subject, settings, findings)
+    except DockerfileError:
+        pass  # what is wrong with a stage that is not built is not told
+    return {
+        "kind": "checks",
+        "warnings": [
+            [
+                f.rule,
+                f.detail,
+                f.start,
+                f.end,
+                f.token,
+                RULES[f.rule].description,
+                RULES[f.rule].url,
+            ]
+            for f in findings
+        ],
+        "error": violations(findings, settings),
+    }

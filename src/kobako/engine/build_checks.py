@@ -1,0 +1,154 @@
+"""`build --call`: what a build would find, without building: checks, outline, targets."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import KobakoError, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.build.dockerfile import Dockerfile
+    from kobako.build.dockerfile.source import Range, Source
+    from kobako.build.ignore import Ignore
+    from kobako.build.lint.outline import Outline
+    from kobako.build.lint.report import Checked
+    from kobako.build.lint.subject import Subject
+    from kobako.build.lint.targets import Targets
+    from kobako.build.lint.written import Written
+    from kobako.engine.building import BuildRequest
+    from kobako.engine.engine import Engine
+    from kobako.oci import ImageConfig, Platform, Reference
+
+_ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
+
+
+def check(engine: Engine, request: BuildRequest) -> Checked:
+    """The build checks. Of base images no more is fetched than their configs.
+
+    Why the build would fail is part of the outcome, not an error.
+    """
+    from kobako.build.dockerfile import parse
+    from kobako.build.dockerfile.lines import read_directives
+    from kobako.build.dockerfile.source import Source
+    from kobako.build.lint.check import check as judge
+    from kobako.build.lint.check import check_text, settings_of, violations
+    from kobako.build.lint.finding import Finding
+    from kobako.build.lint.report import Checked
+    from kobako.build.lint.verdict import ChecksFailed
+
+    source = Source(request.dockerfile_name, request.dockerfile)
+    findings: list[Finding] = []
+    fault: KobakoError | None = None
+    try:
+        given = dict(request.build_args).get(_ARGUMENT)
+        settings = settings_of(source, read_directives(source)[0], given)
+        lines = check_text(source, settings, findings)
+        dockerfile = parse(source.text, source.name)
+        subject = _subject(engine, request, dockerfile, lines, everything=not request.target)
+        judge(subject, settings, findings)
+        failure = violations(findings, settings)
+        if failure:
+            raise ChecksFailed(failure)
+    except KobakoError as error:
+        fault = error
+    return Checked(source, tuple(findings), fault)
+
+
+def outline(engine: Engine, request: BuildRequest) -> Outline:
+    """The arguments, secrets and agents the target takes."""
+    from kobako.build.dockerfile import parse
+    from kobako.build.lint.outline import outline as gather
+    from kobako.build.lint.written import written
+
+    dockerfile = parse(request.dockerfile, request.dockerfile_name)
+    lines = list(written(dockerfile.source))
+    return gather(_subject(engine, request, dockerfile, lines, everything=False))
+
+
+def targets(request: BuildRequest) -> Targets:
+    """The stages the Dockerfile offers."""
+    from kobako.build.dockerfile import parse
+    from kobako.build.lint.targets import Targets
+
+    return Targets(parse(request.dockerfile, request.dockerfile_name))
+
+
+def _subject(
+    engine: Engine,
+    request: BuildRequest,
+    dockerfile: Dockerfile,
+    lines: list[Written],
+    *,
+    everything: bool,
+) -> Subject:
+    from kobako.build.lint.subject import Subject
+    from kobako.oci import Platform
+
+    host = Platform.host()
+    return Subject(
+        dockerfile,
+        lines,
+        _Bases(engine, dockerfile.source, request.pull).config,
+        given=request.build_args,
+        host=host,
+        platform=Platform.parse(request.platform) if request.platform else host,
+        target=request.target,
+        ignore=_ignore(request),
+        everything=everything,
+    )
+
+
+def _ignore(request: BuildRequest) -> Ignore | None:
+    from kobako.build.context import Context
+
+    if not request.directory:
+        return None
+    name = request.dockerfile_name
+    context = Context.open_directory(request.directory, name if os.path.exists(name) else "")
+    try:
+        return context.ignore
+    finally:
+        context.close()
+
+
+class _Bases:
+    """The configs of base images: from the store, else from their registry."""
+
+    def __init__(self, engine: Engine, source: Source, pull: bool) -> None:
+        self._engine = engine
+        self._source = source
+        self._pull = pull
+        self._known: dict[tuple[str, Platform], ImageConfig] = {}
+
+    def config(self, name: str, platform: Platform, where: Range) -> ImageConfig:
+        from kobako.build.dockerfile.source import StepFailed
+        from kobako.oci import Reference
+
+        key = name, platform
+        if key not in self._known:
+            try:
+                reference = Reference.parse(name).with_default_tag()
+            except KobakoError as error:
+                problem = f'failed to parse stage name "{name}": {error.message}'
+                raise StepFailed(self._source, where, problem) from error
+            try:
+                self._known[key] = self._find(reference, platform)
+            except KobakoError as error:
+                problem = f"{name}: {error.message}"
+                raise StepFailed(self._source, where, problem, hint=error.hint) from error
+        return self._known[key]
+
+    def _find(self, reference: Reference, platform: Platform) -> ImageConfig:
+        from kobako.engine import images, transfers
+        from kobako.remote.metadata import image_config
+
+        if not self._pull:
+            try:
+                found = images.find(self._engine, str(reference))
+            except NotFound:
+                pass
+            else:
+                if images.serves(self._engine, found, str(platform)):
+                    return images.config(self._engine, found)
+        return image_config(reference, platform, transfers.client(self._engine))

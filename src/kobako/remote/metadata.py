@@ -1,0 +1,56 @@
+"""What an image says of itself, without bringing it here: its manifest and its config."""
+
+from __future__ import annotations
+
+from kobako.errors import Corrupt, Invalid
+from kobako.oci.config import ImageConfig
+from kobako.oci.manifest import Index, Manifest
+from kobako.remote.registry import Registry
+from kobako.remote.repository import Repository
+from kobako.remote.transport import Transport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.oci.platform import Platform
+    from kobako.oci.reference import Reference
+    from kobako.remote.client import Client
+    from kobako.remote.session import Session
+
+_MAX_CONFIG = 8 << 20
+_MAX_NESTING = 4
+
+
+def image_config(reference: Reference, platform: Platform, client: Client) -> ImageConfig:
+    """The config of an image in its registry, verified; nothing is stored.
+
+    Raises `NotFound` (also for a platform the image does not have), `Unauthorized`, `Denied`,
+    `Invalid`, `Corrupt`, `Unavailable`.
+    """
+    reference = reference.with_default_tag()
+
+    def ask(session: Session) -> ImageConfig:
+        repository = Repository(session, reference)
+        found = repository.manifest(str(reference.digest or reference.tag))
+        for _ in range(_MAX_NESTING):
+            if isinstance(found, Manifest):
+                break
+            found = repository.manifest(str(found.select(platform).digest))
+        if isinstance(found, Index):
+            raise Invalid(f"{reference.familiar()}: indexes nested too deeply")
+        return ImageConfig.parse(_config(repository, found))
+
+    with Transport(client) as transport:
+        return Registry(reference.domain, transport).first(ask)
+
+
+def _config(repository: Repository, manifest: Manifest) -> bytes:
+    wanted = manifest.config
+    raw = wanted.data
+    if raw is None:
+        with repository.blob(wanted.digest) as response:
+            raw = response.document(_MAX_CONFIG)
+    if len(raw) != wanted.size or not wanted.digest.verifies(raw):
+        raise Corrupt(
+            f"{repository.reference.familiar()}: its config is not what {wanted.digest} says"
+        )
+    return raw
