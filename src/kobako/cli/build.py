@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 from kobako.cli import build_flags
 from kobako.cli.flags import Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kobako.build.outputs.spec import Output
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
+    from kobako.engine.building import Built
 
 COMMAND = Command(
     "build",
@@ -40,32 +44,63 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         raise Invalid(
             f"invalid progress mode {style!r}: one of {', '.join(build_flags.STYLES.split())}"
         )
+    request = build_flags.request(context, values, words[0])
+    if request.outputs is not None and _writes_to_stdout(request.outputs) and style != "quiet":
+        style = "plain"  # which goes to standard error
     classic = style in ("auto", "classic")
-    request = build_flags.request(context, values, words[0]).replace(context_size=classic)
+    request = request.replace(context_size=classic)
     progress = build_progress.select(style)
     warnings = CheckWarnings(progress.event)
     ending = Ending()
     built = None
     try:
         with ending:
-            built = building.build(context.engine, request, warnings.event)
+            built = building.build(
+                context.engine, request, warnings.event, stdout=sys.stdout.buffer
+            )
     except KeyboardInterrupt:
         return ending.code
     finally:
         progress.close()
         if built is None and style != "quiet":
             warnings.show()
-    if values.text("iidfile"):
-        with open(values.text("iidfile"), "w") as file:
-            file.write(built.image_id)
+    _write_files(values, built)
+    if built.delivered is not None:
+        from kobako.cli import build_outputs
+
+        build_outputs.told(context, built.delivered, quiet=style == "quiet")
+    if request.outputs is not None and _writes_to_stdout(request.outputs):
+        if style != "quiet":
+            warnings.show()
+        return 0
     if style == "quiet":
         context.out(built.image_id)
     elif classic:
-        context.out(f"Successfully built {built.image_id.partition(':')[2][:12]}")
+        if built.image_id:
+            context.out(f"Successfully built {built.image_id.partition(':')[2][:12]}")
         for name in built.names:
             context.out(f"Successfully tagged {name}")
-    else:
+    elif built.delivered is None:
         progress.finished(built.image_id, built.names)
     if style != "quiet":
         warnings.show()
     return 0
+
+
+def _writes_to_stdout(outputs: tuple[Output, ...]) -> bool:
+    from kobako.build.outputs.choice import uses_stdout
+
+    return uses_stdout(outputs)
+
+
+def _write_files(values: Values, built: Built) -> None:
+    """--iidfile and --metadata-file."""
+    if not values.text("iidfile") and not values.text("metadata-file"):
+        return
+    from kobako.cli import build_outputs
+
+    if values.text("iidfile"):
+        build_outputs.write(values.text("iidfile"), built.image_id.encode())
+    if values.text("metadata-file"):
+        found = built.delivered.metadata if built.delivered is not None else {}
+        build_outputs.write(values.text("metadata-file"), build_outputs.metadata(found))

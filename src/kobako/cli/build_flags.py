@@ -6,6 +6,7 @@ from kobako.cli.flags import BOOL, LIST, TEXT, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kobako.build.outputs.spec import Output
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
     from kobako.engine.building import BuildRequest
@@ -14,6 +15,7 @@ STYLES = "auto classic plain quiet tty"
 
 FLAGS = (
     Flag("add-host", "", LIST, "Add a custom host-to-IP mapping (host:ip)"),
+    Flag("annotation", "", LIST, "Add annotation to the image"),
     Flag("build-arg", "", LIST, "Set build-time variables"),
     Flag("call", "", TEXT, "Set method for evaluating build (check, outline, targets)", "string"),
     Flag("check", "", BOOL, "Shorthand for --call=check"),
@@ -22,13 +24,16 @@ FLAGS = (
     Flag("force-rm", "", BOOL, "Always remove intermediate containers", hidden=True),
     Flag("iidfile", "", TEXT, "Write the image ID to a file"),
     Flag("label", "", LIST, "Set metadata for an image"),
-    Flag("load", "", BOOL, "Put the result among the images (always done)", hidden=True),
+    Flag("load", "", BOOL, 'Shorthand for "--output=type=docker"'),
+    Flag("metadata-file", "", TEXT, "Write build result metadata to a file"),
     Flag("network", "", TEXT, "Network of RUN instructions", default="default"),
     Flag("no-cache", "", BOOL, "Do not use cache when building the image"),
     Flag("no-cache-filter", "", LIST, "Do not cache specified stages (STAGE[,STAGE...])"),
-    Flag("platform", "", TEXT, "Set target platform for build"),
+    Flag("output", "o", LIST, 'Output destination (format: "type=local,dest=path")'),
+    Flag("platform", "", LIST, "Set target platform for build"),
     Flag("progress", "", TEXT, f"Type of progress output ({STYLES})", choices=STYLES),
     Flag("pull", "", BOOL, "Always attempt to pull all referenced images"),
+    Flag("push", "", BOOL, 'Shorthand for "--output=type=registry"'),
     Flag("quiet", "q", BOOL, "Suppress the build output and print image ID on success"),
     Flag("rm", "", BOOL, "Remove intermediate containers", default=True, hidden=True),
     Flag("secret", "", LIST, 'Secret to expose to the build ("id=mysecret[,src=/file]")'),
@@ -68,13 +73,33 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
             name for word in values.many("no-cache-filter") for name in word.split(",") if name
         ),
         pull=values.on("pull"),
-        platform=values.text("platform"),
+        platforms=_platforms(values),
         network=values.text("network"),
         extra_hosts=tuple(values.many("add-host")),
         shm_size=size_flag(values, "shm-size", 64 << 20),
         ulimits=tuple(values.many("ulimit")),
         secrets=tuple(_secret(context, word) for word in values.many("secret")),
+        outputs=_outputs(values),
     )
+
+
+def _platforms(values: Values) -> tuple[str, ...]:
+    """`--platform a,b` and several of them; "local" is this machine's."""
+    from kobako.oci.platform import Platform
+
+    words = [w.strip() for text in values.many("platform") for w in text.split(",") if w.strip()]
+    return tuple(str(Platform.host()) if word == "local" else word for word in words)
+
+
+def _outputs(values: Values) -> tuple[Output, ...] | None:
+    """What is to become of the result; None: an image of the store, as without these flags."""
+    if not any((values.many("output"), values.many("annotation"))) and not any(
+        (values.on("push"), values.on("load"), values.text("metadata-file"))
+    ):
+        return None
+    from kobako.cli import build_outputs
+
+    return build_outputs.chosen(values)
 
 
 def _dockerfile(path: str, file: str) -> tuple[str, str, str]:

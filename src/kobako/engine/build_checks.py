@@ -92,7 +92,7 @@ def _subject(
         _Bases(engine, dockerfile.source, request.pull).config,
         given=request.build_args,
         host=host,
-        platform=Platform.parse(request.platform) if request.platform else host,
+        platform=Platform.parse(request.platforms[0]) if request.platforms else host,
         target=request.target,
         ignore=_ignore(request),
         everything=everything,

@@ -10,13 +10,17 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, BinaryIO
 
     from kobako.build.context import Context
     from kobako.build.options import BuildOptions, BuildResult, Job
+    from kobako.build.outputs.spec import Output
+    from kobako.engine.deliver import Delivered
     from kobako.engine.engine import Engine
+    from kobako.engine.exporting import Exporting
+    from kobako.engine.worker import EngineWorker
     from kobako.events import OnEvent
-    from kobako.oci import Digest, Reference
+    from kobako.oci import Digest, Platform, Reference
     from kobako.store.cache import Cache as Table
 
 
@@ -24,7 +28,9 @@ class BuildRequest(Record):
     """docker's `build` with everything read. `directory` is the context, "" for none.
 
     `dockerfile` is the text, `dockerfile_name` its path as the person gave it. `name` tells the
-    targets of one build apart (`build.options.Job`).
+    targets of one build apart (`build.options.Job`). `outputs` None means an image of the store
+    with the names `tags`; else what `build.outputs.choice.choose` gave. Without `platforms` this
+    machine's is built.
     """
 
     directory: str
@@ -37,7 +43,7 @@ class BuildRequest(Record):
     no_cache: bool = False
     no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
-    platform: str = ""
+    platforms: tuple[str, ...] = ()
     network: str = "default"
     extra_hosts: tuple[str, ...] = ()
     shm_size: int = 64 << 20
@@ -45,56 +51,115 @@ class BuildRequest(Record):
     secrets: tuple[tuple[str, bytes], ...] = ()
     context_size: bool = True
     name: str = ""
+    outputs: tuple[Output, ...] | None = None
 
 
 class Built(Record):
-    """`names` are the familiar names the image now has."""
+    """`names` are the familiar names the image now has in the store; `delivered` says more where
+    outputs were asked for. `image_id` is "" where none of them is an image."""
 
     image_id: str
     names: tuple[str, ...]
+    delivered: Delivered | None = None
 
 
-def build(engine: Engine, request: BuildRequest, on_event: OnEvent) -> Built:
-    """Build an image from a Dockerfile and name it."""
-    return build_all(engine, (request,), on_event)[0]
+def build(
+    engine: Engine, request: BuildRequest, on_event: OnEvent, *, stdout: BinaryIO | None = None
+) -> Built:
+    """Build an image from a Dockerfile and name it, or make what outputs were asked for."""
+    return build_all(engine, (request,), on_event, stdout=stdout)[0]
 
 
 def build_all(
-    engine: Engine, requests: tuple[BuildRequest, ...], on_event: OnEvent
+    engine: Engine,
+    requests: tuple[BuildRequest, ...],
+    on_event: OnEvent,
+    *,
+    stdout: BinaryIO | None = None,
 ) -> tuple[Built, ...]:
     """Build several targets as one graph and name each image; in the order of the requests.
 
-    What they have in common is done once. Nothing is named before all of them are built.
+    What they have in common is done once. Nothing is named before all of them are built. `stdout`
+    takes the output that goes to "-".
     """
     from kobako.build import build_all as solve
     from kobako.engine.worker import EngineWorker
     from kobako.store.leases import lease
 
-    names = [_names(request) for request in requests]
+    targets = [_Target(request) for request in requests]
     contexts = _Contexts()
+    exporting = None
+    if any(target.outputs is not None for target in targets):
+        from kobako.engine.exporting import Exporting
+
+        exporting = Exporting(on_event)
+        on_event = exporting.event
     with lease(engine.store, f"build {requests[0].directory}"):
         worker = EngineWorker(engine, on_event)
         try:
-            jobs = tuple(contexts.job(request) for request in requests)
-            results = solve(jobs, worker, StoreCache(engine), on_event)
+            jobs = tuple(
+                contexts.job(target.request, platform)
+                for target in targets
+                for platform in target.platforms
+            )
+            results = iter(solve(jobs, worker, StoreCache(engine), on_event))
         finally:
             contexts.close()
         return tuple(
-            Built(
-                str(_record(engine, worker.sizes, result, its_names)),
-                tuple(name.familiar() for name in its_names),
+            _finish(
+                engine, worker, target, [next(results) for _ in target.platforms], exporting, stdout
             )
-            for result, its_names in zip(results, names, strict=True)
+            for target in targets
         )
 
 
-def _names(request: BuildRequest) -> tuple[Reference, ...]:
-    """The names the image will have; what is wrong with a request is told before work begins."""
-    from kobako.engine import images
+class _Target:
+    """A request taken apart; what is wrong with it is told before work begins."""
 
-    if request.network not in ("default", "host", "none"):
-        raise Invalid(f"network {request.network} not found", hint="Use default, host or none.")
-    return tuple(images.new_name(tag) for tag in request.tags)
+    def __init__(self, request: BuildRequest) -> None:
+        from kobako.engine import images
+        from kobako.oci import Platform
+
+        if request.network not in ("default", "host", "none"):
+            raise Invalid(f"network {request.network} not found", hint="Use default, host or none.")
+        self.request = request
+        self.names = tuple(images.new_name(tag) for tag in request.tags)
+        given = [Platform.parse(text) for text in request.platforms]
+        self.platforms: tuple[Platform | None, ...] = tuple(dict.fromkeys(given)) or (None,)
+        self.outputs = request.outputs
+        if self.outputs is None and len(self.platforms) > 1:
+            from kobako.build.outputs.choice import choose
+
+            self.outputs = choose((), tags=request.tags)
+        if self.outputs is not None:
+            from kobako.engine.deliver import check
+
+            check(self.outputs, len(self.platforms))
+
+
+def _finish(
+    engine: Engine,
+    worker: EngineWorker,
+    target: _Target,
+    results: list[BuildResult],
+    exporting: Exporting | None,
+    stdout: BinaryIO | None,
+) -> Built:
+    """What is to become of the results of a target."""
+    if target.outputs is None or exporting is None:
+        image_id = _record(engine, worker.sizes, results[0], target.names)
+        return Built(str(image_id), tuple(name.familiar() for name in target.names))
+    from kobako.engine.deliver import deliver
+
+    done = deliver(
+        engine,
+        [(p or r.config.platform, r) for p, r in zip(target.platforms, results, strict=True)],
+        target.outputs,
+        exporting,
+        lambda result: _size(engine, worker.sizes, result),
+        stdout,
+    )
+    return Built(done.image_id, done.names, done)
 
 
 class _Contexts:
@@ -103,26 +168,29 @@ class _Contexts:
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], Context] = {}
 
-    def job(self, request: BuildRequest) -> Job:
+    def job(self, request: BuildRequest, platform: Platform | None) -> Job:
         from kobako.build.context import Context
         from kobako.build.options import Job
 
+        options = _options(request, platform)
+        job_name = request.name
+        if len(request.platforms) > 1:
+            job_name = f"{request.name} {platform}".lstrip()
         if not request.directory:
-            return Job(_options(request), None, request.name)
+            return Job(options, None, job_name)
         name = request.dockerfile_name
         key = request.directory, name if os.path.exists(name) else ""
         if key not in self._open:
             self._open[key] = Context.open_directory(*key)
-        return Job(_options(request), self._open[key], request.name)
+        return Job(options, self._open[key], job_name)
 
     def close(self) -> None:
         for context in self._open.values():
             context.close()
 
 
-def _options(request: BuildRequest) -> BuildOptions:
+def _options(request: BuildRequest, platform: Platform | None) -> BuildOptions:
     from kobako.build.options import BuildOptions
-    from kobako.oci import Platform
 
     return BuildOptions(
         dockerfile=request.dockerfile,
@@ -130,7 +198,7 @@ def _options(request: BuildRequest) -> BuildOptions:
         target=request.target,
         build_args=request.build_args,
         labels=request.labels,
-        platform=Platform.parse(request.platform) if request.platform else None,
+        platform=platform,
         no_cache=request.no_cache,
         no_cache_filter=request.no_cache_filter,
         pull=request.pull,
@@ -151,13 +219,18 @@ def _record(
     blobs = engine.store.blobs
     blobs.put(result.config.raw)
     blobs.put(result.manifest.raw)
+    size = _size(engine, sizes, result)
+    made_ns = images.made_ns(engine, result.config)
+    return images.record(engine, result.manifest, result.config, size, names, created_ns=made_ns)
+
+
+def _size(engine: Engine, sizes: dict[str, int], result: BuildResult) -> int:
+    """The sum of a result's unpacked layers in bytes."""
     size = 0
     for layer in result.layers:
         known = sizes.get(layer.diff_id)
         size += engine.trees.usage(layer.diff_id) if known is None else known
-    row = engine.store.db.images.get(result.config.digest)
-    made_ns = row.created_ns if row is not None else time.time_ns()
-    return images.record(engine, result.manifest, result.config, size, names, created_ns=made_ns)
+    return size
 
 
 class StoreCache:

@@ -161,6 +161,14 @@ def record(
     return row.id
 
 
+def made_ns(engine: Engine, config: ImageConfig) -> int:
+    """When an image that was just built was first made here: its config tells the epoch."""
+    from time import time_ns
+
+    row = engine.store.db.images.get(config.digest)
+    return row.created_ns if row is not None else time_ns()
+
+
 def listing(engine: Engine, pattern: str, filters: dict[str, list[str]]) -> list[ListedImage]:
     """What `images` shows, newest first: every name, and images without one as dangling."""
     db = engine.store.db

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.engine.images import LocalImage
     from kobako.events import OnEvent
+    from kobako.image.mutate import Image
     from kobako.oci import Descriptor, Digest, Reference
     from kobako.remote.client import Client
     from kobako.remote.credentials import CredentialFile
@@ -141,21 +142,69 @@ def push(engine: Engine, reference: Reference, on_event: OnEvent) -> Descriptor:
         return send(store, target, reference, client(engine), on_event)
 
 
+def send(
+    engine: Engine,
+    target: Digest,
+    reference: Reference,
+    on_event: OnEvent,
+    *,
+    insecure: bool = False,
+    by_digest: bool = False,
+) -> Descriptor:
+    """Upload a manifest or index of the store and all it refers to, under a name or, `by_digest`,
+    without a tag; what the registry has now. `insecure` as in config.toml."""
+    from kobako.remote.push import push as send_all
+    from kobako.store.leases import lease
+
+    speaking = client(engine)
+    if insecure:
+        speaking = _trusting(speaking, reference.domain)
+    with lease(engine.store, f"push {reference}") as held:
+        held.keep(target)
+        return send_all(engine.store, target, reference, speaking, on_event, by_digest=by_digest)
+
+
+def _trusting(client: Client, domain: str) -> Client:
+    """The same view, but of this registry any certificate, or none, will do."""
+    from kobako.remote.endpoint import HostConfig
+
+    known = client.registries.hosts
+    own = next((h for h in known if h.domain == domain), HostConfig(domain))
+    others = tuple(h for h in known if h.domain != domain)
+    hosts = (*others, own.replace(insecure=True))
+    return client.replace(registries=client.registries.replace(hosts=hosts))
+
+
 def _compressed(engine: Engine, image: LocalImage, on_event: OnEvent) -> Digest:
     """What to push of an image: layers kept as plain tars (load, import) are compressed first.
 
     The image keeps its id; its manifest from now on is the one pushed.
     """
-    from kobako.engine.building import StoreCache
-    from kobako.image.compress import compressed, is_compressed
     from kobako.image.mutate import Image
-    from kobako.oci import Descriptor, Digest
 
     if image.target != image.row.manifest:
         return image.target
     plain = Image.read(engine.store.blobs, image.target)
-    if is_compressed(plain):
+    sent = packed(engine, plain, on_event)
+    if sent is plain:
         return image.target
+    db = engine.store.db
+    with db.transaction():
+        db.images.add(image.row.replace(manifest=sent.manifest.digest))
+        for ref in db.refs.of_image(image.id):
+            if ref.digest == image.target:
+                db.refs.set(ref.name, sent.manifest.digest, image.id)
+    return sent.manifest.digest
+
+
+def packed(engine: Engine, plain: Image, on_event: OnEvent) -> Image:
+    """The image with its plain layers compressed, each once however often it is asked for."""
+    from kobako.engine.building import StoreCache
+    from kobako.image.compress import compressed, is_compressed
+    from kobako.oci import Descriptor, Digest
+
+    if is_compressed(plain):
+        return plain
     cache = StoreCache(engine)
 
     def known(diff_id: Digest) -> Descriptor | None:
@@ -164,16 +213,10 @@ def _compressed(engine: Engine, image: LocalImage, on_event: OnEvent) -> Digest:
             return None
         return Descriptor(row["mediaType"], Digest(row["digest"]), row["size"])
 
-    packed = compressed(engine.store.blobs, plain, known=known, on_event=on_event)
-    for diff_id, layer in packed.layers:
+    image = compressed(engine.store.blobs, plain, known=known, on_event=on_event)
+    for diff_id, layer in image.layers:
         cache.put(f"compressed:{diff_id}", layer.to_json())
-    db = engine.store.db
-    with db.transaction():
-        db.images.add(image.row.replace(manifest=packed.manifest.digest))
-        for ref in db.refs.of_image(image.id):
-            if ref.digest == image.target:
-                db.refs.set(ref.name, packed.manifest.digest, image.id)
-    return packed.manifest.digest
+    return image
 
 
 def client(engine: Engine) -> Client:

@@ -35,8 +35,10 @@ def push(
     on_event: OnEvent = ignore,
     *,
     mounts: tuple[str, ...] = (),
+    by_digest: bool = False,
 ) -> Descriptor:
     """Push the manifest or index `target` as `reference`; its descriptor, for docker's last line.
+    `by_digest`: into that repository, without giving it a tag.
 
     Blobs come first, several at once, then manifests, the tag last: a registry never shows half an
     image. A blob that another repository of the registry is known to hold (seen in earlier pulls
@@ -46,8 +48,11 @@ def push(
     Emits `LayerProgress` with the short DiffID of each layer. Raises `NotFound` for content the
     store lacks, `Unauthorized`, `Denied`, `Unavailable`.
     """
-    reference = reference.with_default_tag()
-    if reference.tag is None:
+    if by_digest:
+        reference = reference.replace(tag=None, digest=target)
+    else:
+        reference = reference.with_default_tag()
+    if reference.tag is None and not by_digest:
         raise Invalid("cannot push a digest reference", hint="give it a tag: kobako tag")
     with lease(store, f"push {reference.familiar()}") as held, Transport(client) as transport:
         held.keep(target)
@@ -97,7 +102,7 @@ class _Push:
         *children, top = documents
         for child in children:
             self._put(repository, child, str(child.digest))
-        self._put(repository, top, str(self.reference.tag))
+        self._put(repository, top, str(self.reference.tag or top.digest))
         self.sources.remember(session.host, self.reference.path, blobs)
         return top.descriptor
 

@@ -1,0 +1,317 @@
+"""What a build gave, put where it was asked for: the store, registries, archives, directories."""
+
+from __future__ import annotations
+
+from kobako.build.outputs.document import Assembled, Part, assemble
+from kobako.build.outputs.spec import ArchiveOutput, ImageForm, ImageOutput, TreeOutput
+from kobako.errors import Invalid, Unsupported
+from kobako.image.mutate import Image
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, BinaryIO
+
+    from kobako.build.options import BuildResult
+    from kobako.build.outputs.spec import Output
+    from kobako.engine.engine import Engine
+    from kobako.engine.exporting import Exporting, ExportVertex
+    from kobako.oci import Descriptor, Digest, Platform, Reference
+
+CREATED = "org.opencontainers.image.created"
+
+
+class Delivered(Record):
+    """What became of a result. `image_id` is the image's config digest, an index's own digest, or
+    "" where no image was asked for; `names` the familiar names it has in the store, `pushed` those
+    in registries; `places` files and directories. `metadata` is buildx's (`--metadata-file`).
+    """
+
+    metadata: dict[str, Any]
+    image_id: str = ""
+    names: tuple[str, ...] = ()
+    pushed: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+
+
+def check(outputs: Sequence[Output], platforms: int) -> None:
+    """What is wrong with outputs for so many platforms, told before the work begins."""
+    for output in outputs:
+        if isinstance(output, TreeOutput):
+            continue
+        assert isinstance(output, ImageOutput | ArchiveOutput)
+        _names(output)
+        if isinstance(output, ArchiveOutput) and output.kind == "docker" and platforms > 1:
+            raise Unsupported(
+                "docker exporter does not currently support exporting manifest lists",
+                hint="Use type=oci for several platforms.",
+            )
+
+
+def deliver(
+    engine: Engine,
+    results: Sequence[tuple[Platform, BuildResult]],
+    outputs: Sequence[Output],
+    exporting: Exporting,
+    size_of: Callable[[BuildResult], int],
+    stdout: BinaryIO | None,
+) -> Delivered:
+    """Make every output of a target that was built for these platforms, in order.
+
+    The caller's lease keeps what is written until a name does. `size_of` tells the unpacked size
+    of a result, `stdout` takes what goes to "-".
+    """
+    delivery = _Delivery(engine, results, exporting, size_of, stdout)
+    for output in outputs:
+        delivery.make(output)
+    return delivery.done
+
+
+class _Delivery:
+    def __init__(
+        self,
+        engine: Engine,
+        results: Sequence[tuple[Platform, BuildResult]],
+        exporting: Exporting,
+        size_of: Callable[[BuildResult], int],
+        stdout: BinaryIO | None,
+    ) -> None:
+        self.engine = engine
+        self.results = results
+        self.exporting = exporting
+        self.size_of = size_of
+        self.stdout = stdout
+        self.done = Delivered(metadata={})
+
+    def make(self, output: Output) -> None:
+        if isinstance(output, TreeOutput):
+            self._files(output)
+        elif isinstance(output, ArchiveOutput):
+            self._archive(output)
+        else:
+            assert isinstance(output, ImageOutput)
+            self._image(output)
+
+    # Files
+
+    def _files(self, output: TreeOutput) -> None:
+        from kobako.engine.export_files import PlatformTree, write_trees
+
+        trees = [PlatformTree(str(platform), result.layers) for platform, result in self.results]
+        title = "exporting to client " + ("tarball" if output.tar else "directory")
+        with self.exporting.vertex(title) as vertex:
+            _tell_notes(output.notes, vertex)
+            write_trees(self.engine, trees, output, vertex, self.stdout)
+        self._wrote(output.dest)
+
+    def _wrote(self, dest: str) -> None:
+        if dest != "-":
+            self.done = self.done.replace(places=(*self.done.places, dest))
+
+    def _archive(self, output: ArchiveOutput) -> None:
+        from kobako.engine.export_files import open_directory, write_to
+        from kobako.image.archive.save import export_layout, save
+        from kobako.layer.copy_out import explain
+
+        names = _names(output)
+        blobs = self.engine.store.blobs
+        with self.exporting.vertex(f"exporting to {output.kind} image format") as vertex:
+            _tell_notes(output.notes, vertex)
+            made = self._assemble(output.form, vertex)
+            chosen = [(name, made.target.digest) for name in names or (None,)]
+            marks = self._marks(made)
+            if output.directory:
+                import os
+
+                os.close(open_directory(output.dest))
+                try:
+                    export_layout(blobs, chosen, output.dest, annotations=marks)
+                except OSError as fault:
+                    raise explain(fault, output.dest) from fault
+            else:
+                vertex.line("sending tarball")
+                write_to(
+                    output.dest,
+                    self.stdout,
+                    lambda sink: save(blobs, chosen, sink, output.kind, annotations=marks),
+                )
+        self._wrote(output.dest)
+        self._note(made, names)
+
+    # Images
+
+    def _image(self, output: ImageOutput) -> None:
+        names = _names(output)
+        with self.exporting.vertex("exporting to image") as vertex:
+            _tell_notes(output.notes, vertex)
+            made = self._assemble(output.form, vertex, pushed=output.push)
+            if output.store:
+                self._store(made, () if output.by_digest else names, vertex)
+            if output.push:
+                self._push(made, names, output, vertex)
+        self._note(made, names)
+
+    def _store(self, made: Assembled, names: tuple[Reference, ...], vertex: ExportVertex) -> None:
+        """The image of this machine's platform is recorded; names point to what was made."""
+        from kobako.engine import images
+        from kobako.oci import Platform
+
+        host = Platform.host()
+        ranks = [platform.rank(host) for platform, _ in self.results]
+        best = min(range(len(ranks)), key=lambda at: (ranks[at] is None, ranks[at] or 0, at))
+        image = made.images[best]
+        size = self.size_of(self.results[best][1])
+        images.record(
+            self.engine,
+            image.manifest,
+            image.config,
+            size,
+            names,
+            made.target.digest,
+            created_ns=images.made_ns(self.engine, image.config),
+        )
+        if made.is_index and not names:
+            vertex.warn(
+                "an index without a name is not kept: only the image for "
+                f"{self.results[best][0]} is; give a name with --tag"
+            )
+        for name in names:
+            vertex.line(f"naming to {name} done")
+        shown = (*self.done.names, *(name.familiar() for name in names))
+        self.done = self.done.replace(names=tuple(dict.fromkeys(shown)))
+
+    def _push(
+        self,
+        made: Assembled,
+        names: tuple[Reference, ...],
+        output: ImageOutput,
+        vertex: ExportVertex,
+    ) -> None:
+        from kobako.engine import transfers
+
+        for name in names:
+            vertex.line(f"pushing layers and manifest for {name}")
+            sent = transfers.send(
+                self.engine,
+                made.target.digest,
+                name,
+                vertex.event,
+                insecure=output.insecure,
+                by_digest=output.by_digest,
+            )
+            shown = f"{name.familiar()}@{sent.digest}"
+            self.done = self.done.replace(pushed=(*self.done.pushed, shown))
+
+    def _assemble(
+        self, form: ImageForm, vertex: ExportVertex, *, pushed: bool = False
+    ) -> Assembled:
+        """The documents in the form asked for, written to the store with all they refer to."""
+        blobs = self.engine.store.blobs
+        parts = []
+        for platform, result in self.results:
+            blobs.put(result.config.raw)
+            image = Image.of(result.manifest, result.config)
+            parts.append(Part(platform, self._formed(image, result, form, vertex, pushed)))
+        made = assemble(parts, form)
+        for raw in made.documents:
+            blobs.put(raw)
+        vertex.line(
+            f"exporting {'manifest list' if made.is_index else 'manifest'} "
+            f"{made.target.digest} done"
+        )
+        return made
+
+    def _formed(
+        self, image: Image, result: BuildResult, form: ImageForm, vertex: ExportVertex, pushed: bool
+    ) -> Image:
+        """`image` with its layers compressed as asked; none go to a registry uncompressed
+        unless that is asked for."""
+        if form.compression or form.level is not None:
+            from kobako.image.recompress import recompressed
+
+            compression = form.compression or "gzip"
+            inherited = 0 if form.force_compression else result.inherited
+            image = recompressed(
+                self.engine.store.blobs,
+                image,
+                compression,
+                form.level,
+                _Memory(self.engine, f"compressed:{compression}:{form.level}:"),
+                inherited=inherited,
+                on_event=vertex.event,
+            )
+        if pushed and form.compression != "uncompressed":
+            from kobako.engine import transfers
+
+            image = transfers.packed(self.engine, image, vertex.event)
+        return image
+
+    # What is told of it
+
+    def _marks(self, made: Assembled) -> tuple[tuple[str, str], ...]:
+        created = made.images[0].config.created
+        marks = dict(made.target.annotations)
+        if created:
+            marks.setdefault(CREATED, created)
+        return tuple(sorted(marks.items()))
+
+    def _note(self, made: Assembled, names: tuple[Reference, ...]) -> None:
+        target = made.target
+        config = "" if made.is_index else str(made.images[0].id)
+        descriptor = target.replace(annotations=self._marks(made)).to_json()
+        found: dict[str, Any] = {
+            **self.done.metadata,
+            "containerimage.descriptor": descriptor,
+            "containerimage.digest": str(target.digest),
+        }
+        if config:
+            found["containerimage.config.digest"] = config
+            descriptor.setdefault("annotations", {})["config.digest"] = config
+        if names:
+            found["image.name"] = ",".join(map(str, names))
+        self.done = self.done.replace(metadata=found, image_id=config or str(target.digest))
+
+
+class _Memory:
+    """Which blob an earlier conversion of a layer gave, kept in the build cache."""
+
+    def __init__(self, engine: Engine, prefix: str) -> None:
+        from kobako.engine.building import StoreCache
+
+        self._cache = StoreCache(engine)
+        self._prefix = prefix
+
+    def get(self, diff_id: Digest) -> Descriptor | None:
+        from kobako.oci import Descriptor, Digest
+
+        row = self._cache.get(self._prefix + diff_id)
+        if row is None:
+            return None
+        return Descriptor(row["mediaType"], Digest(row["digest"]), row["size"])
+
+    def put(self, diff_id: Digest, layer: Descriptor) -> None:
+        self._cache.put(self._prefix + diff_id, layer.to_json())
+
+
+def _names(output: ImageOutput | ArchiveOutput) -> tuple[Reference, ...]:
+    """The names of an image or archive, each with its tag; a repository alone for a push by
+    digest."""
+    from kobako.engine import images
+    from kobako.oci import Reference
+
+    if not (isinstance(output, ImageOutput) and output.by_digest):
+        return tuple(images.new_name(name) for name in output.form.names)
+    found = tuple(map(Reference.parse, output.form.names))
+    for reference in found:
+        if reference.tag or reference.digest:
+            raise Invalid(
+                f"can't push tagged ref {reference.familiar()} by digest",
+                hint="Give the repository alone as the name.",
+            )
+    return found
+
+
+def _tell_notes(notes: tuple[str, ...], vertex: ExportVertex) -> None:
+    for note in notes:
+        vertex.warn(note)

@@ -1,0 +1,222 @@
+"""Outputs that are files: the merged trees of a result, and archives of it."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import Conflict, Invalid
+from kobako.layer.copy_out import explain
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import BinaryIO
+
+    from kobako.build.outputs.spec import TreeOutput
+    from kobako.build.worker import LayerRef
+    from kobako.engine.engine import Engine
+    from kobako.engine.exporting import ExportVertex
+    from kobako.engine.scratch import Scratch
+
+_FEW = 3  # devices named in a warning
+
+
+class PlatformTree(Record):
+    """What one platform's result holds: its layers, and files beside them (name, content)."""
+
+    platform: str
+    layers: tuple[LayerRef, ...]
+    files: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def directory(self) -> str:
+        """What its directory is called where there are several."""
+        return self.platform.replace("/", "_")
+
+
+def write_trees(
+    engine: Engine,
+    trees: Sequence[PlatformTree],
+    output: TreeOutput,
+    vertex: ExportVertex,
+    stdout: BinaryIO | None,
+) -> None:
+    """Write the files of a result as `output` says. With several platforms each has a directory
+    of its own, unless `platform-split=false`."""
+    from contextlib import ExitStack
+
+    split = len(trees) > 1 if output.split is None else output.split
+    with ExitStack() as stack:
+        scratches = [stack.enter_context(merged(engine, tree.layers)) for tree in trees]
+        roots = []
+        for scratch in scratches:
+            fd = os.open(scratch.mount(readonly=True), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, fd)
+            roots.append(fd)
+        if not split and len(trees) > 1:
+            _refuse_overlaps(engine, trees, roots)
+        if output.tar:
+            vertex.line("sending tarball")
+            _write_tar(engine, trees, scratches, roots, output, split, stdout)
+        else:
+            vertex.line("copying files")
+            _write_directory(engine, trees, roots, output, split, vertex)
+
+
+def merged(engine: Engine, layers: Sequence[LayerRef]) -> Scratch:
+    """The tree of these layers (bottom first) and nothing else, ready to be mounted."""
+    from kobako.engine import unpack
+    from kobako.engine.scratch import Scratch
+
+    for layer in layers:
+        if not engine.trees.has(layer.diff_id):
+            unpack.unpack_one(engine, layer.diff_id, layer.descriptor)
+    return Scratch(engine, [engine.trees.path(layer.diff_id) for layer in reversed(layers)])
+
+
+def _refuse_overlaps(engine: Engine, trees: Sequence[PlatformTree], roots: list[int]) -> None:
+    import stat
+
+    from kobako.layer.pack import everything
+
+    seen: dict[str, str] = {}
+    for tree, root in zip(trees, roots, strict=True):
+        for change in everything(root, engine.mode.format)[1:]:
+            path = change.path.lstrip("/")
+            if stat.S_ISDIR(os.stat(path, dir_fd=root, follow_symlinks=False).st_mode):
+                continue
+            if path in seen:
+                raise Conflict(
+                    f"cannot overwrite {path} from {seen[path]} with {tree.platform} when split "
+                    "option is disabled",
+                    hint="Leave out platform-split=false, or give the files different names.",
+                )
+            seen[path] = tree.platform
+
+
+def _write_directory(
+    engine: Engine,
+    trees: Sequence[PlatformTree],
+    roots: list[int],
+    output: TreeOutput,
+    split: bool,
+    vertex: ExportVertex,
+) -> None:
+    from kobako.layer import copy_out
+
+    kept: set[bytes] = set()
+    devices: list[str] = []
+    top = open_directory(output.dest)
+    try:
+        for tree, root in zip(trees, roots, strict=True):
+            place = os.path.join(output.dest, tree.directory) if split else output.dest
+            into = _open_below(top, tree.directory, output.dest) if split else os.dup(top)
+            try:
+                done = copy_out.copy_out(
+                    root, into, engine.mode.format, name=place, epoch=output.epoch
+                )
+                for name, data in tree.files:
+                    full = os.fsencode(output.attestation_prefix + name)
+                    copy_out.write_file(into, full, data, place=place, epoch=output.epoch)
+                    kept.add(os.fsencode(tree.directory) + b"/" + full if split else full)
+            finally:
+                os.close(into)
+            prefix = os.fsencode(tree.directory) + b"/" if split else b""
+            kept |= {prefix + path for path in done.paths} | ({prefix[:-1]} if split else set())
+            devices += done.devices
+        if output.delete:
+            copy_out.remove_others(top, frozenset(kept), name=output.dest)
+    finally:
+        os.close(top)
+    if devices:
+        more = "" if len(devices) <= _FEW else f" and {len(devices) - _FEW} more"
+        vertex.warn(
+            f"{output.dest}: device nodes are left out, only root can make them: "
+            f"{', '.join(devices[:_FEW])}{more}; type=tar has them"
+        )
+
+
+def open_directory(path: str) -> int:
+    """The directory `path`, made with those above it when it is not there; a descriptor."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileExistsError:
+        raise Invalid(f"destination directory {path} is a file") from None
+    except NotADirectoryError:
+        raise Invalid(f"destination {path}: something above it is not a directory") from None
+    except OSError as fault:
+        raise explain(fault, path) from fault
+
+
+def _open_below(top: int, name: str, place: str) -> int:
+    """A platform's directory in `top`; a link in its way is replaced."""
+    from kobako.linux import fs
+
+    try:
+        try:
+            os.mkdir(name, 0o755, dir_fd=top)
+        except FileExistsError:
+            if os.path.islink(f"/proc/self/fd/{top}/{name}"):
+                os.unlink(name, dir_fd=top)
+                os.mkdir(name, 0o755, dir_fd=top)
+        return os.open(name, fs.DIRECTORY, dir_fd=top)
+    except OSError as fault:
+        raise explain(fault, f"{place}/{name}") from fault
+
+
+def _write_tar(
+    engine: Engine,
+    trees: Sequence[PlatformTree],
+    scratches: list[Scratch],
+    roots: list[int],
+    output: TreeOutput,
+    split: bool,
+    stdout: BinaryIO | None,
+) -> None:
+    from kobako.layer.pack import Exported, export_all
+
+    exported, files = [], []
+    for tree, scratch, root in zip(trees, scratches, roots, strict=True):
+        prefix = os.fsencode(tree.directory) if split else b""
+        owners = engine.driver.owners(scratch.directory, scratch.lowers)
+        exported.append(Exported(root, owners, prefix))
+        for name, data in tree.files:
+            full = os.fsencode(output.attestation_prefix + name)
+            files.append((prefix + b"/" + full if prefix else full, data))
+    form, epoch = engine.mode.format, output.epoch
+    write_to(
+        output.dest, stdout, lambda sink: export_all(exported, sink, form, files=files, epoch=epoch)
+    )
+
+
+def write_to(dest: str, stdout: BinaryIO | None, write: Callable[[BinaryIO], None]) -> None:
+    """Let `write` fill the file `dest`, which appears when it is whole, or `stdout` for "-"."""
+    if dest == "-":
+        if stdout is None:
+            raise Invalid("there is no standard output to write to", hint="Give a dest=FILE.")
+        try:
+            write(stdout)
+            stdout.flush()
+        except OSError as fault:
+            raise explain(fault, "standard output") from fault
+        return
+    if os.path.isdir(dest):
+        raise Invalid(f"destination file {dest} is a directory")
+    try:
+        if os.path.exists(dest) and not os.path.isfile(dest):  # a FIFO, /dev/null
+            with open(dest, "wb") as sink:
+                write(sink)
+            return
+        part = f"{os.path.realpath(dest)}.{os.urandom(6).hex()}.part"
+        try:
+            with open(part, "xb") as sink:
+                write(sink)
+            os.rename(part, os.path.realpath(dest))
+        except BaseException:
+            if os.path.exists(part):
+                os.unlink(part)
+            raise
+    except OSError as fault:
+        raise explain(fault, dest) from fault

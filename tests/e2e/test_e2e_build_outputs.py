@@ -1,0 +1,145 @@
+"""`build --output` and its relatives, read by the programs others use."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from e2e_command import Kobako
+
+PLAIN = "--tls-verify=false"
+
+
+def skopeo(*words: str) -> str:
+    return subprocess.run(
+        ["skopeo", *words], check=True, capture_output=True, text=True, timeout=120
+    ).stdout
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """A context whose result has a set-uid program of another owner and a link."""
+    context = tmp_path / "context"
+    (context / "tree/bin").mkdir(parents=True)
+    (context / "tree/bin/su").write_text("program")
+    (context / "tree/link").symlink_to("../../bin/su")
+    (context / "Dockerfile").write_text(
+        "FROM scratch\nLABEL from=file\nCOPY tree /\n"
+        "COPY --chown=7:8 --chmod=4751 tree/bin/su /bin/su\n"
+    )
+    return context
+
+
+def test_local_and_tar(kobako: Kobako, context: Path, tmp_path: Path) -> None:
+    out = tmp_path / "日本/out"
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    done = kobako("build", "-o", str(out), str(context))
+    assert f"Exported to {out}" in done.err
+    assert {str(p.relative_to(out)) for p in out.rglob("*")} == {"bin", "bin/su", "link"}
+    su = (out / "bin/su").stat()
+    assert stat.S_IMODE(su.st_mode) == 0o4751
+    assert (su.st_uid, su.st_gid) == (os.getuid(), os.getgid())
+    (out / "bin/su").unlink()
+    (out / "bin").rmdir()
+    (out / "bin").symlink_to(outside)
+    kobako("build", "-o", f"type=local,dest={out}", str(context))
+    assert (out / "bin/su").read_text() == "program" and not os.listdir(outside)
+    archive = kobako("build", "-o", "-", str(context)).raw
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        found = {m.name: (m.mode, m.uid, m.gid, m.linkname) for m in tar}
+    assert found["bin/su"] == (0o4751, 7, 8, "") and found["link"][3] == "../../bin/su"
+    assert set(found) == {"bin", "bin/su", "link"}
+    kobako("build", "-q", "-o", f"type=tar,dest={tmp_path}/x.tar", str(context))
+    assert (tmp_path / "x.tar").read_bytes() == archive
+
+
+def test_stale_files_are_removed_only_below_here(
+    kobako: Kobako, context: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "stale").write_text("")
+    words = ("build", "-q", "-o", "type=local,mode=delete,dest=out", str(context))
+    kobako.fails(*words[:2], "-o", f"type=local,mode=delete,dest={tmp_path}", str(context),
+                 says="would remove what else", cwd=tmp_path)  # fmt: skip
+    kobako(*words, cwd=tmp_path)
+    assert sorted(os.listdir(out)) == ["bin", "link"]
+
+
+@pytest.mark.needs("skopeo", "umoci")
+def test_archives(kobako: Kobako, elsewhere: Kobako, context: Path, tmp_path: Path) -> None:
+    oci, docker, layout = tmp_path / "oci.tar", tmp_path / "docker.tar", tmp_path / "layout"
+    meta, iid = tmp_path / "meta.json", tmp_path / "iid"
+    kobako(
+        "build", "-t", "arch/ive:7", "--metadata-file", str(meta), "--iidfile", str(iid),
+        "--annotation", "a.B=c", "--annotation", "manifest-descriptor:d=e", "--label", "l=m",
+        "-o", f"type=oci,dest={oci}", "-o", f"type=docker,dest={docker}",
+        "-o", f"type=oci,tar=false,dest={layout},compression=zstd", str(context),
+    )  # fmt: skip
+    seen = json.loads(skopeo("inspect", f"oci-archive:{oci}"))
+    assert seen["Labels"] == {"from": "file", "l": "m"} and seen["Architecture"]
+    raw = json.loads(skopeo("inspect", "--raw", f"oci-archive:{oci}"))
+    assert raw["annotations"] == {"a.B": "c"}
+    names = subprocess.run(
+        ["umoci", "ls", "--layout", str(layout)], check=True, capture_output=True, text=True
+    )
+    assert names.stdout.strip() == "7"
+    zstd = json.loads(skopeo("inspect", "--raw", f"oci:{layout}:7"))
+    assert {layer["mediaType"][-4:] for layer in zstd["layers"]} == {"zstd"}
+    entry = json.loads((layout / "index.json").read_text())["manifests"][0]
+    assert entry["annotations"]["d"] == "e" and entry["digest"] != seen["Digest"]
+    assert json.loads(skopeo("inspect", f"docker-archive:{docker}"))["Labels"] == seen["Labels"]
+    told = json.loads(meta.read_text())
+    image_id = elsewhere("load", "-i", str(docker)) and elsewhere("images", "-q", "--no-trunc").out
+    assert image_id == iid.read_text() == told["containerimage.config.digest"]
+    assert told["image.name"] == "docker.io/arch/ive:7" and told["buildx.build.ref"]
+    assert told["containerimage.descriptor"]["digest"] == told["containerimage.digest"]
+    kobako.fails("inspect", "arch/ive:7", says="No such")  # archives were asked for, nothing else
+
+
+@pytest.mark.needs("skopeo")
+def test_push(kobako: Kobako, registry: str, context: Path, name: str, tmp_path: Path) -> None:
+    ours, again = f"{registry}/outputs/{name}", f"{registry}/outputs/{name}-zstd"
+    done = kobako("build", "-t", ours, "-t", f"{ours}:2", "--push", str(context))
+    assert f"Pushed {ours}:latest@sha256:" in done.err and f"Pushed {ours}:2@" in done.err
+    assert json.loads(skopeo("inspect", PLAIN, f"docker://{ours}:2"))["Labels"] == {"from": "file"}
+    assert kobako("images", "-q", ours).lines  # stored as well
+    kobako(
+        "build", "--iidfile", str(tmp_path / "id"), "--metadata-file", str(tmp_path / "meta"),
+        "-o", f"type=registry,name={again},push-by-digest=true,store=false,oci-mediatypes=true,"
+        "compression=zstd,compression-level=9,force-compression=true", str(context),
+    )  # fmt: skip
+    digest = json.loads((tmp_path / "meta").read_text())["containerimage.digest"]
+    raw = json.loads(skopeo("inspect", "--raw", PLAIN, f"docker://{again}@{digest}"))
+    assert all(layer["mediaType"].endswith("zstd") for layer in raw["layers"])
+    kobako.fails("images", "-q", again, code=0)
+    docker = f"type=image,name={again}:docker,push=true,oci-mediatypes=false"
+    kobako("build", "-o", docker, str(context))
+    seen = json.loads(skopeo("inspect", "--raw", PLAIN, f"docker://{again}:docker"))
+    assert seen["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    kobako("rmi", ours, f"{ours}:2", f"{again}:docker")
+
+
+def test_what_cannot_be_is_told(kobako: Kobako, context: Path, tmp_path: Path) -> None:
+    def fails(says: str, *words: str) -> None:
+        kobako.fails("build", *words, str(context), says=says)
+
+    (tmp_path / "file").write_text("")
+    fails("tag is needed when pushing", "--push")
+    fails("did you mean dest?", "-o", "type=tar,desk=x")
+    fails("is a file", "-o", f"type=local,dest={tmp_path}/file")
+    fails("is not a directory", "-o", f"type=local,dest={tmp_path}/file/below")
+    fails("is a directory", "-o", f"type=tar,dest={tmp_path}")
+    fails("index annotations not supported", "--annotation", "index:a=b")
+    fails("write /dev/full: No space left", "-o", "type=tar,dest=/dev/full")
+    fails("multiple outputs", "-o", "-", "-o", "type=oci")
+    if os.getuid():
+        fails("Permission denied", "-o", "/usr/kobako-nothing")
+        fails("Permission denied", "-o", "type=oci,dest=/usr/kobako-nothing")
