@@ -80,6 +80,7 @@ def run(
         io,
         terminal=request.tty,
         detach=detach,
+        prepare=lambda: _get_ready(engine),
         plan_of=lambda message: _plan(engine, message),
     )
     try:
@@ -108,6 +109,13 @@ def run(
     if request.auto_remove:
         containers.discard(engine, created.id)
     return code
+
+
+def _get_ready(engine: Engine) -> None:
+    """In the monitor, while the container is being made: the modules it and what it forks need."""
+    from kobako.engine import bundles
+
+    bundles.load(engine)
 
 
 def _plan(engine: Engine, message: Any) -> Plan:

@@ -32,11 +32,14 @@ class Ahead:
         *,
         terminal: bool,
         detach: bool,
+        prepare: Callable[[], None],
         plan_of: Callable[[Any], Plan],
     ) -> None:
-        """`io`, `detach` as in `launch.start`; `terminal`: the program will have one. `plan_of`
-        runs in the monitor: it turns the message of `launch` into the plan, and must not use what
-        belongs to this process (databases, locks)."""
+        """`io`, `detach` as in `launch.start`; `terminal`: the program will have one.
+
+        `prepare` and `plan_of` run in the monitor, and must not use what belongs to this process
+        (databases, locks): the first at once, to get what the second will need; the second turns
+        the message of `launch` into the plan."""
         process.require_single_thread("start a container")
         ours, theirs = Channel.pair()
         self._control = ours
@@ -52,7 +55,7 @@ class Ahead:
                         os._exit(0)  # the monitor is nobody's child
                     from kobako.runtime import launch
 
-                    launch.obey(theirs, io, detach, plan_of)
+                    launch.obey(theirs, io, detach, prepare, plan_of)
                 finally:
                     os._exit(125)
         finally:
