@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Ahead:
     """A waiting monitor: `launch` tells it what to start, `abandon` sends it away.
 
-    One of the two must be called. If this process dies first, the monitor ends by itself.
+    One of the two must be called, and after `launch` `started`. If this process dies first, the
+    monitor ends by itself.
     """
 
     def __init__(
@@ -62,11 +63,10 @@ class Ahead:
             theirs.close()
             self._container.forget_pump_end()
 
-    def launch(self, state_dir: str, message: Any) -> Container:
-        """Start what `plan_of(message)` describes; returns once its program runs.
+    def launch(self, state_dir: str, message: Any) -> None:
+        """Have what `plan_of(message)` describes started; returns at once.
 
         `message` is made of what marshal takes (strings, numbers, None, tuples, lists, dicts).
-        Raises `StartFailed` as `launch.start` does.
         """
         import marshal
 
@@ -75,6 +75,9 @@ class Ahead:
         self._control.send(b"G", (fd,))
         os.close(fd)
         self._container.state_dir = state_dir
+
+    def started(self) -> Container:
+        """The container, once its program runs. Raises `StartFailed` as `launch.start` does."""
         self._container.await_start(self._child, self._detach)
         return self._container
 
