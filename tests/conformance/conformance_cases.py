@@ -24,13 +24,14 @@ class Part(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One build: `flags` are the words of `build` before the context."""
+    """One build: `flags` are the words of `build` before the context; of the result, what `ignore`
+    names is not compared."""
 
     topic: str
     name: str
     flags: list[str]
     parts: list[Part]
-    line: int
+    ignore: list[str]
 
     @property
     def id(self) -> str:
@@ -47,12 +48,12 @@ def read(topic: str) -> list[Case]:
     with open(CASES / f"{topic}.txt", encoding="utf-8", newline="\n") as file:
         lines = file.read().split("\n")
     body: list[str] = []
-    for number, line in enumerate(lines, 1):
+    for line in lines:
         if line.startswith("=== "):
             body = []
             name = line[4:].strip()
             assert name not in [c.name for c in cases], f"{topic}: two cases are called {name}"
-            cases.append(Case(topic, name, [], [], number))
+            cases.append(Case(topic, name, [], [], []))
         elif not cases:
             continue  # what stands before the first case explains the topic
         elif line.startswith("--- "):
@@ -61,6 +62,8 @@ def read(topic: str) -> list[Case]:
             cases[-1].parts.append(Part(path, words, ""))
         elif line.startswith("flags: ") and not cases[-1].parts:
             cases[-1].flags.extend(shlex.split(line[7:]))
+        elif line.startswith("ignore: ") and not cases[-1].parts:
+            cases[-1].ignore.extend(line[8:].split())
         elif cases[-1].parts:
             body.append(line)
             parts = cases[-1].parts
@@ -68,8 +71,8 @@ def read(topic: str) -> list[Case]:
     return cases
 
 
-def write(case: Case, place: Path) -> Path:
-    """Lay out a case below the new directory `place`; the context's directory."""
+def write(case: Case, place: Path, time_ns: int = TIME * 1_000_000_000) -> Path:
+    """Lay out a case below the new directory `place`, all of `time_ns`; the context's directory."""
     context = place / "context"
     context.mkdir(parents=True)
     context.chmod(0o755)
@@ -78,7 +81,7 @@ def write(case: Case, place: Path) -> Path:
     for directory, names, files in os.walk(context):
         for name in (*names, *files):
             path = os.path.join(directory, name)
-            os.utime(path, (TIME, TIME), follow_symlinks=False)
+            os.utime(path, ns=(time_ns, time_ns), follow_symlinks=False)
     return context
 
 

@@ -5,6 +5,7 @@ Written on the standard library's tarfile alone: nothing of kobako reads what ko
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import io
@@ -12,6 +13,8 @@ import json
 import tarfile
 from collections.abc import Callable
 from typing import Any
+
+import conformance_base as base
 
 ReadBlob = Callable[[str], bytes]  # by digest
 Tree = dict[str, str]
@@ -25,20 +28,22 @@ def describe(manifest: dict[str, Any], read: ReadBlob) -> dict[str, Any]:
     Left out, because it may differ: times, digests of config and layers.
     """
     document = json.loads(read(manifest["config"]["digest"]))
-    digests = [layer["digest"] for layer in manifest["layers"]]
-    history = document.get("history", [])
-    base = sum(entry["created_by"].startswith("base ") for entry in history)
+    digests = [layer["digest"] for layer in manifest["layers"] or ()]
+    history = document.get("history") or []
+    below = sum(entry["created_by"].startswith("base ") for entry in history)
     tree = merged(digests, read)
-    if base:
+    if below:
         tree = difference(tree, merged(digests[:1], read))
     return {
         "tree": tree,
-        "config": {k: v for k, v in document.get("config", {}).items() if v not in (None, [], {})},
+        "config": {
+            k: v for k, v in (document.get("config") or {}).items() if v not in (None, [], {})
+        },
         "platform": "/".join(
             filter(None, (document["os"], document["architecture"], document.get("variant")))
         ),
         **({"author": document["author"]} if document.get("author") else {}),
-        "history": [_step(entry) for entry in history[base:]],
+        "history": [_step(entry) for entry in history[below:]],
     }
 
 
@@ -48,10 +53,10 @@ def _step(entry: dict[str, Any]) -> str:
     return f"(no layer) {text}" if entry.get("empty_layer") else str(text)
 
 
-def difference(tree: Tree, base: Tree) -> Tree:
-    """What `tree` has otherwise than `base`; what is gone is "deleted"."""
-    changed = {path: what for path, what in tree.items() if base.get(path) != what}
-    gone = {path: "deleted" for path in base if path not in tree}
+def difference(tree: Tree, lower: Tree) -> Tree:
+    """What `tree` has otherwise than `lower`; what is gone is "deleted"."""
+    changed = {path: what for path, what in tree.items() if lower.get(path) != what}
+    gone = {path: "deleted" for path in lower if path not in tree}
     return dict(sorted({**changed, **gone}.items()))
 
 
@@ -104,7 +109,11 @@ def _entry(tree: Tree, layer: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
     elif entry.isfile():
         file = layer.extractfile(entry)
         assert file is not None
-        text = f"file {owner} {entry.size} {_content(file.read())}"
+        data = file.read()
+        if hashlib.sha256(data).digest() == busybox():
+            text = f"file {owner} busybox"
+        else:
+            text = f"file {owner} {entry.size} {_content(data)}"
     elif entry.isfifo():
         text = f"fifo {owner}"
     else:
@@ -114,6 +123,12 @@ def _entry(tree: Tree, layer: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
         if key.startswith(_XATTR):
             text += f" {key.removeprefix(_XATTR)}={value!r}"
     return text
+
+
+@functools.cache
+def busybox() -> bytes:
+    """The digest of this machine's busybox: it may be of any version."""
+    return hashlib.sha256(base.busybox().read_bytes()).digest()
 
 
 def _content(data: bytes) -> str:

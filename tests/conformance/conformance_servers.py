@@ -30,7 +30,7 @@ class Servers:
             handler = functools.partial(_Quiet, directory=str(www))
             self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
             self._url = f"http://127.0.0.1:{self._server.server_port}"
-            threading.Thread(target=self._server.serve_forever, daemon=True).start()
+            threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *exception: object) -> None:

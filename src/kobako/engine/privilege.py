@@ -99,17 +99,14 @@ def _can_map() -> bool:
 
 
 def _enter(mode: Mode) -> None:
-    if mode is ROOT:
-        from kobako.linux import mount, process
+    from kobako.linux import mount, process, userns
 
+    if mode is ROOT:
         if os.geteuid() != 0:
             raise Unsupported("this user is not root")
         process.unshare(process.CLONE_NEWNS)
         mount.set_propagation("/", "rslave")
-        return
-    from kobako.linux import userns
-
-    if mode is SUBORDINATE:
+    elif mode is SUBORDINATE:
         ids = userns.subordinate_ids(os.geteuid())
         if not ids:
             raise Unsupported(f"/etc/subuid and /etc/subgid have no range for uid {os.geteuid()}")

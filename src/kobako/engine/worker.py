@@ -59,7 +59,7 @@ class EngineWorker:
     def has_layer(self, layer: LayerRef) -> bool:
         return self.engine.store.blobs.exists(layer.descriptor.digest)
 
-    def lowers(self, layers: tuple[LayerRef, ...]) -> list[str]:
+    def _lowers(self, layers: tuple[LayerRef, ...]) -> list[str]:
         """Tree paths of layers given bottom first, topmost first; missing ones are unpacked."""
         from kobako.engine import unpack
 
@@ -71,7 +71,7 @@ class EngineWorker:
     def run(self, request: RunRequest, on_output: OnOutput) -> RunResult:
         from kobako.engine import build_run
 
-        with Scratch(self.engine, self.lowers(request.layers), request.id) as scratch:
+        with Scratch(self.engine, self._lowers(request.layers), request.id) as scratch:
             code = build_run.run(self, scratch, request, on_output)
             if code != 0:
                 return RunResult(code)
@@ -135,7 +135,7 @@ class WorkerTree:
         self._owners: Owners | None = None
 
     def __enter__(self) -> Self:
-        lowers = self.worker.lowers(self.layers)
+        lowers = self.worker._lowers(self.layers)
         self.scratch = Scratch(self.worker.engine, lowers).__enter__()
         try:
             self.path = self.scratch.mount(readonly=not self.writable)
@@ -178,12 +178,25 @@ class WorkerTree:
 
         kind = stat.S_IFMT(os.lstat(full).st_mode)
         if kind in (stat.S_IFREG, stat.S_IFDIR):
-            if (uid, gid) != (0, 0):
-                os.setxattr(full, XATTR, Own(uid, gid).encode())
-            elif XATTR in os.listxattr(full):
+            was = Own(0, 0)
+            if XATTR in os.listxattr(full):
+                was = Own.decode(os.getxattr(full, XATTR))
+            if (uid, gid) != (0, 0) or was.type:  # a device's placeholder keeps what it stands for
+                os.setxattr(full, XATTR, was.replace(uid=uid, gid=gid).encode())
+            elif was != Own(0, 0):
                 os.removexattr(full, XATTR)
         else:
             self._table()[os.fsencode(path)] = (uid, gid)
+
+    def make_device(self, path: str, kind: int, rdev: int) -> None:
+        full = os.path.join(self.path, path)
+        if self.worker.engine.mode.format == "native":
+            os.mknod(full, kind | 0o600, rdev)
+            return
+        from kobako.linux.ownership import XATTR, Own
+
+        os.close(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.setxattr(full, XATTR, Own(0, 0, kind, rdev).encode())
 
     def _table(self) -> Owners:
         """The owners of what cannot carry them itself, of all layers of the stack."""

@@ -101,7 +101,8 @@ class _Unpacker:
             os.mkfifo(path)
         elif member.ischr() or member.isblk():
             kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
-            os.mknod(path, kind | 0o600, os.makedev(member.devmajor, member.devminor))
+            rdev = os.makedev(member.devmajor, member.devminor)
+            self._tree.make_device(os.path.relpath(path, self._tree.path), kind, rdev)
         else:
             return path
         self._finish(path, member)
