@@ -11,8 +11,8 @@ from e2e_command import Kobako
 
 FORBIDDEN = frozenset(
     "argparse asyncio concurrent.futures dataclasses email enum hashlib http http.client inspect "
-    "isal json logging multiprocessing pathlib re sqlite3 ssl subprocess tempfile threading typing "
-    "urllib3".split()
+    "isal json kobako.bake logging multiprocessing pathlib re sqlite3 ssl subprocess tempfile "
+    "threading typing urllib3 yaml".split()
 )
 # What an interpreter may import by itself at start, before a line of kobako runs.
 BARE = [sys.executable, "-X", "importtime", "-c", "pass"]

@@ -27,8 +27,11 @@ def wanted(values: Values) -> Call | None:
     text = values.text("call")
     if values.on("check"):
         text = ",".join(["check", *text.split(",")[1:]]) if text else "check"
-    if not text:
-        return None
+    return parse("--call", text) if text else None
+
+
+def parse(where: str, text: str) -> Call | None:
+    """A call as written after `--call`, or in the place `where`; None for `build`."""
     call = Call("")
     for field in text.split(","):
         key, equals, value = field.partition("=")
@@ -39,9 +42,9 @@ def wanted(values: Values) -> Call | None:
         elif key == "ignorestatus" and value.lower() in ("true", "1", "false", "0"):
             call = call.replace(ignore_status=value.lower() in ("true", "1"))
         else:
-            raise Invalid(f"--call {text}: {field!r} is neither a method nor format=text|json")
+            raise Invalid(f"{where} {text}: {field!r} is neither a method nor format=text|json")
     if call.method not in METHODS.split():
-        raise Invalid(f"--call {text}: no such method; there are {', '.join(METHODS.split())}")
+        raise Invalid(f"{where} {text}: no such method; there are {', '.join(METHODS.split())}")
     return None if call.method == "build" else call
 
 

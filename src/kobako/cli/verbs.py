@@ -22,6 +22,7 @@ COMMON: dict[str, tuple[str, str]] = {
 }
 
 VERBS: dict[str, tuple[str, str]] = {
+    "bake": ("bake", "Build from a file"),
     "capture": ("commit", "Alias of commit"),
     "create": ("create", "Create a new container"),
     "diff": ("diff", "Inspect changes to files or directories on a container's filesystem"),
@@ -53,6 +54,7 @@ HIDDEN: dict[str, tuple[str, str]] = {"__reap": ("reap", "")}
 
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "builder": ("Manage builds", {"build": "build", "prune": "builder_prune"}),
+    "buildx": ("Manage builds, by docker's other name", {"bake": "bake", "build": "build"}),
     "container": (
         "Manage containers",
         {

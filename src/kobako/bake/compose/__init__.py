@@ -1,0 +1,1 @@
+"""Compose files: what their services' `build` sections say."""

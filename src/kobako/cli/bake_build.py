@@ -1,0 +1,69 @@
+"""The targets of a bake, built as one graph."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.cli.context import Context
+    from kobako.cli.flags import Values
+    from kobako.engine.building import BuildRequest, Built
+
+
+def build(context: Context, values: Values, requests: tuple[BuildRequest, ...]) -> int:
+    """Build all of them and say what came of it; the exit code."""
+    from kobako.cli import build_progress
+    from kobako.cli.check_warnings import CheckWarnings
+    from kobako.cli.endings import Ending
+    from kobako.engine import building
+
+    style = values.text("progress") or context.environ.get("BUILDKIT_PROGRESS", "") or "auto"
+    progress = build_progress.select("plain" if style == "auto" else style)
+    warnings = CheckWarnings(progress.event)
+    ending = Ending()
+    built = None
+    try:
+        with ending:
+            built = building.build_all(
+                context.engine, requests, warnings.event, stdout=sys.stdout.buffer
+            )
+    except KeyboardInterrupt:
+        return ending.code
+    finally:
+        progress.close()
+        if built is None and style != "quiet":
+            warnings.show()
+    if values.text("metadata-file"):
+        _metadata(values.text("metadata-file"), requests, built)
+    if style != "quiet":
+        for request, one in zip(requests, built, strict=True):
+            _told(context, request, one)
+        warnings.show()
+    return 0
+
+
+def _told(context: Context, request: BuildRequest, built: Built) -> None:
+    """The closing lines of one target, on standard error."""
+    from kobako.cli import build_outputs
+
+    if built.delivered is not None:
+        build_outputs.told(context, built.delivered, quiet=False)
+    elif built.image_id:
+        names = ", ".join(built.names) or built.image_id.partition(":")[2][:12]
+        context.err(f"{request.name}: {names}")
+
+
+def _metadata(path: str, requests: tuple[BuildRequest, ...], built: tuple[Built, ...]) -> None:
+    """`--metadata-file`: what each target gave, by its name."""
+    import json
+
+    from kobako.cli import build_outputs
+
+    found = {
+        request.name: json.loads(build_outputs.metadata(one.delivered.metadata))
+        for request, one in zip(requests, built, strict=True)
+        if one.delivered is not None
+    }
+    text = json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False)
+    build_outputs.write(path, text.encode())
