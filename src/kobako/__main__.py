@@ -4,6 +4,9 @@
 def main() -> None:
     import sys
 
+    from kobako import straight
+
+    straight.install()
     from kobako.cli import dispatch
 
     dispatch.main(sys.argv)

@@ -386,7 +386,7 @@ def test_missing_images_stages_and_features(site: Site) -> None:
         ("FROM base\nCOPY gone /\n", StepFailed, '"/gone" not found in the build context'),
         ("FROM base AS a\nCOPY --from=b x /\nFROM base AS b\n", DockerfileError, "before"),
         ("FROM base\nADD https://example.org/x /\n", NotYet, "Dockerfile:2: ADD from a URL"),
-        ("FROM base\nRUN --mount=type=ssh true\n", NotYet, "type=ssh"),
+        ("FROM base\nRUN --mount=type=ssh,required true\n", DockerfileError, "--ssh default"),
         ("FROM base\nCOPY https://example.org/x /\n", DockerfileError, "URL for COPY"),
         ("FROM base\nCOPY a b /c\n", DockerfileError, "must be a directory and end with a /"),
         ('FROM base\nENV A="${B:?not here}"\n', DockerfileError, "B: not here"),
@@ -413,12 +413,13 @@ def test_run_mounts(site: Site) -> None:
         " --mount=type=secret,id=s --mount=type=bind,from=tools,target=/tools make\n"
     )
     site.build(text, secrets=(("s", b"hush"),))
-    mounts = site.worker.requests[0].mounts
-    assert mounts[0] == BindMount("/in", str(site.context / "src"))
-    assert mounts[1] == CacheMount("/c", "k", "locked")
-    assert mounts[2] == TmpfsMount("/w/t", 1 << 20)
-    assert mounts[3] == FileMount("/run/secrets/s", b"hush")
-    assert isinstance(mounts[4], BindMount) and len(mounts[4].layers) == 1
+    mounts = {mount.target: mount for mount in site.worker.requests[0].mounts}
+    assert mounts["/in"] == BindMount("/in", str(site.context / "src"))
+    assert mounts["/c"] == CacheMount("/c", "k", "locked")
+    assert mounts["/w/t"] == TmpfsMount("/w/t", 1 << 20)
+    assert mounts["/run/secrets/s"] == FileMount("/run/secrets/s", b"hush")
+    tools = mounts["/tools"]
+    assert isinstance(tools, BindMount) and len(tools.layers) == 1
     site.build(text, secrets=(("s", b"other"),))
     assert not site.worker.requests  # a secret's bytes are in no key
     site.put({"src/x": "2"})

@@ -29,6 +29,7 @@ class Context(Files):
 
     def __init__(self, root: str = "", ignore: Ignore | None = None) -> None:
         super().__init__(root, ignore)
+        self._opener = os.geteuid(), os.getegid()
         self._known: dict[str, list[Any]] | None = None
         self._fresh: dict[str, list[Any]] = {}
         self._digests: dict[str, str] = {}
@@ -63,6 +64,18 @@ class Context(Files):
                 total += 2 * _BLOCK
             count += entry.kind != DIRECTORY
         return total, count
+
+    def owned_by_root(self, path: str) -> bool:
+        """Whether everything at `path` has the owner it has for the build, root, on disk too.
+
+        Who builds is root in the user namespace of the build, entered or still to be entered.
+        """
+        entry = self.lookup(path)
+        if entry is None:
+            return True
+        below = self.walk(entry) if entry.kind == DIRECTORY else ()
+        ours = (self._opener, (os.geteuid(), os.getegid()))
+        return all((e.stat.st_uid, e.stat.st_gid) in ours for e in (entry, *below))
 
     def digest(self, entry: Entry, cache: Cache) -> str:
         """sha256 (hex) of a file's bytes; a file whose times have not changed is not read again."""

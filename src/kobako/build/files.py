@@ -137,6 +137,19 @@ class Files:
         """Whether only the ignore patterns hide it (for the error message)."""
         return bool(self.ignore) and os.path.lexists(os.path.join(self.root, *_parts(path)))
 
+    def hidden_below(self, entry: Entry) -> Iterator[str]:
+        """What lies in a directory and yet is not to be seen: paths relative to it, without what is
+        below another one of them."""
+        waiting = [entry]
+        while waiting:
+            at = waiting.pop()
+            shown = self.children(at)
+            cut = len(entry.path) + 1 if entry.path else 0
+            for name in sorted(os.listdir(os.path.join(self.root, at.path))):
+                if name not in shown:
+                    yield (f"{at.path}/{name}" if at.path else name)[cut:]
+            waiting += [child for child in shown.values() if child.kind == DIRECTORY]
+
     def _read(self, entry: Entry) -> Iterator[tuple[str, Entry]]:
         fd = os.dup(self._fd) if not entry.path else self._open_directory(entry.path)
         try:

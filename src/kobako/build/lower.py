@@ -159,6 +159,18 @@ class Lowering:
         self.shown[vertex] = ""
         return vertex
 
+    def copied_context(
+        self, context: Callable[[], Context], name: str, path: str, epoch: int
+    ) -> Vertex[Result]:
+        """A vertex with a context's files at `path` as a build sees them: root's, none ignored."""
+        from kobako.build.ops.transfer import TransferOp, TransferSpec
+
+        around = self.around
+        spec = TransferSpec((path,), path, epoch=epoch, literal=True, keyword="RUN --mount")
+        op = TransferOp(spec, around.worker, around.cache, context)
+        empty: Vertex[Result] = Vertex("FROM scratch", BaseOp(Result((), "scratch")))
+        return Vertex(f"[internal] copy context {name}".rstrip(), op, (empty,))
+
     def _target(self, target: str) -> int:
         stages = self.dockerfile.stages
         if not target:

@@ -20,7 +20,9 @@ class BuildOptions(Record):
     `parallelism` bounds the vertices executed at once; 1 builds strictly in order.
     `epoch` is the time results bear, in seconds; None: the build argument SOURCE_DATE_EPOCH, else
     that of each stage's base image (`build.epoch`).
-    `secrets` maps ids to bytes. `labels` are added to the result.
+    `secrets` maps ids to bytes; `ssh` maps ids to the socket of an agent or to files with keys.
+    `allow` are entitlements ("security.insecure", "network.host"). `labels` are added to the
+    result.
     """
 
     dockerfile: str
@@ -36,6 +38,8 @@ class BuildOptions(Record):
     parallelism: int = 0
     epoch: int | None = None
     secrets: tuple[tuple[str, bytes], ...] = ()
+    ssh: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    allow: tuple[str, ...] = ()
     extra_hosts: tuple[str, ...] = ()
     shm_size: int = 64 << 20
     ulimits: tuple[str, ...] = ()

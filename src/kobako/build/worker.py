@@ -54,11 +54,13 @@ class Mount(Record):
 class BindMount(Mount):
     """A path of the build context, of a stage or of an image.
 
-    `directory` (an absolute host path, resolved, inside the context) or, when that is empty,
-    `path` within the merged tree of `layers`. Writes, where not `readonly`, are thrown away.
+    `path` within the directory `directory` (absolute, resolved) or, when that is empty, within the
+    merged tree of `layers`. `hidden` are paths of the directory that are not there for the build.
+    Writes, where not `readonly`, are thrown away.
     """
 
     directory: str = ""
+    hidden: tuple[str, ...] = ()
     layers: tuple[LayerRef, ...] = ()
     path: str = "/"
     readonly: bool = True
@@ -67,8 +69,8 @@ class BindMount(Mount):
 class CacheMount(Mount):
     """A directory that outlives the build, found again by `id`.
 
-    `sharing` is "shared", "private" or "locked". `layers` and `path` say what a new one is filled
-    with. A new one gets `mode`, `uid` and `gid`.
+    `sharing` is "shared", "private" or "locked". A new one is filled from `layers` and gets `mode`,
+    `uid` and `gid`; caches that differ in these are different ones. `path` is what of it is seen.
     """
 
     id: str
@@ -76,15 +78,16 @@ class CacheMount(Mount):
     readonly: bool = False
     layers: tuple[LayerRef, ...] = ()
     path: str = "/"
-    mode: int = 0o755
-    uid: int = 0
-    gid: int = 0
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
 
 
 class TmpfsMount(Mount):
     """A fresh tmpfs of at most `size` bytes (0: the kernel's default)."""
 
     size: int = 0
+    readonly: bool = False
 
 
 class FileMount(Mount):
@@ -92,6 +95,19 @@ class FileMount(Mount):
 
     data: bytes
     mode: int = 0o400
+    uid: int = 0
+    gid: int = 0
+
+
+class SshMount(Mount):
+    """A socket that leads to an ssh agent: `sources` is the socket of one, or files with keys.
+
+    `id` is what the person called it.
+    """
+
+    id: str
+    sources: tuple[str, ...]
+    mode: int = 0o600
     uid: int = 0
     gid: int = 0
 
@@ -114,7 +130,7 @@ class RunRequest(Record):
     mounts: tuple[Mount, ...] = ()
     network: str = "default"
     security: str = "sandbox"
-    hostname: str = ""
+    hostname: str = "buildkitsandbox"
     extra_hosts: tuple[str, ...] = ()
     shm_size: int = 64 << 20
     ulimits: tuple[str, ...] = ()

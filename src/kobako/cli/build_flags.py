@@ -15,6 +15,7 @@ STYLES = "auto classic plain quiet tty"
 
 FLAGS = (
     Flag("add-host", "", LIST, "Add a custom host-to-IP mapping (host:ip)"),
+    Flag("allow", "", LIST, "Allow privileged entitlements (network.host, security.insecure)"),
     Flag("annotation", "", LIST, "Add annotation to the image"),
     Flag("build-arg", "", LIST, "Set build-time variables"),
     Flag("call", "", TEXT, "Set method for evaluating build (check, outline, targets)", "string"),
@@ -38,6 +39,7 @@ FLAGS = (
     Flag("rm", "", BOOL, "Remove intermediate containers", default=True, hidden=True),
     Flag("secret", "", LIST, 'Secret to expose to the build ("id=mysecret[,src=/file]")'),
     Flag("shm-size", "", TEXT, "Shared memory size for build containers", "bytes"),
+    Flag("ssh", "", LIST, 'SSH agent socket or keys to expose ("default|<id>[=<socket>|<key>]")'),
     Flag("tag", "t", LIST, 'Name and optionally a tag (format: "name:tag")'),
     Flag("target", "", TEXT, "Set the target build stage to build"),
     Flag("ulimit", "", LIST, "Ulimit options", "ulimit"),
@@ -46,6 +48,7 @@ FLAGS = (
 
 def request(context: Context, values: Values, path: str) -> BuildRequest:
     """What the flags ask for, files and environment read; `path` is the context."""
+    from kobako.cli import build_sources
     from kobako.cli.container_flags import pairs, size_flag
     from kobako.engine.building import BuildRequest
 
@@ -78,7 +81,9 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
         extra_hosts=tuple(values.many("add-host")),
         shm_size=size_flag(values, "shm-size", 64 << 20),
         ulimits=tuple(values.many("ulimit")),
-        secrets=tuple(_secret(context, word) for word in values.many("secret")),
+        secrets=build_sources.secrets(values.many("secret"), context.environ),
+        ssh=build_sources.ssh(values.many("ssh"), context.environ),
+        allow=build_sources.entitlements(values.many("allow")),
         outputs=_outputs(values),
     )
 
@@ -143,21 +148,3 @@ def _text(data: bytes, name: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         raise Invalid(f"{name} is not UTF-8 text: {fault.reason} at byte {fault.start}") from None
-
-
-def _secret(context: Context, word: str) -> tuple[str, bytes]:
-    from kobako.errors import Invalid
-
-    given = dict(part.partition("=")[::2] for part in word.split(","))
-    name = given.get("id", "")
-    if not name:
-        raise Invalid(f"--secret {word}: id is missing")
-    source = given.get("src") or given.get("source")
-    variable = given.get("env")
-    if variable or (source is None and name in context.environ):
-        return name, context.environ.get(variable or name, "").encode()
-    try:
-        with open(source or name, "rb") as file:
-            return name, file.read()
-    except OSError as fault:
-        raise Invalid(f"--secret {word}: {fault.strerror}") from None

@@ -149,10 +149,10 @@ def pairs(words: list[str]) -> list[tuple[str, str]]:
 
 def size_flag(values: Values, name: str, default: int) -> int:
     """A flag such as 64m in bytes."""
-    from kobako.cli.units import parse_size
-
     if not values.given(name):
         return default
+    from kobako.cli.units import parse_size
+
     try:
         return parse_size(values.text(name))
     except ValueError:

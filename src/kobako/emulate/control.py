@@ -7,7 +7,7 @@ The socket's directory keeps strangers out.
 from __future__ import annotations
 
 import os
-from array import array
+import sys
 
 from kobako.errors import NotFound, Unavailable
 
@@ -50,11 +50,12 @@ def receive(server: _socket.socket) -> tuple[_socket.socket, bytes, int] | None:
     listener = -1
     for level, what, data in ancillary:
         if level == _SOL_SOCKET and what == _SCM_RIGHTS:
-            fds = array("i")
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-            for extra in fds[1:]:
-                os.close(extra)
-            listener = fds[0]
+            for at in range(0, len(data) - len(data) % 4, 4):
+                fd = int.from_bytes(data[at : at + 4], sys.byteorder)
+                if listener < 0:
+                    listener = fd
+                else:
+                    os.close(fd)
     return connection, kind, listener
 
 
@@ -81,7 +82,9 @@ def _request(path: str, kind: bytes, listener: int) -> None:
     try:
         with _Short(path) as short:
             client.connect(short)
-        rights = [(_SOL_SOCKET, _SCM_RIGHTS, array("i", [listener]))] if listener >= 0 else []
+        rights = []
+        if listener >= 0:
+            rights.append((_SOL_SOCKET, _SCM_RIGHTS, listener.to_bytes(4, sys.byteorder)))
         client.sendmsg([kind], rights)
         said = client.recv(1)
     except OSError as e:

@@ -5,26 +5,29 @@ from __future__ import annotations
 import os
 import select
 
-from kobako.build.worker import BindMount as BuildBind
-from kobako.build.worker import CacheMount, FileMount, TmpfsMount
-from kobako.errors import Unsupported
+from kobako.engine.build_mounts import Mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.build.worker import OnOutput, RunRequest
     from kobako.engine.scratch import Scratch
     from kobako.engine.worker import EngineWorker
-    from kobako.runtime.spec import BindMount, Tmpfs
 
 
 def run(worker: EngineWorker, scratch: Scratch, request: RunRequest, on_output: OnOutput) -> int:
     """Run the command in the scratch's merged tree; its exit code."""
+    with Mounts(worker, scratch, request) as mounts:
+        return _run(worker, scratch, _document(scratch, request, mounts), on_output)
+
+
+def _run(
+    worker: EngineWorker, scratch: Scratch, document: dict[str, object], on_output: OnOutput
+) -> int:
     from kobako.engine import bundles
     from kobako.runtime.bundle import Bundle, Stdio
     from kobako.runtime.launch import start
 
     engine = worker.engine
-    document = _document(worker, scratch, request)
     mounts = engine.driver.mounts(scratch.directory, scratch.lowers, volatile=True)
     out_reader, out_writer = os.pipe2(os.O_CLOEXEC)
     err_reader, err_writer = os.pipe2(os.O_CLOEXEC)
@@ -72,16 +75,15 @@ def _copy(streams: dict[int, int], on_output: OnOutput) -> None:
             os.close(fd)
 
 
-def _document(worker: EngineWorker, scratch: Scratch, request: RunRequest) -> dict[str, object]:
+def _document(scratch: Scratch, request: RunRequest, mounts: Mounts) -> dict[str, object]:
     from kobako.engine import create, users
     from kobako.runtime import spec
 
     user = users.resolve(request.user, scratch.lowers)
-    hostname = request.hostname or request.id[:12]
+    hostname = request.hostname
     env = create.environment(
         list(request.env), (), terminal=False, hostname=hostname, home=user.home
     )
-    binds, tmpfs = _mounts(worker, scratch, request)
     create.write_etc(
         scratch.directory,
         hostname=hostname,
@@ -103,52 +105,8 @@ def _document(worker: EngineWorker, scratch: Scratch, request: RunRequest) -> di
         process=process,
         hostname=hostname,
         network="private" if request.network == "none" else "host",
-        binds=(*create.etc_binds(scratch.directory, set()), *binds),
-        tmpfs=tuple(tmpfs),
+        binds=(*create.etc_binds(scratch.directory, set()), *mounts.binds),
+        tmpfs=tuple(mounts.tmpfs),
         shm_size=request.shm_size,
     )
     return spec.document(options)
-
-
-def _mounts(
-    worker: EngineWorker, scratch: Scratch, request: RunRequest
-) -> tuple[list[BindMount], list[Tmpfs]]:
-    from kobako.runtime.spec import BindMount, Tmpfs
-
-    binds: list[BindMount] = []
-    tmpfs: list[Tmpfs] = []
-    for number, mount in enumerate(request.mounts):
-        if isinstance(mount, TmpfsMount):
-            options = (f"size={mount.size}",) if mount.size else ()
-            tmpfs.append(Tmpfs(mount.target, options))
-        elif isinstance(mount, FileMount):
-            path = os.path.join(scratch.directory, f"file-{number}")
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(fd, "wb") as file:
-                file.write(mount.data)
-            os.chmod(path, mount.mode)
-            if worker.engine.mode.format != "emulated":
-                os.chown(path, mount.uid, mount.gid)
-            binds.append(BindMount(path, mount.target, readonly=True))
-        elif isinstance(mount, BuildBind) and mount.directory and mount.readonly:
-            binds.append(BindMount(mount.directory, mount.target, readonly=True))
-        elif isinstance(mount, CacheMount) and not mount.layers:
-            binds.append(BindMount(_cache_directory(worker, mount), mount.target, mount.readonly))
-        else:
-            raise Unsupported(f"this kind of RUN --mount at {mount.target} is not supported yet")
-    return binds, tmpfs
-
-
-def _cache_directory(worker: EngineWorker, mount: CacheMount) -> str:
-    """The directory of a cache mount, made when it is new."""
-    from kobako.oci import Digest
-
-    name = Digest.of(mount.id.encode()).encoded
-    form = worker.engine.mode.format
-    path = os.path.join(worker.engine.settings.root, "cache-mounts", form, name)
-    if not os.path.isdir(path):
-        os.makedirs(path)
-        os.chmod(path, mount.mode)
-        if form != "emulated":
-            os.chown(path, mount.uid, mount.gid)
-    return path

@@ -49,6 +49,8 @@ class BuildRequest(Record):
     shm_size: int = 64 << 20
     ulimits: tuple[str, ...] = ()
     secrets: tuple[tuple[str, bytes], ...] = ()
+    ssh: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    allow: tuple[str, ...] = ()
     context_size: bool = True
     name: str = ""
     outputs: tuple[Output, ...] | None = None
@@ -204,6 +206,8 @@ def _options(request: BuildRequest, platform: Platform | None) -> BuildOptions:
         pull=request.pull,
         network=request.network,
         secrets=request.secrets,
+        ssh=request.ssh,
+        allow=request.allow,
         extra_hosts=request.extra_hosts,
         shm_size=request.shm_size,
         ulimits=request.ulimits,

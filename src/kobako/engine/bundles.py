@@ -24,6 +24,16 @@ def bundle(engine: Engine, container: Container) -> Bundle:
     return Bundle.load(container.directory, mounts)
 
 
+def load(engine: Engine) -> None:
+    """Import what `ownership` and its supervisor need, before anybody waits for it."""
+    from kobako.engine.privilege import SINGLE
+
+    if engine.mode is SINGLE:
+        from kobako.emulate import program, supervisor
+
+        assert program and supervisor
+
+
 def interception(engine: Engine, container: Container) -> Interception | None:
     """What stands in for root in this mode, if anything does."""
     return ownership(engine, container.directory, container.document["Lowers"])

@@ -135,7 +135,7 @@ def _document(
     lowers: list[str],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the container's own document, as docker's inspect shows it; its runtime-spec)."""
-    from kobako.engine import images, users, volumes
+    from kobako.engine import images, users
     from kobako.runtime import spec
 
     config = images.config(engine, image).config
@@ -154,7 +154,7 @@ def _document(
         hostname=hostname,
         home=user.home,
     )
-    binds, tmpfs = volumes.plan(request, os.path.join(engine.settings.root, "volumes"))
+    binds, tmpfs = _volumes(engine, request)
     directory = engine.container_dir(container_id)
     binds = etc_binds(directory, {b.target for b in binds}) + binds
     cwd = request.workdir or config.get("WorkingDir") or "/"
@@ -238,6 +238,14 @@ def _document(
         if config.get(key):
             document["Config"][key] = config[key]
     return document, spec.document(options)
+
+
+def _volumes(engine: Engine, request: CreateRequest) -> tuple[list[BindMount], list[Tmpfs]]:
+    if not (request.volumes or request.mounts or request.tmpfs):
+        return [], []
+    from kobako.engine import volumes
+
+    return volumes.plan(request, os.path.join(engine.settings.root, "volumes"))
 
 
 def _kept_env(image: list[str], given: tuple[str, ...]) -> list[str]:

@@ -99,14 +99,17 @@ def _can_map() -> bool:
 
 
 def _enter(mode: Mode) -> None:
-    from kobako.linux import mount, process, userns
-
     if mode is ROOT:
+        from kobako.linux import mount, process
+
         if os.geteuid() != 0:
             raise Unsupported("this user is not root")
         process.unshare(process.CLONE_NEWNS)
         mount.set_propagation("/", "rslave")
-    elif mode is SUBORDINATE:
+        return
+    from kobako.linux import userns
+
+    if mode is SUBORDINATE:
         ids = userns.subordinate_ids(os.geteuid())
         if not ids:
             raise Unsupported(f"/etc/subuid and /etc/subgid have no range for uid {os.geteuid()}")

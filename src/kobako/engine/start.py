@@ -72,7 +72,6 @@ def run(
     The monitor is forked first and gets ready while the container is being made. `on_created` is
     called in between. A container made with --rm that cannot be started is removed.
     """
-    from kobako.engine import containers, create
     from kobako.runtime.ahead import Ahead
 
     engine.enter()  # enter first: the monitor is to live inside
@@ -80,9 +79,12 @@ def run(
         io,
         terminal=request.tty,
         detach=detach,
+        prepare=lambda: _get_ready(engine),
         plan_of=lambda message: _plan(engine, message),
     )
     try:
+        from kobako.engine import create
+
         created = create.create(engine, request, on_event)
         on_created(created)
     except BaseException:
@@ -93,21 +95,39 @@ def run(
     mounts = engine.driver.mounts(created.directory, created.lowers, volatile=request.auto_remove)
     on_exit = reaper(engine, created.id) if request.auto_remove else ()
     fields = [(m.type, m.source, m.target, m.flags, m.data) for m in mounts]
-    try:
-        started = ahead.launch(
-            os.path.join(created.directory, "state"),
-            (created.directory, created.lowers, created.spec, fields, on_exit),
-        )
-    except KobakoError:
+    ahead.launch(
+        os.path.join(created.directory, "state"),
+        (created.directory, created.lowers, created.spec, fields, on_exit),
+    )
+    _load_end()  # while the monitor is at work
+    from kobako.engine import containers
+
+    def discard() -> None:
         if request.auto_remove:
             containers.discard(engine, created.id)
+
+    try:
+        started = ahead.started()
+    except KobakoError:
+        discard()
         raise
     if detach:
         return 0
-    code = started.wait(forward_signals=forward_signals)
-    if request.auto_remove:
-        containers.discard(engine, created.id)
-    return code
+    return started.wait(forward_signals=forward_signals, meanwhile=discard)
+
+
+def _load_end() -> None:
+    """Import what the end of a container takes, before it is waited for."""
+    import kobako.engine.containers
+    import kobako.linux.fs
+    import kobako.runtime.attach  # noqa: F401
+
+
+def _get_ready(engine: Engine) -> None:
+    """In the monitor, while the container is being made: the modules it and what it forks need."""
+    from kobako.engine import bundles
+
+    bundles.load(engine)
 
 
 def _plan(engine: Engine, message: Any) -> Plan:

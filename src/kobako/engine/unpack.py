@@ -31,8 +31,12 @@ def lowers(engine: Engine, image: LocalImage) -> list[str]:
 
 
 def stack(engine: Engine, diff_ids: tuple[Digest, ...]) -> list[str]:
-    """Tree paths of unpacked layers, topmost first, with the skeleton beneath them all."""
-    found = [engine.trees.path(d) for d in reversed(diff_ids)]
+    """Tree paths of unpacked layers, topmost first, with the skeleton beneath them all.
+
+    Of a layer that is there twice the upper one says all that the lower one does, and overlay
+    takes no tree twice (ELOOP).
+    """
+    found = [engine.trees.path(d) for d in dict.fromkeys(reversed(diff_ids))]
     found.append(skeleton(engine))
     return found
 

@@ -59,7 +59,7 @@ class EngineWorker:
     def has_layer(self, layer: LayerRef) -> bool:
         return self.engine.store.blobs.exists(layer.descriptor.digest)
 
-    def _lowers(self, layers: tuple[LayerRef, ...]) -> list[str]:
+    def lowers(self, layers: tuple[LayerRef, ...]) -> list[str]:
         """Tree paths of layers given bottom first, topmost first; missing ones are unpacked."""
         from kobako.engine import unpack
 
@@ -71,7 +71,7 @@ class EngineWorker:
     def run(self, request: RunRequest, on_output: OnOutput) -> RunResult:
         from kobako.engine import build_run
 
-        with Scratch(self.engine, self._lowers(request.layers), request.id) as scratch:
+        with Scratch(self.engine, self.lowers(request.layers), request.id) as scratch:
             code = build_run.run(self, scratch, request, on_output)
             if code != 0:
                 return RunResult(code)
@@ -135,7 +135,7 @@ class WorkerTree:
         self._owners: Owners | None = None
 
     def __enter__(self) -> Self:
-        lowers = self.worker._lowers(self.layers)
+        lowers = self.worker.lowers(self.layers)
         self.scratch = Scratch(self.worker.engine, lowers).__enter__()
         try:
             self.path = self.scratch.mount(readonly=not self.writable)
@@ -192,11 +192,10 @@ class WorkerTree:
         full = os.path.join(self.path, path)
         if self.worker.engine.mode.format == "native":
             os.mknod(full, kind | 0o600, rdev)
-            return
-        from kobako.linux.ownership import XATTR, Own
+        else:
+            from kobako.linux.ownership import make_placeholder
 
-        os.close(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        os.setxattr(full, XATTR, Own(0, 0, kind, rdev).encode())
+            make_placeholder(full, kind, rdev)
 
     def _table(self) -> Owners:
         """The owners of what cannot carry them itself, of all layers of the stack."""

@@ -56,6 +56,12 @@ class Own(Record):
         raise Corrupt(f"{XATTR} holds {value!r}, not uid:gid or uid:gid:type:rdev")
 
 
+def make_placeholder(path: str, kind: int, rdev: int) -> None:
+    """A new file at `path` that stands for a device, where no device may be made."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    os.setxattr(path, XATTR, Own(0, 0, kind, rdev).encode())
+
+
 class Owners(dict[bytes, tuple[int, int]]):
     """The owners table of a tree: path relative to its root -> (uid, gid). Absent means 0:0."""
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Ahead:
     """A waiting monitor: `launch` tells it what to start, `abandon` sends it away.
 
-    One of the two must be called. If this process dies first, the monitor ends by itself.
+    One of the two must be called, and after `launch` `started`. If this process dies first, the
+    monitor ends by itself.
     """
 
     def __init__(
@@ -32,11 +33,14 @@ class Ahead:
         *,
         terminal: bool,
         detach: bool,
+        prepare: Callable[[], None],
         plan_of: Callable[[Any], Plan],
     ) -> None:
-        """`io`, `detach` as in `launch.start`; `terminal`: the program will have one. `plan_of`
-        runs in the monitor: it turns the message of `launch` into the plan, and must not use what
-        belongs to this process (databases, locks)."""
+        """`io`, `detach` as in `launch.start`; `terminal`: the program will have one.
+
+        `prepare` and `plan_of` run in the monitor, and must not use what belongs to this process
+        (databases, locks): the first at once, to get what the second will need; the second turns
+        the message of `launch` into the plan."""
         process.require_single_thread("start a container")
         ours, theirs = Channel.pair()
         self._control = ours
@@ -52,18 +56,17 @@ class Ahead:
                         os._exit(0)  # the monitor is nobody's child
                     from kobako.runtime import launch
 
-                    launch.obey(theirs, io, detach, plan_of)
+                    launch.obey(theirs, io, detach, prepare, plan_of)
                 finally:
                     os._exit(125)
         finally:
             theirs.close()
             self._container.forget_pump_end()
 
-    def launch(self, state_dir: str, message: Any) -> Container:
-        """Start what `plan_of(message)` describes; returns once its program runs.
+    def launch(self, state_dir: str, message: Any) -> None:
+        """Have what `plan_of(message)` describes started; returns at once.
 
         `message` is made of what marshal takes (strings, numbers, None, tuples, lists, dicts).
-        Raises `StartFailed` as `launch.start` does.
         """
         import marshal
 
@@ -72,6 +75,9 @@ class Ahead:
         self._control.send(b"G", (fd,))
         os.close(fd)
         self._container.state_dir = state_dir
+
+    def started(self) -> Container:
+        """The container, once its program runs. Raises `StartFailed` as `launch.start` does."""
         self._container.await_start(self._child, self._detach)
         return self._container
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import stat
 
 from kobako.linux import pty
 
@@ -29,17 +28,6 @@ _SIGCONT, _SIGWINCH = 18, 28
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 _CHUNK = 65536
 _PIPE_BUF = 4096
-
-
-def needs_pump(stdin: int) -> bool:
-    """Whether a container must not be given this descriptor itself: terminals and sockets.
-
-    A process could push input into a terminal it has (TIOCSTI) and read what is meant for others.
-    """
-    mode = os.fstat(stdin).st_mode
-    if stat.S_ISCHR(mode):
-        return os.isatty(stdin)
-    return not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode))
 
 
 class Session:

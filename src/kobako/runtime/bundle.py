@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 from kobako import fastjson
 from kobako.errors import Invalid, NotFound
 from kobako.linux.mount import Mount
@@ -55,6 +58,17 @@ class Stdio(Record):
     stdout: int = -1
     stderr: int = -1
     hold_stdin: bool = False
+
+
+def needs_pump(stdin: int) -> bool:
+    """Whether a container must not be given this descriptor itself: terminals and sockets.
+
+    A process could push input into a terminal it has (TIOCSTI) and read what is meant for others.
+    """
+    mode = os.fstat(stdin).st_mode
+    if stat.S_ISCHR(mode):
+        return os.isatty(stdin)
+    return not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode))
 
 
 class Interception(Record):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 
 from kobako.errors import StartFailed, Unavailable
-from kobako.runtime.attach import Session, Signals, needs_pump
+from kobako.runtime.bundle import needs_pump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kobako.linux.channel import Channel
     from kobako.runtime.bundle import Stdio
 
@@ -97,18 +99,23 @@ class Container:
             self._attended = True
             self._control.send(b"A")
 
-    def wait(self, *, forward_signals: bool = True) -> int:
+    def wait(
+        self, *, forward_signals: bool = True, meanwhile: Callable[[], None] | None = None
+    ) -> int:
         """Stays with an attached container to its end; its exit code (128 + signal when killed).
 
         Without a terminal SIGINT, SIGTERM, SIGHUP, ... are passed on to it. With one, stdin is in
         raw mode meanwhile and restored on every way out, and those signals end this process as
         they would have, leaving the container running.
+        `meanwhile` is called when it has ended, while the monitor ends too.
         Raises `Unavailable` when the monitor has been killed.
         """
         if not self._monitor:
             from kobako.runtime import state
 
             return state.wait(self.state_dir)
+        from kobako.runtime.attach import Session, Signals
+
         master = self._target if self._terminal else -1
         target, self._target = self._target, -1
         session = Session(
@@ -122,7 +129,11 @@ class Container:
         finally:
             signals.restore()
             self.close()
-        os.waitpid(self._monitor, 0)
+        try:
+            if message[:1] == b"Z" and meanwhile is not None:
+                meanwhile()
+        finally:
+            os.waitpid(self._monitor, 0)
         if message[:1] != b"Z":
             raise Unavailable("the container's monitor was killed, and the container with it")
         return int(message[1:])

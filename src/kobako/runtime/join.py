@@ -16,7 +16,8 @@ from kobako.errors import Conflict, StartFailed
 from kobako.linux import process, pty
 from kobako.linux.channel import Channel
 from kobako.runtime import init, program, state
-from kobako.runtime.attach import Session, Signals, needs_pump
+from kobako.runtime.attach import Session, Signals
+from kobako.runtime.bundle import needs_pump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ channel closing, which execve does.
 from __future__ import annotations
 
 import gc
+import marshal
 import os
 import sys
 import time
@@ -90,18 +91,22 @@ def start(
     return container
 
 
-def obey(control: Channel, io: Stdio, detach: bool, plan_of: Callable[[Any], Plan]) -> NoReturn:
+def obey(
+    control: Channel,
+    io: Stdio,
+    detach: bool,
+    prepare: Callable[[], None],
+    plan_of: Callable[[Any], Plan],
+) -> NoReturn:
     """The monitor of an `ahead.Ahead`: gets ready, then starts what it is told to, if anything."""
 
     def obtain() -> tuple[Plan, int] | None:
+        prepare()
         message, fds = control.receive()
         if not message:
             return None
-        import marshal
-
-        with open(fds[0], "rb") as file:
-            file.seek(0)
-            plan = plan_of(marshal.load(file))
+        plan = plan_of(marshal.loads(os.pread(fds[0], os.fstat(fds[0]).st_size, 0)))
+        os.close(fds[0])
         _check(plan.bundle)
         return plan, _acquire(plan.state_dir)
 

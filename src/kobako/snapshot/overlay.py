@@ -40,8 +40,6 @@ class OverlayDriver(Driver):
 
     def _inherit_root(self, upper: str, lowers: Sequence[str]) -> None:
         """The merged root directory shows upper's mode and owner: give it those of the image."""
-        from kobako.linux.ownership import XATTR
-
         info = os.stat(lowers[0])
         mine = os.stat(upper)
         if mine.st_mode != info.st_mode:
@@ -49,6 +47,8 @@ class OverlayDriver(Driver):
         if (mine.st_uid, mine.st_gid) != (info.st_uid, info.st_gid):
             os.chown(upper, info.st_uid, info.st_gid)
         if self.form == "emulated":
+            from kobako.linux.ownership import XATTR
+
             try:
                 os.setxattr(upper, XATTR, os.getxattr(lowers[0], XATTR))
             except OSError:

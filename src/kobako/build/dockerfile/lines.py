@@ -7,6 +7,7 @@ Nothing is interpreted here but what decides where a line ends.
 from __future__ import annotations
 
 from kobako.build.dockerfile.source import DockerfileError, Problem, Range, Source
+from kobako.build.dockerfile.words import SPACE as _SPACE
 from kobako.build.dockerfile.words import heredoc_markers
 from kobako.record import Record
 
@@ -14,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SPACE = " \t\v\f\r\n\x85\xa0"
 _DIRECTIVES = ("syntax", "escape", "check")
 _TAKES_HEREDOC = ("RUN", "COPY", "ADD")
 

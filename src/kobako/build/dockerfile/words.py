@@ -7,6 +7,11 @@ from kobako.build.dockerfile.source import Problem
 from kobako.record import Record
 
 _BLANK = " \t\v\f\r\n"
+SPACE = (
+    " \t\v\f\r\n\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""What is blank at the ends of a line: Unicode's white space, which Python's strip() exceeds."""
 
 
 class Marker(Record):
@@ -19,8 +24,9 @@ class Marker(Record):
 
 def split_keyword(text: str) -> tuple[str, str]:
     """("RUN", "the rest"), both without outer blanks."""
-    words = text.strip().split(None, 1) or [text]  # \x1f is a blank here, but not to a line
-    return words[0], words[1].strip() if len(words) > 1 else ""
+    text = text.strip(SPACE)
+    end = next((at for at, char in enumerate(text) if char in _BLANK), len(text))
+    return text[:end], text[end:].strip(SPACE)
 
 
 def split_flags(text: str, escape: str) -> tuple[tuple[str, ...], str]:

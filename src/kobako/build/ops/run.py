@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from kobako.build.cache import cache_key
+from kobako.build.files import DIRECTORY
 from kobako.build.ops.result import Result, record, restore
 from kobako.build.worker import BindMount, CacheMount
-from kobako.errors import KobakoError
+from kobako.errors import KobakoError, NotFound
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from kobako.build.cache import Cache
+    from kobako.build.context import Context
+    from kobako.build.files import Files
     from kobako.build.graph import Output
     from kobako.build.worker import Mount, RunRequest, Worker
 
@@ -33,12 +39,19 @@ class StageMount(Record):
     input: int
 
 
-class RunOp:
-    """`request` lacks only its layers.
+class ContextMount(Record):
+    """A mount whose files are a context's, seen as the build sees them."""
 
-    `marks` is what of the mounts belongs in the key: a secret's id, not its bytes. `context_key`
-    digests the files bound from the context. `hidden_env` (proxies) is seen by the command and is
-    not in the key.
+    mount: BindMount
+    context: Callable[[], Context]
+
+
+class RunOp:
+    """`request` lacks only its layers and the mounts given apart.
+
+    `marks` is what of the mounts belongs in the key: a secret's id, not its bytes. Files bound from
+    a context or a stage are in it by their content. `hidden_env` (proxies) is seen by the command
+    and is not in the key.
     """
 
     quick = False
@@ -50,23 +63,31 @@ class RunOp:
         *,
         marks: tuple[str, ...] = (),
         stage_mounts: tuple[StageMount, ...] = (),
-        context_key: Callable[[], str] | None = None,
+        context_mounts: tuple[ContextMount, ...] = (),
         hidden_env: tuple[str, ...] = (),
+        cache: Cache,
     ) -> None:
         self._request = request
         self._worker = worker
         self._marks = marks
         self._stage_mounts = stage_mounts
-        self._context_key = context_key
+        self._context_mounts = context_mounts
+        self._cache = cache
+        self._digests: dict[tuple[str, ...], str] = {}
         self._hidden_env = hidden_env
 
     def _key(self, inputs: tuple[Result, ...]) -> str:
+        """The key by the layers everything comes from."""
+        return self._key_of([result.chain for result in inputs])
+
+    def _key_of(self, content: list[object]) -> str:
         r = self._request
+        hosts = [host.partition(":")[0].partition("=")[0] for host in r.extra_hosts]
         return cache_key(
             "run", r.args, r.env, r.user, r.cwd, r.network, r.security, r.hostname,
-            r.extra_hosts, r.shm_size, r.ulimits, str(r.epoch), self._marks,
-            self._context_key() if self._context_key else "",
-            [result.chain for result in inputs],
+            hosts, r.shm_size, r.ulimits, str(r.epoch), self._marks,
+            [self._digest(bound.context(), bound.mount.path) for bound in self._context_mounts],
+            content,
         )  # fmt: skip
 
     @property
@@ -75,7 +96,35 @@ class RunOp:
         return self._request.id
 
     def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
+        """By the layers of the inputs; then, where stages are bound, by the files that are seen."""
         yield self._key(inputs)
+        staged = [one for one in self._stage_mounts if isinstance(one.mount, BindMount)]
+        if staged and len(staged) == len(self._stage_mounts):
+            seen = [self._seen(inputs[one.input], one.mount.path) for one in staged]
+            yield self._key_of(["files", inputs[0].chain, seen])
+
+    def _seen(self, source: Result, path: str) -> str:
+        memo = (path, *source.chain)
+        if memo not in self._digests:
+            from kobako.build.files import TreeFiles
+
+            with self._worker.mounted(source.layers) as tree:
+                files = TreeFiles(tree)
+                try:
+                    self._digest(files, path, memo)
+                finally:
+                    files.close()
+        return self._digests[memo]
+
+    def _digest(self, files: Files, path: str, memo: tuple[str, ...] = ()) -> str:
+        memo = memo or ("", path, files.root)
+        found = self._digests.get(memo)
+        if found is None:
+            from kobako.build.ops.transfer import TransferSpec, digest_chosen
+
+            spec = TransferSpec((path,), "/", keyword="RUN --mount", literal=True)
+            found = self._digests[memo] = digest_chosen(files, spec, self._cache)
+        return found
 
     def restore(self, value: dict[str, Any], inputs: tuple[Result, ...]) -> Result | None:
         return restore(value, self._key(inputs), inputs[0], self._worker)
@@ -87,7 +136,11 @@ class RunOp:
         request = self._request.replace(
             layers=inputs[0].layers,
             env=(*self._request.env, *self._hidden_env),
-            mounts=(*self._request.mounts, *(_filled(m, inputs) for m in self._stage_mounts)),
+            mounts=(
+                *self._request.mounts,
+                *(m.mount.replace(layers=inputs[m.input].layers) for m in self._stage_mounts),
+                *(_of_context(m) for m in self._context_mounts),
+            ),
         )
         done = self._worker.run(request, output)
         if done.exit_code:
@@ -95,5 +148,14 @@ class RunOp:
         return inputs[0].then(self._key(inputs), done.layer, self._request.epoch)
 
 
-def _filled(wanted: StageMount, inputs: tuple[Result, ...]) -> Mount:
-    return wanted.mount.replace(layers=inputs[wanted.input].layers)
+def _of_context(bound: ContextMount) -> Mount:
+    """The mount of a context's directory, without what the build is not to see of it."""
+    context = bound.context()
+    entry = context.lookup(bound.mount.path)
+    if entry is None:  # it was there when the key was made
+        raise NotFound(f'"{bound.mount.path}" is gone from the build context')
+    if entry.kind != DIRECTORY:
+        parent = os.path.dirname(os.path.join(context.root, entry.path))
+        return bound.mount.replace(directory=parent, path="/" + entry.name)
+    base = os.path.join(context.root, entry.path) if entry.path else context.root
+    return bound.mount.replace(directory=base, path="/", hidden=tuple(context.hidden_below(entry)))

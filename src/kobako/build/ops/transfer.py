@@ -28,7 +28,8 @@ class TransferSpec(Record):
     """What to copy, everything expanded. `destination` is absolute and keeps its trailing slash.
 
     `epoch` (seconds) is the time of files from a context, and the latest of others.
-    `contents` are (name, bytes) of here-documents. `origin` is what errors call the source.
+    `contents` are (name, bytes) of here-documents. `literal`: there are no wildcards.
+    `origin` is what errors call the source.
     """
 
     sources: tuple[str, ...]
@@ -40,6 +41,7 @@ class TransferSpec(Record):
     parents: bool = False
     unpack: bool = False
     epoch: int = 0
+    literal: bool = False
     keyword: str = "COPY"
     origin: str = "the build context"
 
@@ -227,7 +229,7 @@ def choose(files: Files, spec: TransferSpec) -> list[Chosen]:
             continue
         parts = [p for p in source.split("/") if p not in ("", ".")]
         plain = 0
-        while plain < len(parts) and not has_wildcards(parts[plain]):
+        while plain < len(parts) and (spec.literal or not has_wildcards(parts[plain])):
             plain += 1
         base = _find(files, "/".join(parts[:plain]), spec)
         if plain == len(parts):
