@@ -62,6 +62,7 @@ def lower_run(stage: LoweredStage, instruction: i.Run, trigger: bool) -> None:
         context_mounts=tuple(mounts.bound) if mounts else (),
         hidden_env=(*stage.lowering.arguments.proxies(), *(mounts.env if mounts else ())),
         cache=around.cache,
+        foreign="" if stage.platform == around.host else str(stage.platform),
     )
     if mounts and mounts.masked:  # the value of a secret is not to be shown, nor one it hides
         expander = Expander(

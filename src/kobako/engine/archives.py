@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from kobako.engine.engine import Engine
+    from kobako.image.archive.load import Loaded
+    from kobako.image.mutate import Image
     from kobako.oci import Digest, Reference
 
 
@@ -37,7 +39,7 @@ def save(engine: Engine, names: Sequence[str], sink: BinaryIO, form: str) -> Non
             reference = image.reference
             if reference is not None and reference.digest is not None:
                 reference = None
-            chosen.append((reference, image.target))
+            chosen.append((reference, images.portable(engine, image)))
         write(store.blobs, chosen, sink, form)
 
 
@@ -52,7 +54,8 @@ def load(engine: Engine, stream: BinaryIO) -> Iterator[LoadedImage]:
     store = engine.store
     with lease(store, "load"):
         for entry in read(store.blobs, stream):
-            for image in entry.images:
+            # A name means this machine's image of an index; the others are there when asked for.
+            for image in _meant(entry) if entry.references else entry.images:
                 unpack.unpack(engine, image.manifest, image.config, ignore)
                 size = unpack.size(engine, image.config)
                 image_id = images.record(
@@ -64,6 +67,18 @@ def load(engine: Engine, stream: BinaryIO) -> Iterator[LoadedImage]:
                     entry.target.digest,
                 )
                 yield LoadedImage(str(image_id), tuple(n.familiar() for n in entry.references))
+
+
+def _meant(entry: Loaded) -> tuple[Image, ...]:
+    """Of an archive's images under one name the one that serves this machine best."""
+    from kobako.oci import Platform
+
+    if len(entry.images) < 2:
+        return entry.images
+    host = Platform.host()
+    ranks = [image.config.platform.rank(host) for image in entry.images]
+    best = min(range(len(ranks)), key=lambda at: (ranks[at] is None, ranks[at] or 0, at))
+    return (entry.images[best],)
 
 
 def import_tree(

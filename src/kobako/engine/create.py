@@ -82,8 +82,16 @@ def find_image(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Loc
             if request.pull == PULL_NEVER:
                 raise
         else:
-            if not request.platform or images.serves(engine, image, request.platform):
+            if not request.platform and image.target == image.row.manifest:
                 return image
+            from kobako.oci import Platform
+
+            wanted = request.platform or str(Platform.host())
+            if wanted == image.row.platform:
+                return image
+            here = images.for_platform(engine, image, wanted)
+            if here is not None or not request.platform:
+                return here or image
     from kobako.engine import transfers
 
     return transfers.pull_for_run(engine, request.image, request.platform, on_event)

@@ -8,7 +8,7 @@ from kobako.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.engine.engine import Engine
-    from kobako.oci import Digest, ImageConfig, Manifest, Reference
+    from kobako.oci import Digest, ImageConfig, Index, Manifest, Reference
     from kobako.store.rows import ImageRow
 
 
@@ -126,6 +126,74 @@ def serves(engine: Engine, image: LocalImage, platform: str) -> bool:
     return config(engine, image).platform.matches(Platform.parse(platform))
 
 
+def for_platform(engine: Engine, image: LocalImage, platform: str) -> LocalImage | None:
+    """The image for a platform of what a name points to, an index maybe; None when it is not
+    here. What of an index is first asked for is unpacked and made known."""
+    index = index_of(engine, image)
+    if index is not None:
+        from kobako.oci import Platform
+
+        try:
+            chosen = index.select(Platform.parse(platform)).digest
+        except NotFound:
+            return None
+        if chosen == image.row.manifest:
+            return image
+        found = _child(engine, image, chosen)
+        if found is not None:
+            return found
+    return image if serves(engine, image, platform) else None
+
+
+def index_of(engine: Engine, image: LocalImage) -> Index | None:
+    """The index a name points to; None when it is a manifest."""
+    if image.target == image.row.manifest:
+        return None
+    from kobako.oci import Index, parse_manifest_or_index
+
+    found = parse_manifest_or_index(engine.store.blobs.read(image.target))
+    return found if isinstance(found, Index) else None
+
+
+def _child(engine: Engine, image: LocalImage, digest: Digest) -> LocalImage | None:
+    """The image of a manifest of an index, when all of it is here."""
+    from kobako.engine import unpack
+    from kobako.events import ignore
+    from kobako.image.mutate import Image
+    from kobako.store.closure import missing
+
+    store = engine.store
+    if not store.blobs.exists(digest) or missing(store.blobs, digest):
+        return None
+    try:
+        child = Image.read(store.blobs, digest)
+    except Invalid:
+        return None  # an index within the index
+    row = store.db.images.get(child.id)
+    if row is None or row.manifest != digest:
+        unpack.unpack(engine, child.manifest, child.config, ignore)
+        record(engine, child.manifest, child.config, unpack.size(engine, child.config))
+        row = store.db.images.get(child.id)
+        if row is None:
+            return None
+    return LocalImage(row, image.target, image.reference)
+
+
+def portable(engine: Engine, image: LocalImage) -> Digest:
+    """What of a name can leave this store: its index if every image of it is here, else the
+    manifest of the image it means on this machine."""
+    index = index_of(engine, image)
+    if index is None:
+        return image.target
+    from kobako.store.closure import missing
+
+    blobs = engine.store.blobs
+    for entry in index.manifests:
+        if not blobs.exists(entry.digest) or missing(blobs, entry.digest):
+            return image.row.manifest
+    return image.target
+
+
 def record(
     engine: Engine,
     manifest: Manifest,
@@ -185,13 +253,28 @@ def listing(engine: Engine, pattern: str, filters: dict[str, list[str]]) -> list
         lines.append(
             ListedImage(repository, tag, str(ref.digest), row.id, row.created_ns, row.size)
         )
-    for image_id, row in rows.items():
-        if image_id not in named and image_id not in parents:
+    unnamed = [row for key, row in rows.items() if key not in named and key not in parents]
+    siblings = _in_named_indexes(engine, rows) if unnamed else set()
+    for row in unnamed:
+        if row.manifest not in siblings:
             lines.append(ListedImage("", "", "", row.id, row.created_ns, row.size))
     if pattern:
         lines = [line for line in lines if _matches(line, pattern)]
     lines = _filtered(engine, lines, filters)
     return sorted(lines, key=lambda i: (-i.created_ns, i.repository, i.tag))
+
+
+def _in_named_indexes(engine: Engine, rows: dict[str, ImageRow]) -> set[Digest]:
+    """The manifests of indexes that have a name: images for other platforms are no lines of
+    their own."""
+    found: set[Digest] = set()
+    for ref in engine.store.db.refs.list():
+        row = rows.get(ref.image)
+        if row is not None and ref.digest != row.manifest:
+            index = index_of(engine, LocalImage(row, ref.digest))
+            if index is not None:
+                found.update(entry.digest for entry in index.manifests)
+    return found
 
 
 def tag(engine: Engine, source: str, target: str) -> None:

@@ -79,12 +79,12 @@ def _pull(engine: Engine, reference: Reference, platform: str, on_event: OnEvent
         image = Image.read(store.blobs, pulled.manifest.digest)
         unpack.unpack(engine, image.manifest, image.config, on_event)
         size = unpack.size(engine, image.config)
-        # The name points to this platform's manifest, not to an index whose other images are
-        # elsewhere: what was pulled can be pushed again.
-        images.record(engine, image.manifest, image.config, size, (reference,))
+        known = store.db.images.of_manifest(image.manifest.digest) is not None
+        target = pulled.target.digest  # an index stays what the name points to
+        images.record(engine, image.manifest, image.config, size, (reference,), target)
     on_event(Status(f"Digest: {pulled.target.digest}"))
     shown = reference.familiar()
-    if before == image.manifest.digest:
+    if before == pulled.target.digest and known:
         on_event(Status(f"Status: Image is up to date for {shown}"))
     else:
         on_event(Status(f"Status: Downloaded newer image for {shown}"))
@@ -129,7 +129,10 @@ def local_tags(engine: Engine, name: str, *, everything: bool = False) -> list[P
 
 
 def push(engine: Engine, reference: Reference, on_event: OnEvent) -> Descriptor:
-    """Upload an image under its name; what the registry now has under the tag."""
+    """Upload an image under its name; what the registry now has under the tag.
+
+    An index goes with all of its images if all of them are here, else only this machine's does.
+    """
     from kobako.engine import images
     from kobako.remote.push import push as send
     from kobako.store.leases import lease
@@ -180,10 +183,19 @@ def _compressed(engine: Engine, image: LocalImage, on_event: OnEvent) -> Digest:
 
     The image keeps its id; its manifest from now on is the one pushed.
     """
+    from kobako.engine.images import portable
     from kobako.image.mutate import Image
 
     if image.target != image.row.manifest:
-        return image.target
+        target = portable(engine, image)
+        if target != image.target:
+            on_event(
+                Status(
+                    f"Not all images of the index {image.target.short} are here: only the one for "
+                    f"{image.row.platform} is pushed"
+                )
+            )
+        return target
     plain = Image.read(engine.store.blobs, image.target)
     sent = packed(engine, plain, on_event)
     if sent is plain:

@@ -51,10 +51,12 @@ class EngineWorker:
             except NotFound:
                 pass
             else:
-                if images.serves(self.engine, found, str(platform)):
-                    return found
+                here = images.for_platform(self.engine, found, str(platform))
+                if here is not None:
+                    return here
         transfers.pull(self.engine, name, str(platform), self.on_event)
-        return images.find(self.engine, name)
+        pulled = images.find(self.engine, name)
+        return images.for_platform(self.engine, pulled, str(platform)) or pulled
 
     def has_layer(self, layer: LayerRef) -> bool:
         return self.engine.store.blobs.exists(layer.descriptor.digest)

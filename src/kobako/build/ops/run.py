@@ -8,7 +8,7 @@ from kobako.build.cache import cache_key
 from kobako.build.files import DIRECTORY
 from kobako.build.ops.result import Result, record, restore
 from kobako.build.worker import BindMount, CacheMount
-from kobako.errors import KobakoError, NotFound
+from kobako.errors import KobakoError, NotFound, StartFailed, Unsupported
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -51,7 +51,7 @@ class RunOp:
 
     `marks` is what of the mounts belongs in the key: a secret's id, not its bytes. Files bound from
     a context or a stage are in it by their content. `hidden_env` (proxies) is seen by the command
-    and is not in the key.
+    and is not in the key. `foreign` is the stage's platform where it is not this machine's.
     """
 
     quick = False
@@ -65,6 +65,7 @@ class RunOp:
         stage_mounts: tuple[StageMount, ...] = (),
         context_mounts: tuple[ContextMount, ...] = (),
         hidden_env: tuple[str, ...] = (),
+        foreign: str = "",
         cache: Cache,
     ) -> None:
         self._request = request
@@ -75,6 +76,7 @@ class RunOp:
         self._cache = cache
         self._digests: dict[tuple[str, ...], str] = {}
         self._hidden_env = hidden_env
+        self._foreign = foreign
 
     def _key(self, inputs: tuple[Result, ...]) -> str:
         """The key by the layers everything comes from."""
@@ -87,7 +89,7 @@ class RunOp:
             "run", r.args, r.env, r.user, r.cwd, r.network, r.security, r.hostname,
             hosts, r.shm_size, r.ulimits, str(r.epoch), self._marks,
             [self._digest(bound.context(), bound.mount.path) for bound in self._context_mounts],
-            content,
+            content, *([self._foreign] if self._foreign else ()),
         )  # fmt: skip
 
     @property
@@ -142,10 +144,25 @@ class RunOp:
                 *(_of_context(m) for m in self._context_mounts),
             ),
         )
-        done = self._worker.run(request, output)
+        try:
+            done = self._worker.run(request, output)
+        except StartFailed as fault:
+            if self._foreign and "exec format error" in fault.message:
+                raise _no_emulator(self._foreign, fault) from fault
+            raise
         if done.exit_code:
             raise Failed(" ".join(request.args), done.exit_code)
         return inputs[0].then(self._key(inputs), done.layer, self._request.epoch)
+
+
+def _no_emulator(platform: str, fault: StartFailed) -> Unsupported:
+    architecture = platform.split("/")[1]
+    return Unsupported(
+        f"RUN for {platform}: {fault.message}: this machine runs no programs of {architecture}",
+        hint="Let root register an emulator with the kernel: install qemu-user-static and "
+        "binfmt-support (binfmt_misc, with the F flag). Stages that only COPY need none; "
+        "FROM --platform=$BUILDPLATFORM runs a stage on this machine.",
+    )
 
 
 def _of_context(bound: ContextMount) -> Mount:
