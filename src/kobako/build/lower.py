@@ -21,6 +21,7 @@ from kobako.build.dockerfile.source import (
     suggest,
 )
 from kobako.build.graph import Vertex
+from kobako.build.needs import stages_below
 from kobako.build.ops.metadata import BaseOp, MetadataOp
 from kobako.build.ops.result import Result
 from kobako.build.plan import Plan, Step
@@ -87,6 +88,8 @@ class Lowering:
     def plan(self, target: str) -> Plan:
         """The plan for a target stage: by name, by number, "" for the last one."""
         index = self._target(target)
+        for below in stages_below(self.dockerfile, index, self.arguments.known, self.find_stage):
+            self.stage(below)
         last = self.stage(index)
         needed = self._needed_by(index)
         steps = [step for number in sorted(needed) for step in self._stages[number].steps]

@@ -284,13 +284,12 @@ def _substitute(name: str, operator: str, null_is_unset: bool, word: str, value:
     greedy = word.startswith(operator)
     parts = parse_pattern(word[1:] if greedy else word)
     text = value or ""
-    lengths = range(len(text) + 1) if not greedy else range(len(text), -1, -1)
-    for length in lengths:
-        if operator == "#" and _matches(parts, text[:length]):
-            return text[length:]
-        if operator == "%" and _matches(parts, text[len(text) - length :]):
-            return text[: len(text) - length]
-    return text
+    if operator == "%":  # the end of a text is the beginning of the reversed one
+        text = text[::-1]
+        parts = [(kind, literal[::-1]) for kind, literal in reversed(parts)]
+    ends = _ends(parts, text, 0)
+    rest = text[ends[greedy] :] if ends else text
+    return rest[::-1] if operator == "%" else rest
 
 
 ANY, STAR = "?", "*"
@@ -322,31 +321,49 @@ def parse_pattern(pattern: str) -> list[tuple[str, str]]:
     return parts
 
 
-def _ends(parts: list[tuple[str, str]], text: str, start: int) -> set[int]:
-    """Every position where a match of the pattern that begins at `start` can end."""
+def _ends(parts: list[tuple[str, str]], text: str, start: int) -> tuple[int, int] | None:
+    """The first and the last position where a match of the pattern that begins at `start` can
+    end; None where there is no match."""
     ends = {start}
-    for kind, literal in parts:
+    since = -1  # after a star: every position from here on
+    for number, (kind, literal) in enumerate(parts):
         if kind == STAR:
-            ends = set(range(min(ends), len(text) + 1)) if ends else ends
+            since = min(ends) if since < 0 else since
         elif kind == ANY:
+            since += since >= 0
             ends = {e + 1 for e in ends if e < len(text)}
-        else:
+        elif since < 0:
             ends = {e + len(literal) for e in ends if text.startswith(literal, e)}
-        if not ends:
-            break
-    return ends
+        else:
+            following = parts[number + 1 : number + 2]
+            found = _occurrences(literal, text, since, first=following == [(STAR, "")])
+            ends, since = {at + len(literal) for at in found}, -1
+        if since > len(text) or (since < 0 and not ends):
+            return None
+    return (min(ends), max(ends)) if since < 0 else (since, len(text))
 
 
-def _matches(parts: list[tuple[str, str]], text: str) -> bool:
-    return len(text) in _ends(parts, text, 0)
+def _occurrences(literal: str, text: str, start: int, *, first: bool) -> list[int]:
+    found = []
+    at = text.find(literal, start)
+    while at >= 0:
+        found.append(at)
+        at = -1 if first else text.find(literal, at + 1)
+    return found
 
 
 def _find(parts: list[tuple[str, str]], text: str, start: int) -> tuple[int, int] | None:
     """The leftmost longest match from `start` on."""
+    kinds = [kind for kind, _ in parts]
+    head = parts[: kinds.index(STAR)] if STAR in kinds else parts
     for begin in range(start, len(text) + 1):
+        if not _ends(head, text, begin):
+            continue
         ends = _ends(parts, text, begin)
         if ends:
-            return begin, max(ends)
+            return begin, ends[1]
+        if head is not parts:  # what does not follow the star here does not follow it later
+            return None
     return None
 
 

@@ -105,7 +105,8 @@ def outline(subject: Subject) -> Outline:
         gathered.use(one.image.used)
         gathered.use(one.platform.used if one.platform else ())
         for visit in walk.visits(one.stage):
-            gathered.visit(visit)
+            if not visit.broken:
+                gathered.visit(visit)
     target = subject.dockerfile.stages[stages.target]
     return Outline(
         subject.source,
