@@ -82,7 +82,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
             context.out(f"Successfully tagged {name}")
     elif built.delivered is None:
         progress.finished(built.image_id, built.names)
-    if style != "quiet":
+    if style != "quiet" and not classic:  # docker's classic lines never had them; --check has
         warnings.show()
     return 0
 
