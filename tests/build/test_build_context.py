@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,13 @@ from kobako.build import context as context_module
 from kobako.build.cache import MemoryCache
 from kobako.build.context import Context
 from kobako.build.dockerfile.source import Problem
+from kobako.build.files import Entry
 from kobako.build.ignore import parse_ignore
 from kobako.build.match import Pattern, has_wildcards, match
+from kobako.build.memory import Memory
+from kobako.build.ops.transfer import TransferSpec, digest_chosen
 from kobako.errors import Invalid
+from kobako.fastjson import dumps, loads
 
 
 @pytest.mark.parametrize(
@@ -147,3 +154,107 @@ def test_an_unchanged_file_is_not_read_again(
     third, _ = digests()
     assert third["f49"] != first["f49"]
     assert {k for k in first if first[k] != third[k]} == {"f49"}
+
+
+def test_an_unchanged_directory_is_looked_at_and_no_file_of_it_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context_module, "_SETTLED", -1)
+    cache = MemoryCache()
+    for n in range(100):
+        (tmp_path / f"d{n % 7}").mkdir(exist_ok=True)
+        (tmp_path / f"d{n % 7}/f{n}\udcff").write_text(f"content {n}")
+    (tmp_path / "link").symlink_to("d1")
+
+    def digest() -> tuple[str, int]:
+        found = Context.open_directory(str(tmp_path))
+        read: list[Entry] = []
+        monkeypatch.setattr(found, "open", lambda e: read.append(e) or Context.open(found, e))
+        try:
+            made = digest_chosen(found, TransferSpec((".",), "/"), cache)
+            found.remember(cache)
+        finally:
+            found.close()
+        return made, len(read)
+
+    first, read = digest()
+    assert read == 100
+    assert digest() == (first, 0)
+    os.utime(tmp_path / "d1" / "f1\udcff")
+    touched, read = digest()
+    assert touched == first and 1 <= read <= 33  # the first few are read rather than looked up
+    assert digest() == (first, 0)
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("d2")
+    assert digest()[0] != first
+
+
+def test_what_changed_just_now_is_not_trusted(tmp_path: Path) -> None:
+    cache = MemoryCache()
+    for n in range(100):
+        (tmp_path / f"f{n}").write_text(f"content {n}")
+    found = Context.open_directory(str(tmp_path))
+    digest_chosen(found, TransferSpec((".",), "/"), cache)
+    found.remember(cache)
+    found.close()
+    assert not any("digest" in row for row in cache.rows.values())
+
+
+def test_large_files_are_hashed_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context_module, "_LARGE", 1000)
+    for n in range(6):
+        (tmp_path / f"f{n}").write_bytes(bytes([n]) * 5000)
+    found = Context.open_directory(str(tmp_path))
+    entries = [found.lookup(f"f{n}") for n in range(6)]
+    cache = MemoryCache()
+    found.digest_all([e for e in entries if e], cache)
+    for n, entry in enumerate(entries):
+        assert entry is not None
+        assert found.digest(entry, cache) == hashlib.sha256(bytes([n]) * 5000).hexdigest()
+    assert threading.active_count() == 1
+    (tmp_path / "f3").unlink()
+    again = Context.open_directory(str(tmp_path))
+    missing = [e for e in entries if e]
+    with pytest.raises(OSError, match="f3"):
+        again.digest_all(missing, MemoryCache())
+    found.close()
+    again.close()
+
+
+@pytest.mark.parametrize("name", ["a.o", "x/a.o", "x/y/.o", "a.oo", "o", "x.o/a", "a/x", "ab"])
+def test_patterns_of_endings_mean_what_the_others_mean(name: str) -> None:
+    quick, slow = Pattern("**/*.o", double_star=True), Pattern("**/**/*.o", double_star=True)
+    assert quick.matches(name) is slow.matches(name)
+    ignore = parse_ignore("**/*.o\nx\n!x/y\n!**/ab\n")
+    assert ignore.excludes(name, ignore.top) is ignore.verdict(name, ignore.top).excluded
+
+
+def test_a_very_deep_context(tmp_path: Path) -> None:
+    depth = 1500
+    fd = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("a", dir_fd=fd)
+        below = os.open("a", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=fd))
+    os.close(fd)
+    found = Context.open_directory(str(tmp_path))
+    assert found.size()[1] == 1
+    assert len(digest_chosen(found, TransferSpec((".",), "/"), MemoryCache())) == 64
+    found.close()
+    subprocess.run(["rm", "-rf", str(tmp_path / "a")], check=True)  # deeper than rmtree can
+
+
+def test_remembered_digests_survive_the_store() -> None:
+    status = os.stat("/")
+    memory = Memory(None)
+    memory.put("a/b\udcff", status, "ab" * 32)
+    memory.put("c", status, "cd" * 32)
+    again = Memory(loads(dumps(memory.document())))
+    assert again.get("a/b\udcff", status) == "ab" * 32
+    assert again.get("c", status) == "cd" * 32
+    assert again.get("c", os.stat("/proc")) is None
+    assert again.get("d", status) is None

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import time
+from _operator import attrgetter
 
-from kobako.build.files import DIRECTORY, FILE, Entry, Files
+from kobako.build.files import DIRECTORY, Entry, Files
 from kobako.build.ignore import parse_ignore
+from kobako.build.memory import Memory
 from kobako.errors import Invalid
 from kobako.oci import Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from kobako.build.cache import Cache
     from kobako.build.ignore import Ignore
 
 _BLOCK = 512
 _CHUNK = 1 << 20
 _SMALL = 64 << 10
+_LARGE = 1 << 20
+_FEW = 32
+_KIND, _DIRECTORY, _REGULAR = 0o170000, 0o040000, 0o100000
+_TRAITS = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 _SETTLED = 50_000_000
 """A file changed less than this before it was hashed (ns) may change again unseen by its times."""
 
@@ -30,8 +34,10 @@ class Context(Files):
     def __init__(self, root: str = "", ignore: Ignore | None = None) -> None:
         super().__init__(root, ignore)
         self._opener = os.geteuid(), os.getegid()
-        self._known: dict[str, list[Any]] | None = None
-        self._fresh: dict[str, list[Any]] = {}
+        self._began_ns = time.time_ns()
+        self._newest_ns = 0
+        self._memory: Memory | None = None
+        self._learned = 0
         self._digests: dict[str, str] = {}
 
     @classmethod
@@ -57,12 +63,20 @@ class Context(Files):
     def size(self) -> tuple[int, int]:
         """(bytes of the tar archive docker would send, number of files): reads everything."""
         total, count = 2 * _BLOCK, 0
-        for entry in self.walk(self._top):
-            blocks = -(-entry.stat.st_size // _BLOCK) if entry.kind == FILE else 0
-            total += _BLOCK * (1 + blocks)
-            if len(os.fsencode(entry.path)) > 100:  # a name too long for the header takes two more
-                total += 2 * _BLOCK
-            count += entry.kind != DIRECTORY
+        waiting = [""]
+        while waiting:
+            above = waiting.pop()
+            for name, status in self.listed(above):
+                path = f"{above}/{name}" if above else name
+                total += _BLOCK
+                if status.st_mode & _KIND == _DIRECTORY:
+                    waiting.append(path)
+                else:
+                    count += 1
+                    if status.st_mode & _KIND == _REGULAR:
+                        total += -(-status.st_size // _BLOCK) * _BLOCK
+                if len(path) > 25 and len(os.fsencode(path)) > 100:  # too long for the header
+                    total += 2 * _BLOCK
         return total, count
 
     def owned_by_root(self, path: str) -> bool:
@@ -77,40 +91,83 @@ class Context(Files):
         ours = (self._opener, (os.geteuid(), os.getegid()))
         return all((e.stat.st_uid, e.stat.st_gid) in ours for e in (entry, *below))
 
+    def signature(self, entry: Entry) -> tuple[str, int]:
+        """(a digest of names, kinds, modes, sizes, times and inodes of an entry and of all below
+        it, their number): who has the same has the same content, if it is `settled`."""
+        import marshal
+
+        parts = [marshal.dumps(_TRAITS(entry.stat), 2)]
+        self._newest_ns = max(self._newest_ns, entry.stat.st_ctime_ns)
+        count = 1
+        waiting = [entry.path] if entry.kind == DIRECTORY else []
+        while waiting:
+            above = waiting.pop()
+            rows = [(name, _TRAITS(status)) for name, status in self.listed(above)]
+            for name, traits in rows:
+                if traits[0] & _KIND == _DIRECTORY:
+                    waiting.append(f"{above}/{name}" if above else name)
+                if traits[3] > self._newest_ns:
+                    self._newest_ns = traits[3]
+            count += len(rows)
+            parts.append(marshal.dumps(rows, 2))
+        return Digest.of(b"".join(parts)), count
+
+    def settled(self) -> bool:
+        """Whether nothing that has a signature may have changed since without other times."""
+        return self._began_ns - self._newest_ns > _SETTLED
+
     def digest(self, entry: Entry, cache: Cache) -> str:
         """sha256 (hex) of a file's bytes; a file whose times have not changed is not read again."""
         found = self._digests.get(entry.path)
-        if found is not None:
-            return found
-        status = entry.stat
-        signs = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-        small = status.st_size <= _SMALL and self._known is None
-        if not small or len(self._digests) > 32:  # for a few small files reading them is cheaper
-            known = self._remembered(cache).get(entry.path)
-            if known is not None and known[:4] == signs:
-                found = str(known[4])
         if found is None:
-            found = hash_file(self.open(entry), status.st_size)
-            if time.time_ns() - status.st_ctime_ns > _SETTLED:
-                self._fresh[entry.path] = [*signs, found]
-        self._digests[entry.path] = found
+            found = self._known(entry, cache)
+            if found is None:
+                found = hash_file(self.open(entry), entry.stat.st_size)
+                self._learn(entry, found, cache)
+            self._digests[entry.path] = found
         return found
+
+    def digest_all(self, entries: list[Entry], cache: Cache) -> None:
+        """Has the digests of many files ready; large ones are hashed side by side."""
+        large = [
+            entry
+            for entry in entries
+            if entry.stat.st_size > _LARGE
+            and entry.path not in self._digests
+            and self._known(entry, cache) is None
+        ]
+        if len(large) < 2:
+            return
+        from kobako.build.hashing import hash_all
+
+        digests = hash_all(large, self.open)
+        for entry, found in zip(large, digests, strict=True):
+            self._digests[entry.path] = found
+            self._learn(entry, found, cache)
 
     def remember(self, cache: Cache) -> None:
         """Keeps the digests for the next build, if it is worth it."""
-        if self._fresh and (self._known is not None or len(self._fresh) > 32):
-            kept = {**self._remembered(cache), **self._fresh}
-            cache.put(self._row(), {"files": kept})
-            self._known, self._fresh = kept, {}
+        if self._memory is not None and self._learned:
+            if len(self._memory) > 2 * len(self._digests) + 1000:  # most are gone by now
+                self._memory.keep_only(self._digests)
+            cache.put(self._row(), self._memory.document())
+            self._learned = 0
 
-    def _remembered(self, cache: Cache) -> dict[str, list[Any]]:
-        if self._known is None:
-            row = cache.get(self._row())
-            self._known = dict(row["files"]) if row else {}
-        return self._known
+    def _known(self, entry: Entry, cache: Cache) -> str | None:
+        # Reading a few small files is cheaper than remembering them.
+        if self._memory is None:
+            if entry.stat.st_size <= _SMALL and len(self._digests) < _FEW:
+                return None
+            self._memory = Memory(cache.get(self._row()))
+        return self._memory.get(entry.path, entry.stat)
+
+    def _learn(self, entry: Entry, digest: str, cache: Cache) -> None:
+        if self._memory is not None and time.time_ns() - entry.stat.st_ctime_ns > _SETTLED:
+            self._memory.put(entry.path, entry.stat, digest)
+            self._learned += 1
 
     def _row(self) -> str:
-        return f"context:{self.root}"
+        return f"files:{self.root}"
 
 
 def hash_file(fd: int, size: int) -> str:

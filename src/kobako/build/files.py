@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from _operator import itemgetter
 
 from kobako.build.ignore import Ignore, Verdict
 from kobako.errors import Invalid, Unavailable
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
 FILE, DIRECTORY, LINK, OTHER = "file", "directory", "link", "other"
 _MAX_LINKS = 255
 _DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_KIND = 0o170000
+_KINDS = frozenset((stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK))
+_NAME = itemgetter(0)
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class Entry:
     """One file as it was when its directory was read. `path` is relative, "" for the root."""
 
-    __slots__ = ("children", "kind", "name", "path", "stat", "target", "verdict")
+    __slots__ = ("children", "kind", "name", "path", "stat", "target")
 
     def __init__(self, path: str, name: str, status: os.stat_result) -> None:
         self.path = path
@@ -35,7 +39,6 @@ class Entry:
         self.stat = status
         self.target = ""
         self.children: dict[str, Entry] | None = None
-        self.verdict: Verdict | None = None
         mode = status.st_mode
         if stat.S_ISREG(mode):
             self.kind = FILE
@@ -67,9 +70,9 @@ class Files:
         self._lock = _thread.allocate_lock()  # of `_last`: vertices copy at the same time
         self._last: tuple[str, int] = ("", -1)
         self._top = Entry("", "", os.fstat(self._fd))
-        self._top.verdict = self.ignore.top
-        if not root:
-            self._top.children = {}
+        self._lists: dict[str, list[tuple[str, os.stat_result]]] = {} if root else {"": []}
+        self._verdicts: dict[str, Verdict] = {"": self.ignore.top}  # of directories
+        self._targets: dict[str, str] = {}
 
     def close(self) -> None:
         self._forget()
@@ -114,15 +117,35 @@ class Files:
     def children(self, entry: Entry) -> dict[str, Entry]:
         """What lies in a directory, by name, in order of names."""
         if entry.children is None:
-            entry.children = dict(self._read(entry))
+            above = entry.path + "/" if entry.path else ""
+            found = {}
+            for name, status in self.listed(entry.path):
+                path = above + name
+                child = Entry(path, name, status)
+                if child.kind == LINK:
+                    child.target = self._targets[path]
+                found[name] = child
+            entry.children = found
         return entry.children
+
+    def listed(self, path: str) -> list[tuple[str, os.stat_result]]:
+        """The same, cheaper: names and what lstat says."""
+        found = self._lists.get(path)
+        if found is None:
+            found = self._lists[path] = self._read(path)
+        return found
 
     def walk(self, entry: Entry) -> Iterator[Entry]:
         """Everything below a directory, parents first, in order of names."""
-        for child in self.children(entry).values():
+        waiting = [iter(self.children(entry).values())]
+        while waiting:
+            child = next(waiting[-1], None)
+            if child is None:
+                waiting.pop()
+                continue
             yield child
             if child.kind == DIRECTORY:
-                yield from self.walk(child)
+                waiting.append(iter(self.children(child).values()))
 
     def open(self, entry: Entry) -> int:
         """A descriptor to read a file's bytes; the caller closes it."""
@@ -150,36 +173,48 @@ class Files:
                     yield (f"{at.path}/{name}" if at.path else name)[cut:]
             waiting += [child for child in shown.values() if child.kind == DIRECTORY]
 
-    def _read(self, entry: Entry) -> Iterator[tuple[str, Entry]]:
-        fd = os.dup(self._fd) if not entry.path else self._open_directory(entry.path)
+    def _read(self, path: str) -> list[tuple[str, os.stat_result]]:
+        fd = self._open_directory(path) if path else os.dup(self._fd)
         try:
             with os.scandir(fd) as found:
-                listed = sorted((f.name, f.stat(follow_symlinks=False)) for f in found)
-            for name, status in listed:
-                path = f"{entry.path}/{name}" if entry.path else name
-                child = Entry(path, name, status)
-                if child.kind == OTHER:
-                    continue
-                if self.ignore and not self._wanted(child, entry):
-                    continue
-                if child.kind == LINK:
-                    child.target = os.readlink(name, dir_fd=fd)
-                yield name, child
+                listed = list(found)
+            if self.ignore:
+                listed = self._without_ignored(path, listed)
+            rows = [(one.name, one.stat(follow_symlinks=False)) for one in listed]
+            rows.sort(key=_NAME)
+            for one in listed:
+                if one.is_symlink():
+                    child = f"{path}/{one.name}" if path else one.name
+                    self._targets[child] = os.readlink(one.name, dir_fd=fd)
+            return [row for row in rows if row[1].st_mode & _KIND in _KINDS]
         except OSError as error:
             raise Unavailable(
-                f"cannot read {entry.path or '.'} of {self.root}: {error.strerror}",
+                f"cannot read {path or '.'} of {self.root}: {error.strerror}",
                 hint="Make it readable, or exclude it in .dockerignore.",
             ) from None
         finally:
             os.close(fd)
 
-    def _wanted(self, child: Entry, parent: Entry) -> bool:
-        child.verdict = self.ignore.verdict(child.path, parent.verdict or self.ignore.top)
-        if not child.verdict.excluded:
-            return True
-        if child.kind != DIRECTORY or not self.ignore.may_take_back_below(child.path):
-            return False
-        return bool(self.children(child))
+    def _without_ignored(
+        self, directory: str, listed: list[os.DirEntry[str]]
+    ) -> list[os.DirEntry[str]]:
+        """What is not excluded. The status of what is excluded is never asked for."""
+        kept = []
+        above = directory + "/" if directory else ""
+        parent = self._verdicts[directory]
+        excludes = self.ignore.excludes
+        for one in listed:
+            path = above + one.name
+            if not one.is_dir(follow_symlinks=False):
+                if not excludes(path, parent):
+                    kept.append(one)
+                continue
+            verdict = self._verdicts[path] = self.ignore.verdict(path, parent)
+            if not verdict.excluded or (
+                self.ignore.may_take_back_below(path) and self.listed(path)
+            ):
+                kept.append(one)
+        return kept
 
     def _directory(self, entry: Entry) -> int:
         """A descriptor of the directory `entry` lies in; kept until another one is needed."""

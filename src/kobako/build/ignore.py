@@ -60,6 +60,14 @@ class Ignore:
                 excluded = not back
         return Verdict(tuple(matched), excluded)
 
+    def excludes(self, path: str, parent: Verdict) -> bool:
+        """The same for what nothing lies below."""
+        excluded = False
+        for (pattern, back), above in zip(self._patterns, parent._matched, strict=True):
+            if above or (back == excluded and pattern.matches(path)):
+                excluded = not back
+        return excluded
+
     def may_take_back_below(self, path: str) -> bool:
         """Whether an excluded directory has to be read because a `!` pattern may match below."""
         below = path + "/"

@@ -21,11 +21,16 @@ class Pattern:
         last = self._tokens[-1] if self._tokens else (_LITERAL, "")
         self.prefix: str = first[1] if first[0] == _LITERAL else ""
         self._suffix: str = last[1] if last[0] == _LITERAL else ""
+        kinds = [kind for kind, _ in self._tokens]
+        ending = kinds == [_DIRECTORIES, _STAR, _LITERAL] and "/" not in self._suffix
+        self._anywhere = self._suffix if ending else None
         self.literal = len(self._tokens) <= 1 and first[0] == _LITERAL
 
     def matches(self, name: str) -> bool:
         if self.literal:
             return name == self.prefix
+        if self._anywhere is not None:  # `**/*.o`: an ending that has no slash
+            return name.endswith(self._anywhere)
         if not name.startswith(self.prefix) or not name.endswith(self._suffix):
             return False
         ends = {0}

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from kobako.build.worker import ChangedTree, Worker
 
 
+_MANY = 64
+"""So many files are worth a row that says what they were like when they were last looked at."""
+
+
 class TransferSpec(Record):
     """What to copy, everything expanded. `destination` is absolute and keeps its trailing slash.
 
@@ -201,22 +205,55 @@ class TransferOp:
 def digest_chosen(files: Files, spec: TransferSpec, cache: Cache) -> str:
     """One digest over everything about the chosen files that ends up in a layer: paths, kinds,
     modes, bytes, link targets, and owners and attributes where they are copied; never times."""
-    from kobako.build.context import Context, hash_file
+    from kobako.build.context import Context
+
+    chosen = choose(files, spec)
+    if not isinstance(files, Context):
+        return _digest_tree(files, chosen)
+    place = cache_key("chosen", files.root, spec.sources, spec.parents, spec.keyword)
+    names = [(one.name, one.entry.path, one.base.path) for one in chosen]
+    signed = [files.signature(one.entry) for one in chosen]
+    signature = cache_key(names, [sign for sign, _ in signed])
+    many = sum(count for _, count in signed) > _MANY
+    row = cache.get(place) if many else None
+    if row is not None and row["signature"] == signature:
+        return str(row["digest"])
+    digest = _digest_context(files, chosen, cache)
+    if many and files.settled():
+        cache.put(place, {"signature": signature, "digest": digest})
+    return digest
+
+
+def _digest_context(files: Context, chosen: list[Chosen], cache: Cache) -> str:
+    entries = [
+        (one, [one.entry, *(files.walk(one.entry) if one.entry.kind == DIRECTORY else ())])
+        for one in chosen
+    ]
+    files.digest_all([e for _, below in entries for e in below if e.kind == FILE], cache)
+    lines: list[str] = []
+    for one, below in entries:
+        lines.append(f"{one.name}\0{one.entry.path[len(one.base.path) :]}")
+        cut = len(one.entry.path)
+        for entry in below:
+            content = files.digest(entry, cache) if entry.kind == FILE else entry.target
+            lines.append(f"{entry.path[cut:]}\0{entry.kind}\0{entry.mode:o}\0{content}")
+    return cache_key("\0\0".join(lines))
+
+
+def _digest_tree(files: Files, chosen: list[Chosen]) -> str:
+    from kobako.build.context import hash_file
 
     parts: list[object] = []
-    for one in choose(files, spec):
+    for one in chosen:
         parts.append((one.name, one.entry.path[len(one.base.path) :]))
         below = files.walk(one.entry) if one.entry.kind == DIRECTORY else ()
         for entry in (one.entry, *below):
             content = entry.target
-            if entry.kind == FILE and isinstance(files, Context):
-                content = files.digest(entry, cache)
-            elif entry.kind == FILE:
+            if entry.kind == FILE:
                 content = hash_file(files.open(entry), entry.stat.st_size)
             inner = entry.path[len(one.entry.path) :]
             parts.append((inner, entry.kind, entry.mode, content))
-            if not isinstance(files, Context):
-                parts.append((files.owner(entry), files.xattrs(entry)))
+            parts.append((files.owner(entry), files.xattrs(entry)))
     return cache_key(parts)
 
 
