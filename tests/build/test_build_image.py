@@ -80,6 +80,19 @@ def test_a_vanished_layer_is_built_again(site: Site) -> None:
     assert [line.split()[0] for line in site.worker.log] == ["resolve", "run"]
 
 
+def test_output_stands_at_its_own_step(site: Site) -> None:
+    """A stage that goes on from another one shares its last vertex."""
+    site.base("base")
+
+    def hello(request: Any, tree: Path, output: Any) -> int:
+        output(1, b"hello\n")
+        return 0
+
+    site.command("hello", hello)
+    site.build("FROM base AS a\nRUN hello\nFROM a AS b\nENV x=1\nFROM a\nCOPY --from=b / /\n")
+    assert [e.number for e in site.events if isinstance(e, progress.StepOutput)] == [2]
+
+
 def test_classic_steps(site: Site) -> None:
     site.base("python")
     site.command("""echo 'print("Hello World!")' > hello.py""", _hello)

@@ -121,7 +121,7 @@ class Reporter:
                     self._on_event(event)
 
     def _tell(self, vertex: Vertex[Result], event: Callable[[int], Event]) -> None:
-        place = self._places.get(vertex, [0])[-1]
+        place = self._places.get(vertex, [0])[0]  # the others are FROMs of its stage
         if place == self._current:
             self._on_event(event(place))
         elif place:
