@@ -42,7 +42,7 @@ class Box:
 
     def prepare(self, *args: str, **given: object) -> list[str]:
         """Writes the options; the command line to start with."""
-        top = ("detach", "interactive", "hold_stdin", "on_exit", "announce")
+        top = ("detach", "interactive", "hold_stdin", "on_exit", "announce", "foreseen")
         outer = {k: given.pop(k) for k in top if k in given}
         names = (
             "terminal env cwd uid gid groups privileged cap_add cap_drop no_new_privileges"

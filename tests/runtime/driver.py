@@ -1,7 +1,7 @@
 """What the tests start as a program of its own: entering a user namespace cannot be undone.
 
-driver.py start|exec|remove DIRECTORY, with the options as JSON in DIRECTORY/options.json. The exit
-code is the container's; a StartFailed is printed on stderr as "StartFailed: message".
+driver.py start|ahead|exec|remove DIRECTORY, with the options as JSON in DIRECTORY/options.json. The
+exit code is the container's; a StartFailed is printed on stderr as "StartFailed: message".
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kobako.errors import KobakoError
 from kobako.linux import userns
 from kobako.linux.mount import Mount
 from kobako.runtime import join, launch, spec
+from kobako.runtime.ahead import Ahead
 from kobako.runtime.bundle import Bundle, Stdio
 
 
@@ -73,6 +74,8 @@ def main(verb: str, base: str) -> int:
         return join.exec_(f"{base}/state", document, io)
     enter()
     bundle = Bundle(base, spec.document(records(given["options"])), overlay(base, given["lower"]))
+    if verb == "ahead":
+        return ahead(bundle, base, io, given["foreseen"])
     container = launch.start(
         bundle,
         state_dir=f"{base}/state",
@@ -83,6 +86,29 @@ def main(verb: str, base: str) -> int:
     if given.get("announce"):
         print("started", container.pid, file=sys.stderr, flush=True)
     return 0 if detach else container.wait()
+
+
+def ahead(bundle: Bundle, base: str, io: Stdio, foreseen: str) -> int:
+    """Prints the pid of the process that waits for the bundle, then starts it or sends it away."""
+    namespaces = bundle.spec["linux"]["namespaces"]
+    waiting = Ahead(
+        io,
+        terminal=False,
+        namespaces=namespaces[1:] if foreseen == "others" else namespaces,
+        detach=False,
+        prepare=lambda: None,
+        intercept_of=lambda given: None,
+    )
+    first = ""
+    while not first:
+        with open(f"/proc/{waiting._child}/task/{waiting._child}/children") as children:
+            first = children.read()
+    print(first, file=sys.stderr, flush=True)
+    if foreseen == "nothing":
+        waiting.abandon()
+        return 0
+    waiting.launch(bundle, f"{base}/state")
+    return waiting.started().wait()
 
 
 if __name__ == "__main__":

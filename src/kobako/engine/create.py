@@ -97,6 +97,19 @@ def find_image(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Loc
     return transfers.pull_for_run(engine, request.image, request.platform, on_event)
 
 
+def namespaces(request: CreateRequest) -> list[dict[str, str]]:
+    """The namespaces of the request's container, as its runtime-spec will have them."""
+    from kobako.runtime import spec
+
+    return spec.namespaces(
+        network=_network(request.network),
+        pid=request.pid or "private",
+        ipc=_ipc(request.ipc),
+        uts=request.uts or "private",
+        cgroup="private",
+    )
+
+
 def check_name(name: str) -> None:
     """`Invalid` unless `name` is empty or what docker accepts."""
     if name and (len(name) < 2 or not name[0].isalnum() or not set(name.lstrip("/")) <= _NAME):

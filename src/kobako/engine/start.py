@@ -10,14 +10,13 @@ from kobako.errors import Conflict, KobakoError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from kobako.engine.containers import Container
     from kobako.engine.create import Created
     from kobako.engine.engine import Engine
     from kobako.engine.requests import CreateRequest
     from kobako.events import OnEvent
-    from kobako.runtime.bundle import Plan, Stdio
+    from kobako.runtime.bundle import Interception, Stdio
     from kobako.runtime.container import Container as Started
 
 
@@ -72,19 +71,21 @@ def run(
     The monitor is forked first and gets ready while the container is being made. `on_created` is
     called in between. A container made with --rm that cannot be started is removed.
     """
+    from kobako.engine import create
     from kobako.runtime.ahead import Ahead
+    from kobako.runtime.bundle import Bundle
 
+    namespaces = create.namespaces(request)
     engine.enter()  # enter first: the monitor is to live inside
     ahead = Ahead(
         io,
         terminal=request.tty,
+        namespaces=namespaces,
         detach=detach,
         prepare=lambda: _get_ready(engine),
-        plan_of=lambda message: _plan(engine, message),
+        intercept_of=lambda given: _interception(engine, *given),
     )
     try:
-        from kobako.engine import create
-
         created = create.create(engine, request, on_event)
         on_created(created)
     except BaseException:
@@ -94,10 +95,11 @@ def run(
     # out the whole file system when the container's mounts go.
     mounts = engine.driver.mounts(created.directory, created.lowers, volatile=request.auto_remove)
     on_exit = reaper(engine, created.id) if request.auto_remove else ()
-    fields = [(m.type, m.source, m.target, m.flags, m.data) for m in mounts]
     ahead.launch(
+        Bundle(created.directory, created.spec, mounts),
         os.path.join(created.directory, "state"),
-        (created.directory, created.lowers, created.spec, fields, on_exit),
+        on_exit=on_exit,
+        given=(created.directory, created.lowers),
     )
     _load_end()  # while the monitor is at work
     from kobako.engine import containers
@@ -130,19 +132,11 @@ def _get_ready(engine: Engine) -> None:
     bundles.load(engine)
 
 
-def _plan(engine: Engine, message: Any) -> Plan:
-    """What `run` tells the monitor, put together there."""
+def _interception(engine: Engine, directory: str, lowers: list[str]) -> Interception | None:
+    """In the monitor: what stands in for root in this mode, if anything does."""
     from kobako.engine import bundles
-    from kobako.linux.mount import Mount
-    from kobako.runtime.bundle import Bundle, Plan
 
-    directory, lowers, spec, fields, on_exit = message
-    return Plan(
-        Bundle(directory, spec, tuple(Mount(*f) for f in fields)),
-        os.path.join(directory, "state"),
-        bundles.ownership(engine, directory, lowers),
-        on_exit,
-    )
+    return bundles.ownership(engine, directory, lowers)
 
 
 def _launch(

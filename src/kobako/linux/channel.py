@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import _socket
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -45,6 +46,15 @@ class Channel:
             return False
         return True
 
+    def send_content(self, kind: bytes, data: bytes) -> bool:
+        """Sends bytes of any length; `content` reads them."""
+        fd = os.memfd_create("message", os.MFD_CLOEXEC)
+        try:
+            os.write(fd, data)
+            return self.send(kind, (fd,))
+        finally:
+            os.close(fd)
+
     def receive(self) -> tuple[bytes, list[int]]:
         """The next message and its descriptors, which are the caller's and close-on-exec."""
         try:
@@ -59,3 +69,11 @@ class Channel:
                 whole = len(data) - len(data) % 4
                 fds += [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, whole, 4)]
         return message, fds
+
+
+def content(fd: int) -> bytes:
+    """What `send_content` sent; closes the descriptor that came with the message."""
+    try:
+        return os.pread(fd, os.fstat(fd).st_size, 0)
+    finally:
+        os.close(fd)

@@ -43,6 +43,25 @@ class Bundle(Record):
             raise Invalid(f"{file}: not an object")
         return cls(path, spec, rootfs)
 
+    @property
+    def namespaces(self) -> list[dict[str, str]]:
+        """`linux.namespaces` of the spec."""
+        return self.spec.get("linux", {}).get("namespaces") or []
+
+    @property
+    def terminal(self) -> bool:
+        return bool(self.spec["process"].get("terminal"))
+
+    def packed(self) -> tuple[Any, ...]:
+        """The bundle as values that marshal takes, for another process; `unpacked` undoes it."""
+        mounts = [(m.type, m.source, m.target, m.flags, m.data) for m in self.rootfs]
+        return (self.path, self.spec, mounts)
+
+    @classmethod
+    def unpacked(cls, values: tuple[Any, ...]) -> Bundle:
+        path, spec, mounts = values
+        return cls(path, spec, tuple(Mount(*fields) for fields in mounts))
+
 
 class Stdio(Record):
     """Where a container's standard streams lead, as descriptors of the calling process.

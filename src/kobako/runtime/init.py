@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
 
 from kobako.errors import StartFailed, Unsupported
 from kobako.linux import mount, process, pty
+from kobako.linux.channel import content
 from kobako.runtime import program, rootfs
+from kobako.runtime.bundle import Bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from kobako.linux.channel import Channel
-    from kobako.runtime.bundle import Bundle
 
 _SIGKILL = 9
 
 
-def clone_flags(spec: dict[str, Any]) -> int:
-    """CLONE_NEW* for the namespaces the spec wants fresh.
+def clone_flags(namespaces: list[dict[str, str]]) -> int:
+    """CLONE_NEW* for those of the spec's namespaces that are to be fresh.
 
     The mount namespace is always fresh. `Unsupported` for a user namespace: the launcher itself
     already is in the one the container gets.
     """
     flags = process.CLONE_NEWNS
-    for namespace in spec.get("linux", {}).get("namespaces") or ():
+    for namespace in namespaces:
         kind = namespace["type"]
         if kind == "user":
             raise Unsupported(
@@ -41,32 +44,55 @@ def clone_flags(spec: dict[str, Any]) -> int:
 
 
 def run(
-    bundle: Bundle, channel: Channel, stdio: tuple[int, int, int], filter_program: bytes
+    channel: Channel,
+    stdio: tuple[int, int, int],
+    obtain: Callable[[], tuple[Bundle, bytes] | None],
 ) -> NoReturn:
     """Never returns: the program replaces it, or the channel hears why not.
 
-    `stdio` are descriptors for 0, 1, 2; (-1, -1, -1) asks for a terminal of the container's own
-    devpts, whose master is sent over the channel (b"M").
+    `obtain` gives the bundle and the filter of intercepted calls (b"": none), or None when there is
+    nothing to be done after all; it may wait. `stdio` are descriptors for 0, 1, 2; (-1, -1, -1)
+    asks for a terminal of the container's own devpts, whose master is sent over the channel (b"M").
     """
     try:
-        _run(bundle, channel, stdio, filter_program)
+        _run(channel, stdio, obtain)
     except BaseException as fault:
         program.report(channel, fault)
     finally:
         os._exit(125)
 
 
+def told(channel: Channel) -> tuple[Bundle, bytes] | None:
+    """What `tell` sends, once it does."""
+    message, fds = channel.receive()
+    if not message:
+        return None
+    values, filter_program = marshal.loads(content(fds[0]))
+    return Bundle.unpacked(values), filter_program
+
+
+def tell(channel: Channel, bundle: Bundle, filter_program: bytes) -> None:
+    """The other side of `told`."""
+    channel.send_content(b"B", marshal.dumps((bundle.packed(), filter_program)))
+
+
 def _run(
-    bundle: Bundle, channel: Channel, stdio: tuple[int, int, int], filter_program: bytes
+    channel: Channel,
+    stdio: tuple[int, int, int],
+    obtain: Callable[[], tuple[Bundle, bytes] | None],
 ) -> None:
-    spec = bundle.spec
-    document = spec["process"]
     process.set_parent_death_signal(_SIGKILL)
     os.setsid()
     if stdio[0] >= 0:
         for number, fd in enumerate(stdio):
             os.dup2(fd, number)
     process.close_all_but({channel.fileno()})
+    obtained = obtain()
+    if obtained is None:
+        return
+    bundle, filter_program = obtained
+    spec = bundle.spec
+    document = spec["process"]
     _join_namespaces(spec)
     root_fd = rootfs.prepare(bundle)
     if spec.get("hostname"):

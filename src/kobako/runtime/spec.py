@@ -113,7 +113,13 @@ def document(options: ContainerOptions) -> dict[str, Any]:
         "root": {"path": options.root, "readonly": options.read_only},
         "mounts": _mounts(options),
         "linux": {
-            "namespaces": _namespaces(options),
+            "namespaces": namespaces(
+                network=options.network,
+                pid=options.pid,
+                ipc=options.ipc,
+                uts=options.uts,
+                cgroup=options.cgroupns,
+            ),
             "resources": {} if private else {"devices": [dict(d) for d in _DEVICE_RULES]},
             "maskedPaths": [] if private else list(MASKED_PATHS),
             "readonlyPaths": [] if private else list(READONLY_PATHS),
@@ -181,14 +187,8 @@ def _limit(value: int) -> int:
     return value if value >= 0 else (1 << 64) - 1
 
 
-def _namespaces(options: ContainerOptions) -> list[dict[str, str]]:
-    kinds = {
-        "network": options.network,
-        "pid": options.pid,
-        "ipc": options.ipc,
-        "uts": options.uts,
-        "cgroup": options.cgroupns,
-    }
+def namespaces(**kinds: str) -> list[dict[str, str]]:
+    """`linux.namespaces`: of each kind (network, pid, ipc, uts, cgroup) "private" or "host"."""
     for kind, value in kinds.items():
         if value not in ("private", "host"):
             raise Invalid(f"{kind} namespace: {value} is neither private nor host")

@@ -1,0 +1,306 @@
+"""The monitor from its fork until the container runs (and, with a client, to the end)."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+
+from kobako import fastjson
+from kobako.errors import StartFailed
+from kobako.linux import process
+from kobako.linux.channel import Channel
+from kobako.runtime import init, program
+from kobako.runtime import monitor as monitor_script
+from kobako.runtime.bundle import Bundle, Plan, Stdio
+from kobako.runtime.monitor import Monitor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Callable
+    from typing import NoReturn
+else:
+    import _signal  # `signal` itself imports enum: 2 ms
+
+_SIGKILL = 9
+
+
+class Launcher:
+    """What a monitor does and knows; see `launch` for who else takes part."""
+
+    def __init__(
+        self,
+        io: Stdio,
+        detach: bool,
+        control: Channel,
+        plan: Plan | None = None,
+        lock: int = -1,
+    ) -> None:
+        self.io = io
+        self.detach = detach
+        self.control = control
+        self.plan = plan
+        self.lock = lock
+        self.streams: dict[int, int] = {}
+        self.sweep = False
+        self.setup = control  # until there is a first process: `clone`
+        self.pid = 0
+        self.pidfd = -1
+        self.serve_pid = 0
+        self.held = -1
+
+    @property
+    def filter_program(self) -> bytes:
+        return self.plan.intercept.program if self.plan and self.plan.intercept else b""
+
+    def run(self, begin: Callable[[], bool], keep: set[int]) -> NoReturn:
+        """Never returns. `begin` makes the first process and knows the plan afterwards, or says
+        that there is nothing to do; `keep` are descriptors that stay open besides the client's
+        streams."""
+        try:
+            gc.disable()  # a descriptor closed below must not be closed again by its old owner
+            self._stand_apart(keep)
+            if begin():
+                assert self.plan is not None
+                self._keep(self._complete(self.plan))
+        except BaseException as fault:
+            self.call_off()
+            program.report(self.control, fault)
+            self._record(fault)
+        finally:
+            os._exit(0)
+
+    def clone_at_once(self) -> bool:
+        """The first process of a plan that is known."""
+        assert self.plan is not None
+        bundle, filter_program = self.plan.bundle, self.filter_program
+        self.clone(bundle.namespaces, bundle.terminal, lambda _: (bundle, filter_program))
+        return True
+
+    def clone(
+        self,
+        namespaces: list[dict[str, str]],
+        terminal: bool,
+        obtain: Callable[[Channel], tuple[Bundle, bytes] | None],
+    ) -> None:
+        """Makes the container's first process, which learns by `obtain` what to do."""
+        flags = init.clone_flags(namespaces)
+        self.sweep = not flags & process.CLONE_NEWPID
+        if self.sweep:
+            process.set_child_subreaper()
+        self.streams, stdio = self._make_streams(terminal)
+        self.setup, theirs = Channel.pair()
+        _join_pid_namespace(namespaces)
+        self.pid = process.clone(flags)
+        if self.pid == 0:
+            init.run(theirs, stdio, lambda: obtain(theirs))
+        theirs.close()
+        for fd in {*stdio} - {-1}:
+            os.close(fd)
+        self.pidfd = os.pidfd_open(self.pid)
+
+    def call_off(self) -> None:
+        """Nothing is left of the first process, if there is one."""
+        if self.pidfd >= 0:
+            try:
+                _signal.pidfd_send_signal(self.pidfd, _SIGKILL)
+                os.waitpid(self.pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass  # it has ended already
+
+    def _stand_apart(self, keep: set[int]) -> None:
+        """Leaves the caller's session, signals and descriptors."""
+        os.setsid()
+        for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
+            _signal.signal(number, _signal.SIG_IGN)
+        _signal.signal(_signal.SIGTSTP, _signal.SIG_IGN)
+        self._drop_descriptors(keep)
+
+    def _complete(self, plan: Plan) -> Monitor:
+        state = os.open(plan.state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        log = os.open(f"{plan.state_dir}/log", log_flags, 0o600)
+        master = self._follow_setup(self.setup)
+        if master >= 0:
+            self.streams = {master: 1}
+        monitor = Monitor(
+            self.pid, self.pidfd, state, log, self.lock, self.streams,
+            self.serve_pid, self.held, self.sweep, plan.on_exit,
+        )  # fmt: skip
+        self._write_pid(plan.state_dir, plan.bundle.terminal)
+        told = self.control.send(
+            b"R%d" % self.pid, (self.pidfd, master) if master >= 0 else (self.pidfd,)
+        )
+        # The client's terminal and signal handlers are ready before it is shown anything.
+        if told and not self.detach and self.control.receive()[0]:
+            return self._attached(monitor)
+        return self._left_alone(monitor)
+
+    def _drop_descriptors(self, keep: set[int]) -> None:
+        """Leaves what the caller had open, its locks and databases, to the caller."""
+        keep |= {self.control.fileno(), self.io.stdin, self.io.stdout, self.io.stderr}
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        keep.add(null)
+        process.close_all_but(keep)
+        # The client's streams move up, so that 0, 1 and 2 can be nobody's.
+        moved: dict[int, int] = {}
+        for fd in (self.io.stdin, self.io.stdout, self.io.stderr):
+            if 0 <= fd <= 2 and fd not in moved:
+                import fcntl
+
+                moved[fd] = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+        self.io = self.io.replace(
+            stdin=moved.get(self.io.stdin, self.io.stdin),
+            stdout=moved.get(self.io.stdout, self.io.stdout),
+            stderr=moved.get(self.io.stderr, self.io.stderr),
+        )
+        for number in 0, 1, 2:
+            os.dup2(null, number)
+        os.close(null)
+
+    def _make_streams(self, terminal: bool) -> tuple[dict[int, int], tuple[int, int, int]]:
+        """(what to read from, the container's 0 1 2); the latter are -1 with a terminal."""
+        if terminal:
+            if self.io.stdin >= 0:
+                os.close(self.io.stdin)  # the client writes to the terminal itself
+            return {}, (-1, -1, -1)
+        out, out_w = os.pipe()
+        err, err_w = os.pipe()
+        stdin = -1 if self.detach else self.io.stdin
+        if stdin < 0:
+            if self.io.hold_stdin:
+                stdin, self.held = os.pipe()
+            else:
+                stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        return {out: 1, err: 2}, (stdin, out_w, err_w)
+
+    def _follow_setup(self, setup: Channel) -> int:
+        """Hears the first process out; the terminal's master, or -1. Raises `StartFailed`."""
+        master = -1
+        about_to_exec = False
+        refusal: StartFailed | None = None
+        while True:
+            message, fds = setup.receive()
+            kind = message[:1]
+            if kind == b"M":
+                master = fds[0]
+            elif kind == b"L":
+                self._serve(fds[0], {master, setup.fileno()} - {-1})
+            elif kind == b"X":
+                about_to_exec = True
+            elif kind == b"E":
+                refusal = program.failure(message)
+            else:
+                break
+        setup.close()
+        if refusal is None and about_to_exec:
+            return master
+        os.waitpid(self.pid, 0)
+        if self.serve_pid:
+            os.waitpid(self.serve_pid, 0)
+        raise refusal or StartFailed("the container's first process was killed while being set up")
+
+    def _serve(self, listener: int, unwanted: set[int]) -> None:
+        """A process for the supervisor of intercepted calls."""
+        assert self.plan is not None and self.plan.intercept is not None
+        intercept = self.plan.intercept
+        self.serve_pid = os.fork()
+        if self.serve_pid:
+            os.close(listener)
+            return
+        try:
+            process.close_all_but({listener, *intercept.fds})
+            intercept.serve(listener, self.pid)
+        except BaseException as fault:
+            _complain(self.plan.state_dir, "supervisor", fault)
+            os._exit(1)
+        finally:
+            os._exit(0)
+
+    def _write_pid(self, state_dir: str, terminal: bool) -> None:
+        document = {
+            "pid": self.pid,
+            "start_time": process.start_time(self.pid),
+            "monitor": os.getpid(),
+            "started_ns": time.time_ns(),
+            "terminal": terminal,
+        }
+        _write_whole(f"{state_dir}/pid", fastjson.dumps(document))
+
+    def _record(self, fault: BaseException) -> None:
+        """A start that failed is an exit too: `inspect` shows its code and error."""
+        if self.plan is None:
+            return
+        state_dir = self.plan.state_dir
+        code = fault.exit_code if isinstance(fault, StartFailed) else 125
+        document = {"exit_code": code, "finished_ns": time.time_ns(), "error": str(fault)}
+        if not isinstance(fault, StartFailed | OSError):
+            _complain(state_dir, "monitor", fault)
+        _write_whole(f"{state_dir}/exit", fastjson.dumps(document))
+
+    def _attached(self, monitor: Monitor) -> Monitor:
+        monitor.control = self.control.fileno()
+        for stream, fd in ((1, self.io.stdout), (2, self.io.stderr)):
+            if fd >= 0:
+                monitor.sinks[stream] = fd
+        return monitor
+
+    def _keep(self, monitor: Monitor) -> None:
+        """Serves the client to the end; without the client, carries on detached."""
+        if not monitor.watch():
+            self._left_alone(monitor)
+        code = monitor.finish()
+        monitor.flush()
+        self.control.send(b"Z%d" % code)
+
+    def _left_alone(self, monitor: Monitor) -> Monitor:
+        """The client has gone: the container goes on without it, unless it is tied to it."""
+        assert self.plan is not None
+        if not self.plan.tied:
+            return self._become_small(monitor)
+        monitor.control = -1
+        monitor.sinks.clear()
+        _signal.pidfd_send_signal(self.pidfd, _SIGKILL)
+        return monitor
+
+    def _become_small(self, monitor: Monitor) -> Monitor:
+        """Replaces this process by a fresh interpreter; returns only when that is impossible."""
+        monitor.control = -1
+        monitor.sinks.clear()
+        self.control.close()
+        os.chdir("/")
+        keep = set(monitor.descriptors())
+        process.close_all_but(keep)
+        for fd in keep:
+            os.set_inheritable(fd, True)
+        argv = monitor.argv(sys.executable or "/proc/self/exe", monitor_script.__file__)
+        try:
+            os.execv(argv[0], argv)
+        except OSError:
+            return monitor
+
+
+def _join_pid_namespace(namespaces: list[dict[str, str]]) -> None:
+    for namespace in namespaces:
+        if namespace["type"] == "pid" and namespace.get("path"):
+            fd = os.open(namespace["path"], os.O_RDONLY | os.O_CLOEXEC)
+            process.setns(fd, process.CLONE_NEWPID)
+            os.close(fd)
+
+
+def _write_whole(path: str, data: bytes) -> None:
+    """Writes a file that is either there with all its bytes or not there."""
+    fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    os.write(fd, data)
+    os.close(fd)
+    os.rename(f"{path}.new", path)
+
+
+def _complain(state_dir: str, who: str, fault: BaseException) -> None:
+    """Leaves the traceback of a failure nobody is there to see."""
+    import traceback
+
+    text = "".join(traceback.format_exception(fault))
+    _write_whole(f"{state_dir}/{who}.error", text.encode())
