@@ -169,3 +169,31 @@ def test_run_for_a_foreign_platform_by_an_emulator(
     said = program_context(context)
     done = kobako("build", "--platform", "linux/arm64", "--progress", "plain", str(context))
     assert said in done.err
+
+
+@pytest.mark.needs("skopeo")
+def test_attestations_are_seen_by_others_and_ignored_by_pull(
+    kobako: Kobako, elsewhere: Kobako, registry: str, name: str, context: Path, tmp_path: Path
+) -> None:
+    ours = f"{registry}/attested/{name}"
+    (context / "Dockerfile").write_text("FROM python\nCOPY Dockerfile /\n")
+    words = ("--provenance=mode=min", "--sbom=true", "-t", ours, str(context))
+    kobako("build", "--push", "-o", "type=image", "-o", f"{tmp_path}/out", *words)
+    index = json.loads(skopeo("inspect", "--raw", PLAIN, f"docker://{ours}"))
+    image, attested = index["manifests"]
+    assert attested["platform"] == {"architecture": "unknown", "os": "unknown"}
+    raw = skopeo("inspect", "--raw", PLAIN, f"docker://{ours}@{attested['digest']}")
+    kinds = [x["annotations"]["in-toto.io/predicate-type"] for x in json.loads(raw)["layers"]]
+    assert kinds == ["https://spdx.dev/Document", "https://slsa.dev/provenance/v1"]
+    assert json.loads(raw)["subject"]["digest"] == image["digest"]
+    sbom = json.loads((tmp_path / "out/sbom.spdx.json").read_text())
+    assert any(p["name"] == "dpkg" for p in sbom["predicate"]["packages"])
+    assert {"name", "digest"} == set(sbom["subject"][0])
+    told = json.loads((tmp_path / "out/provenance.json").read_text())["predicate"]
+    (base,) = told["buildDefinition"]["resolvedDependencies"]
+    assert base["uri"].startswith("pkg:docker/python@latest") and base["digest"]["sha256"]
+    elsewhere("pull", ours)
+    done = elsewhere("run", "--rm", "--network", "none", ours, "cat", "/Dockerfile")
+    assert done.out == "FROM python\nCOPY Dockerfile /"
+    kobako("rmi", ours)
+    kobako.fails("build", "-o", "type=image,oci-mediatypes=false", *words, says="attestations")

@@ -237,6 +237,8 @@ def _result(plan: Plan, options: BuildOptions, images: Images, reporter: Reporte
             for step in plan.steps
         ),
         _inherited(plan.target),
+        plan,
+        images.results,
     )
 
 

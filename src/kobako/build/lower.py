@@ -158,7 +158,7 @@ class Lowering:
         if name.lower() == SCRATCH:
             return Vertex("FROM scratch", BaseOp(Result((), "scratch")))
         image = self.image(name, self.around.platform, where)
-        vertex = Vertex(f"FROM {image.name}", BaseOp(base_result(image)))
+        vertex = Vertex(f"FROM {image.name}", BaseOp(base_result(image), image))
         self.shown[vertex] = ""
         return vertex
 
@@ -270,7 +270,9 @@ class LoweredStage:
             self._total += 1
         asked = self.around.epoch
         self.epoch = epoch.of_base(image) if asked is None else asked
-        vertex = Vertex(f"FROM {image.name if image else SCRATCH}", BaseOp(base_result(image)))
+        vertex = Vertex(
+            f"FROM {image.name if image else SCRATCH}", BaseOp(base_result(image), image)
+        )
         if image is not None:
             self.lowering.shown[vertex] = self._shown_name
         self.steps.append(self._step(vertex, self.stage.start, base=image))

@@ -6,7 +6,12 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kobako.build.context import Context
+    from kobako.build.graph import Vertex
+    from kobako.build.ops.result import Result
+    from kobako.build.plan import Plan
     from kobako.build.worker import LayerRef
     from kobako.oci import ImageConfig, Manifest, Platform
 
@@ -70,7 +75,8 @@ class StepResult(Record):
 class BuildResult(Record):
     """The built image. The layers' blobs are in the store; config and manifest are not yet.
 
-    The lowest `inherited` layers are those of the image it is based on.
+    The lowest `inherited` layers are those of the image it is based on. `plan` and `results` (of
+    all vertices of the build) tell how it came to be.
     """
 
     config: ImageConfig
@@ -78,3 +84,5 @@ class BuildResult(Record):
     layers: tuple[LayerRef, ...]
     steps: tuple[StepResult, ...]
     inherited: int = 0
+    plan: Plan | None = None
+    results: Mapping[Vertex[Result], Result] | None = None

@@ -6,6 +6,7 @@ from kobako.cli.flags import BOOL, LIST, TEXT, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kobako.build.attest.options import Attestations
     from kobako.build.outputs.spec import Output
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
@@ -17,6 +18,7 @@ FLAGS = (
     Flag("add-host", "", LIST, "Add a custom host-to-IP mapping (host:ip)"),
     Flag("allow", "", LIST, "Allow privileged entitlements (network.host, security.insecure)"),
     Flag("annotation", "", LIST, "Add annotation to the image"),
+    Flag("attest", "", LIST, 'Attestation parameters (format: "type=sbom")'),
     Flag("build-arg", "", LIST, "Set build-time variables"),
     Flag("call", "", TEXT, "Set method for evaluating build (check, outline, targets)", "string"),
     Flag("check", "", BOOL, "Shorthand for --call=check"),
@@ -33,10 +35,12 @@ FLAGS = (
     Flag("output", "o", LIST, 'Output destination (format: "type=local,dest=path")'),
     Flag("platform", "", LIST, "Set target platform for build"),
     Flag("progress", "", TEXT, f"Type of progress output ({STYLES})", choices=STYLES),
+    Flag("provenance", "", TEXT, 'Shorthand for "--attest=type=provenance"'),
     Flag("pull", "", BOOL, "Always attempt to pull all referenced images"),
     Flag("push", "", BOOL, 'Shorthand for "--output=type=registry"'),
     Flag("quiet", "q", BOOL, "Suppress the build output and print image ID on success"),
     Flag("rm", "", BOOL, "Remove intermediate containers", default=True, hidden=True),
+    Flag("sbom", "", TEXT, 'Shorthand for "--attest=type=sbom"'),
     Flag("secret", "", LIST, 'Secret to expose to the build ("id=mysecret[,src=/file]")'),
     Flag("shm-size", "", TEXT, "Shared memory size for build containers", "bytes"),
     Flag("ssh", "", LIST, 'SSH agent socket or keys to expose ("default|<id>[=<socket>|<key>]")'),
@@ -85,7 +89,26 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
         ssh=build_sources.ssh(values.many("ssh"), context.environ),
         allow=build_sources.entitlements(values.many("allow")),
         outputs=_outputs(values),
+        attest=_attest(values),
+        metadata_provenance=_metadata_provenance(context, values),
     )
+
+
+def _attest(values: Values) -> Attestations | None:
+    texts, short = values.many("attest"), (values.text("provenance"), values.text("sbom"))
+    if not texts and not any(short):
+        return None
+    from kobako.build.attest.options import parse
+
+    return parse(texts, *short) or None
+
+
+def _metadata_provenance(context: Context, values: Values) -> str:
+    """How much provenance --metadata-file is to have, as buildx lets the environment say."""
+    if not values.text("metadata-file"):
+        return ""
+    said = context.environ.get("BUILDX_METADATA_PROVENANCE", "") or "min"
+    return said if said in ("min", "max") else ""
 
 
 def _platforms(values: Values) -> tuple[str, ...]:

@@ -12,10 +12,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
+    from kobako.build.attest.options import Attestations
     from kobako.build.context import Context
     from kobako.build.options import BuildOptions, BuildResult, Job
     from kobako.build.outputs.spec import Output
-    from kobako.engine.deliver import Delivered
+    from kobako.engine.attesting import Run
+    from kobako.engine.deliver import Delivered, PlatformResult
     from kobako.engine.engine import Engine
     from kobako.engine.exporting import Exporting
     from kobako.engine.worker import EngineWorker
@@ -30,7 +32,7 @@ class BuildRequest(Record):
     `dockerfile` is the text, `dockerfile_name` its path as the person gave it. `name` tells the
     targets of one build apart (`build.options.Job`). `outputs` None means an image of the store
     with the names `tags`; else what `build.outputs.choice.choose` gave. Without `platforms` this
-    machine's is built.
+    machine's is built. `metadata_provenance` ("min" or "max") adds provenance to the metadata.
     """
 
     directory: str
@@ -54,6 +56,8 @@ class BuildRequest(Record):
     context_size: bool = True
     name: str = ""
     outputs: tuple[Output, ...] | None = None
+    attest: Attestations | None = None
+    metadata_provenance: str = ""
 
 
 class Built(Record):
@@ -90,10 +94,12 @@ def build_all(
 
     targets = [_Target(request) for request in requests]
     contexts = _Contexts()
-    exporting = None
+    exporting = run = None
     if any(target.outputs is not None for target in targets):
+        from kobako.engine import attesting
         from kobako.engine.exporting import Exporting
 
+        run = attesting.begin(any(bool(request.directory) for request in requests))
         exporting = Exporting(on_event)
         on_event = exporting.event
     with lease(engine.store, f"build {requests[0].directory}"):
@@ -104,15 +110,19 @@ def build_all(
                 for target in targets
                 for platform in target.platforms
             )
-            results = iter(solve(jobs, worker, StoreCache(engine), on_event))
+            results = solve(jobs, worker, StoreCache(engine), on_event)
         finally:
             contexts.close()
-        return tuple(
-            _finish(
-                engine, worker, target, [next(results) for _ in target.platforms], exporting, stdout
-            )
-            for target in targets
-        )
+        pairs = iter(zip(jobs, results, strict=True))
+        built = []
+        for target in targets:
+            its_own = [next(pairs) for _ in target.platforms]
+            if target.outputs is None or exporting is None or run is None:
+                image_id = _record(engine, worker.sizes, its_own[0][1], target.names)
+                built.append(Built(str(image_id), tuple(n.familiar() for n in target.names)))
+            else:
+                built.append(_deliver(engine, worker, target, its_own, exporting, run, stdout))
+        return tuple(built)
 
 
 class _Target:
@@ -129,39 +139,60 @@ class _Target:
         given = [Platform.parse(text) for text in request.platforms]
         self.platforms: tuple[Platform | None, ...] = tuple(dict.fromkeys(given)) or (None,)
         self.outputs = request.outputs
-        if self.outputs is None and len(self.platforms) > 1:
+        if self.outputs is None and (len(self.platforms) > 1 or request.attest):
             from kobako.build.outputs.choice import choose
 
             self.outputs = choose((), tags=request.tags)
         if self.outputs is not None:
             from kobako.engine.deliver import check
 
-            check(self.outputs, len(self.platforms))
+            check(self.outputs, len(self.platforms), attested=bool(request.attest))
 
 
-def _finish(
+def _deliver(
     engine: Engine,
     worker: EngineWorker,
     target: _Target,
-    results: list[BuildResult],
-    exporting: Exporting | None,
+    results: list[tuple[Job, BuildResult]],
+    exporting: Exporting,
+    run: Run,
     stdout: BinaryIO | None,
 ) -> Built:
-    """What is to become of the results of a target."""
-    if target.outputs is None or exporting is None:
-        image_id = _record(engine, worker.sizes, results[0], target.names)
-        return Built(str(image_id), tuple(name.familiar() for name in target.names))
-    from kobako.engine.deliver import deliver
+    """The outputs of a target."""
+    from kobako.engine.deliver import PlatformResult, deliver
 
+    assert target.outputs is not None
+    parts = [
+        PlatformResult(job.options.platform or result.config.platform, job.options, result)
+        for job, result in results
+    ]
     done = deliver(
         engine,
-        [(p or r.config.platform, r) for p, r in zip(target.platforms, results, strict=True)],
+        parts,
         target.outputs,
         exporting,
         lambda result: _size(engine, worker.sizes, result),
         stdout,
+        target.request.attest,
+        run,
     )
+    if target.request.metadata_provenance:
+        found = _provenance(parts, target.request.metadata_provenance, run)
+        done = done.replace(metadata={**done.metadata, **found})
     return Built(done.image_id, done.names, done)
+
+
+def _provenance(parts: list[PlatformResult], mode: str, run: Run) -> dict[str, Any]:
+    """`buildx.build.provenance` of --metadata-file, of each platform where there are several."""
+    from kobako.build.attest.options import Provenance
+    from kobako.engine.attesting import provenance
+
+    key = "buildx.build.provenance"
+    found = {}
+    for part in parts:
+        told = provenance(Provenance(mode=mode), part.options, part.result, run)
+        found[f"{key}/{part.platform}" if len(parts) > 1 else key] = told.predicate
+    return found
 
 
 class _Contexts:

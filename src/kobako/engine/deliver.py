@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, BinaryIO
 
-    from kobako.build.options import BuildResult
+    from kobako.build.attest.options import Attestations
+    from kobako.build.attest.statement import Attestation
+    from kobako.build.options import BuildOptions, BuildResult
     from kobako.build.outputs.spec import Output
+    from kobako.engine.attesting import Run
     from kobako.engine.engine import Engine
     from kobako.engine.exporting import Exporting, ExportVertex
     from kobako.oci import Descriptor, Digest, Platform, Reference
@@ -35,34 +38,49 @@ class Delivered(Record):
     places: tuple[str, ...] = ()
 
 
-def check(outputs: Sequence[Output], platforms: int) -> None:
+class PlatformResult(Record):
+    """What was built for one platform, and of what."""
+
+    platform: Platform
+    options: BuildOptions
+    result: BuildResult
+
+
+def check(outputs: Sequence[Output], platforms: int, *, attested: bool = False) -> None:
     """What is wrong with outputs for so many platforms, told before the work begins."""
     for output in outputs:
         if isinstance(output, TreeOutput):
             continue
         assert isinstance(output, ImageOutput | ArchiveOutput)
         _names(output)
-        if isinstance(output, ArchiveOutput) and output.kind == "docker" and platforms > 1:
+        several = platforms > 1 or attested
+        if isinstance(output, ArchiveOutput) and output.kind == "docker" and several:
             raise Unsupported(
                 "docker exporter does not currently support exporting manifest lists",
-                hint="Use type=oci for several platforms.",
+                hint="Use type=oci for several platforms and for attestations.",
             )
+        if attested and output.form.docker_types:
+            raise Invalid('cannot export attestations with "oci-mediatypes=false"')
 
 
 def deliver(
     engine: Engine,
-    results: Sequence[tuple[Platform, BuildResult]],
+    results: Sequence[PlatformResult],
     outputs: Sequence[Output],
     exporting: Exporting,
     size_of: Callable[[BuildResult], int],
     stdout: BinaryIO | None,
+    wanted: Attestations | None,
+    run: Run,
 ) -> Delivered:
     """Make every output of a target that was built for these platforms, in order.
 
     The caller's lease keeps what is written until a name does. `size_of` tells the unpacked size
-    of a result, `stdout` takes what goes to "-".
+    of a result, `stdout` takes what goes to "-", `wanted` is to be attested of it.
     """
     delivery = _Delivery(engine, results, exporting, size_of, stdout)
+    if wanted and outputs:
+        delivery.attest(wanted, run)
     for output in outputs:
         delivery.make(output)
     return delivery.done
@@ -72,7 +90,7 @@ class _Delivery:
     def __init__(
         self,
         engine: Engine,
-        results: Sequence[tuple[Platform, BuildResult]],
+        results: Sequence[PlatformResult],
         exporting: Exporting,
         size_of: Callable[[BuildResult], int],
         stdout: BinaryIO | None,
@@ -82,7 +100,18 @@ class _Delivery:
         self.exporting = exporting
         self.size_of = size_of
         self.stdout = stdout
+        self.attestations: list[tuple[Attestation, ...]] = [() for _ in results]
         self.done = Delivered(metadata={})
+
+    def attest(self, wanted: Attestations, run: Run) -> None:
+        """Once for all outputs."""
+        from kobako.engine.attesting import attestations
+
+        with self.exporting.vertex("[internal] attesting") as vertex:
+            self.attestations = [
+                attestations(self.engine, wanted, one.options, one.result, run, vertex)
+                for one in self.results
+            ]
 
     def make(self, output: Output) -> None:
         if isinstance(output, TreeOutput):
@@ -98,7 +127,10 @@ class _Delivery:
     def _files(self, output: TreeOutput) -> None:
         from kobako.engine.export_files import PlatformTree, write_trees
 
-        trees = [PlatformTree(str(platform), result.layers) for platform, result in self.results]
+        trees = [
+            PlatformTree(str(one.platform), one.result.layers, told)
+            for one, told in zip(self.results, self.attestations, strict=True)
+        ]
         title = "exporting to client " + ("tarball" if output.tar else "directory")
         with self.exporting.vertex(title) as vertex:
             _tell_notes(output.notes, vertex)
@@ -118,7 +150,7 @@ class _Delivery:
         blobs = self.engine.store.blobs
         with self.exporting.vertex(f"exporting to {output.kind} image format") as vertex:
             _tell_notes(output.notes, vertex)
-            made = self._assemble(output.form, vertex)
+            made = self._assemble(output.form, names, vertex)
             chosen = [(name, made.target.digest) for name in names or (None,)]
             marks = self._marks(made)
             if output.directory:
@@ -145,7 +177,7 @@ class _Delivery:
         names = _names(output)
         with self.exporting.vertex("exporting to image") as vertex:
             _tell_notes(output.notes, vertex)
-            made = self._assemble(output.form, vertex, pushed=output.push)
+            made = self._assemble(output.form, names, vertex, pushed=output.push)
             if output.store:
                 self._store(made, () if output.by_digest else names, vertex)
             if output.push:
@@ -158,10 +190,10 @@ class _Delivery:
         from kobako.oci import Platform
 
         host = Platform.host()
-        ranks = [platform.rank(host) for platform, _ in self.results]
+        ranks = [one.platform.rank(host) for one in self.results]
         best = min(range(len(ranks)), key=lambda at: (ranks[at] is None, ranks[at] or 0, at))
         image = made.images[best]
-        size = self.size_of(self.results[best][1])
+        size = self.size_of(self.results[best].result)
         images.record(
             self.engine,
             image.manifest,
@@ -174,7 +206,7 @@ class _Delivery:
         if made.is_index and not names:
             vertex.warn(
                 "an index without a name is not kept: only the image for "
-                f"{self.results[best][0]} is; give a name with --tag"
+                f"{self.results[best].platform} is; give a name with --tag"
             )
         for name in names:
             vertex.line(f"naming to {name} done")
@@ -204,16 +236,22 @@ class _Delivery:
             self.done = self.done.replace(pushed=(*self.done.pushed, shown))
 
     def _assemble(
-        self, form: ImageForm, vertex: ExportVertex, *, pushed: bool = False
+        self,
+        form: ImageForm,
+        names: tuple[Reference, ...],
+        vertex: ExportVertex,
+        *,
+        pushed: bool = False,
     ) -> Assembled:
         """The documents in the form asked for, written to the store with all they refer to."""
         blobs = self.engine.store.blobs
         parts = []
-        for platform, result in self.results:
-            blobs.put(result.config.raw)
-            image = Image.of(result.manifest, result.config)
-            parts.append(Part(platform, self._formed(image, result, form, vertex, pushed)))
-        made = assemble(parts, form)
+        for one, told in zip(self.results, self.attestations, strict=True):
+            blobs.put(one.result.config.raw)
+            plain = Image.of(one.result.manifest, one.result.config)
+            image = self._formed(plain, one.result, form, vertex, pushed)
+            parts.append(Part(one.platform, image, told))
+        made = assemble(parts, form, names)
         for raw in made.documents:
             blobs.put(raw)
         vertex.line(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
+    from kobako.build.attest.statement import Attestation
     from kobako.build.outputs.spec import TreeOutput
     from kobako.build.worker import LayerRef
     from kobako.engine.engine import Engine
@@ -23,11 +24,11 @@ _FEW = 3  # devices named in a warning
 
 
 class PlatformTree(Record):
-    """What one platform's result holds: its layers, and files beside them (name, content)."""
+    """What one platform's result holds, and what is attested of it."""
 
     platform: str
     layers: tuple[LayerRef, ...]
-    files: tuple[tuple[str, bytes], ...] = ()
+    attestations: tuple[Attestation, ...] = ()
 
     @property
     def directory(self) -> str:
@@ -54,14 +55,42 @@ def write_trees(
             fd = os.open(scratch.mount(readonly=True), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, fd)
             roots.append(fd)
+        files = [
+            _statements(tree, root, output.attestation_prefix, not split and len(trees) > 1)
+            for tree, root in zip(trees, roots, strict=True)
+        ]
         if not split and len(trees) > 1:
             _refuse_overlaps(engine, trees, roots)
         if output.tar:
             vertex.line("sending tarball")
-            _write_tar(engine, trees, scratches, roots, output, split, stdout)
+            _write_tar(engine, trees, scratches, roots, files, output, split, stdout)
         else:
             vertex.line("copying files")
-            _write_directory(engine, trees, roots, output, split, vertex)
+            _write_directory(engine, trees, roots, files, output, split, vertex)
+
+
+def _statements(
+    tree: PlatformTree, root: int, prefix: str, with_platform: bool
+) -> list[tuple[bytes, bytes]]:
+    """What is attested as files: statements about each regular file of the tree."""
+    wanted = [each for each in tree.attestations if each.filename]
+    if not wanted:
+        return []
+    import json
+
+    from kobako.build.attest.statement import statement
+    from kobako.layer.digests import file_digests
+
+    subjects = [(path.decode("utf-8", "replace"), d) for path, d in file_digests(root)]
+    found = []
+    for each in wanted:
+        name, dot, extension = each.filename.rpartition(".")
+        if with_platform and dot:
+            name = f"{name}.{tree.directory}"
+        text = json.dumps(statement(each, subjects), indent=2, ensure_ascii=False)
+        full = prefix + (f"{name}.{extension}" if dot else each.filename)
+        found.append((os.fsencode(full), text.encode()))
+    return found
 
 
 def merged(engine: Engine, layers: Sequence[LayerRef]) -> Scratch:
@@ -99,6 +128,7 @@ def _write_directory(
     engine: Engine,
     trees: Sequence[PlatformTree],
     roots: list[int],
+    files: list[list[tuple[bytes, bytes]]],
     output: TreeOutput,
     split: bool,
     vertex: ExportVertex,
@@ -109,17 +139,16 @@ def _write_directory(
     devices: list[str] = []
     top = open_directory(output.dest)
     try:
-        for tree, root in zip(trees, roots, strict=True):
+        for tree, root, beside in zip(trees, roots, files, strict=True):
             place = os.path.join(output.dest, tree.directory) if split else output.dest
             into = _open_below(top, tree.directory, output.dest) if split else os.dup(top)
             try:
                 done = copy_out.copy_out(
                     root, into, engine.mode.format, name=place, epoch=output.epoch
                 )
-                for name, data in tree.files:
-                    full = os.fsencode(output.attestation_prefix + name)
-                    copy_out.write_file(into, full, data, place=place, epoch=output.epoch)
-                    kept.add(os.fsencode(tree.directory) + b"/" + full if split else full)
+                for name, data in beside:
+                    copy_out.write_file(into, name, data, place=place, epoch=output.epoch)
+                    kept.add(os.fsencode(tree.directory) + b"/" + name if split else name)
             finally:
                 os.close(into)
             prefix = os.fsencode(tree.directory) + b"/" if split else b""
@@ -171,23 +200,24 @@ def _write_tar(
     trees: Sequence[PlatformTree],
     scratches: list[Scratch],
     roots: list[int],
+    files: list[list[tuple[bytes, bytes]]],
     output: TreeOutput,
     split: bool,
     stdout: BinaryIO | None,
 ) -> None:
     from kobako.layer.pack import Exported, export_all
 
-    exported, files = [], []
-    for tree, scratch, root in zip(trees, scratches, roots, strict=True):
+    exported, statements = [], []
+    for tree, scratch, root, beside in zip(trees, scratches, roots, files, strict=True):
         prefix = os.fsencode(tree.directory) if split else b""
         owners = engine.driver.owners(scratch.directory, scratch.lowers)
         exported.append(Exported(root, owners, prefix))
-        for name, data in tree.files:
-            full = os.fsencode(output.attestation_prefix + name)
-            files.append((prefix + b"/" + full if prefix else full, data))
+        statements += [(prefix + b"/" + n if prefix else n, data) for n, data in beside]
     form, epoch = engine.mode.format, output.epoch
     write_to(
-        output.dest, stdout, lambda sink: export_all(exported, sink, form, files=files, epoch=epoch)
+        output.dest,
+        stdout,
+        lambda sink: export_all(exported, sink, form, files=statements, epoch=epoch),
     )
 
 

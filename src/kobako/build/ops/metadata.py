@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kobako.build.graph import Output
-    from kobako.build.worker import Worker
+    from kobako.build.worker import BaseImage, Worker
 
 
 class BaseOp:
-    """A stage's beginning: an image's layers, or none. Never cached: it costs nothing."""
+    """A stage's beginning: an `image`'s layers, or none. Never cached: it costs nothing."""
 
     quick = True
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, image: BaseImage | None = None) -> None:
         self._result = result
+        self.image = image
 
     def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
         return iter(())

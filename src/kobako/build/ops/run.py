@@ -93,6 +93,11 @@ class RunOp:
         )  # fmt: skip
 
     @property
+    def request(self) -> RunRequest:
+        """What is run, but for its layers and for what is not to be told of."""
+        return self._request
+
+    @property
     def container(self) -> str:
         """The id of the container it will run in."""
         return self._request.id

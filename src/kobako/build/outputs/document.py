@@ -1,11 +1,12 @@
 """The manifests and the index of a result, with their annotations.
 
 image-spec manifest.md, image-index.md and annotations.md; one platform gives a manifest, several an
-index of them.
+index of them; so does one of which something is attested.
 """
 
 from __future__ import annotations
 
+from kobako.build.attest.statement import attach
 from kobako.errors import Invalid
 from kobako.image.mutate import Image
 from kobako.oci import Descriptor, Index, Manifest, mediatypes
@@ -16,20 +17,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kobako.build.attest.statement import Attestation
     from kobako.build.outputs.annotation import Annotation
     from kobako.build.outputs.spec import ImageForm
+    from kobako.oci import Reference
 
 
 class Part(Record):
-    """The image of one platform."""
+    """The image of one platform, and what is attested of it."""
 
     platform: Platform
     image: Image
+    attestations: tuple[Attestation, ...] = ()
 
 
 class Assembled(Record):
     """`target` is what a name points to, with its annotations; `images` are the parts' as they are
-    written; `documents` the bytes of all manifests and of the index, children first."""
+    written; `documents` the bytes of attestations, manifests and the index, children first."""
 
     target: Descriptor
     images: tuple[Image, ...]
@@ -40,8 +44,9 @@ class Assembled(Record):
         return self.target.media_type in mediatypes.INDEXES
 
 
-def assemble(parts: Sequence[Part], form: ImageForm) -> Assembled:
-    """The documents of a result; `Invalid` for annotations that have no place in it."""
+def assemble(parts: Sequence[Part], form: ImageForm, names: Sequence[Reference] = ()) -> Assembled:
+    """The documents of a result, `names` being what attestations call it; `Invalid` for
+    annotations that have no place in it."""
     for annotation in form.annotations:
         if annotation.platform and annotation.platform not in [p.platform for p in parts]:
             raise Invalid(
@@ -57,12 +62,18 @@ def assemble(parts: Sequence[Part], form: ImageForm) -> Assembled:
         for part, image in zip(parts, images, strict=True)
     ]
     documents = tuple(image.manifest.raw for image in images)
-    if len(parts) == 1:
+    if len(parts) == 1 and not parts[0].attestations:
         if any(a.of_index for a in form.annotations):
             raise Invalid("index annotations not supported for single platform export")
         return Assembled(entries[0], images, documents)
+    attached = [
+        attach(entry, part.platform, names, part.attestations, artifact=form.artifact is not False)
+        for entry, part in zip(entries, parts, strict=True)
+        if part.attestations
+    ]
+    documents += tuple(blob for each in attached for blob in each.blobs)
     index = Index.build(
-        entries,
+        [*entries, *(each.entry for each in attached)],
         media_type=mediatypes.DOCKER_INDEX if form.docker_types else mediatypes.OCI_INDEX,
         annotations=_pairs(form.annotations, "index", None),
     )

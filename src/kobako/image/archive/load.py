@@ -136,7 +136,9 @@ class _Loader:
             for child in document.manifests:
                 # `docker save` leaves out the platforms it did not have.
                 if self._contents.document(documents.blob_name(child.digest)) is not None:
-                    images += self._load_entry(child, depth + 1)
+                    loaded = self._load_entry(child, depth + 1)
+                    if not _is_attestation(child):
+                        images += loaded
             if not images:
                 raise NotFound(f"the archive holds no image of the index {entry.digest}")
         self._spooler.blobs.put(raw)
@@ -213,6 +215,11 @@ def _check_layer(stored: Stored, diff_id: Digest) -> None:
         raise Invalid(f"the layer {diff_id.short} is compressed by {name}, which OCI does not know")
     if name == codec.PLAIN and stored.digest != diff_id and diff_id.algorithm == "sha256":
         raise Corrupt(f"the layer {diff_id} has the digest {stored.digest}")
+
+
+def _is_attestation(entry: Descriptor) -> bool:
+    """Whether an index's entry speaks of another one; it may look like an image."""
+    return entry.annotation("vnd.docker.reference.type") == "attestation-manifest"
 
 
 def _united(loaded: list[Loaded]) -> list[Loaded]:

@@ -158,7 +158,8 @@ class _Layout:
             if isinstance(child, Manifest) and self._is_complete(child):
                 self._sizes[entry.digest] = len(child.raw)
                 self._add_manifest(child)
-                here[entry.digest] = child
+                if entry.annotation("vnd.docker.reference.type") != "attestation-manifest":
+                    here[entry.digest] = child
         if not here:
             raise NotFound(f"no image of the index {index.digest.short} is in the store")
         try:

@@ -1,0 +1,240 @@
+"""SLSA provenance of a result, with BuildKit's fields (its docs/attestations/slsa-definitions.md).
+
+https://slsa.dev/spec/v1.1/provenance; version 0.2 is made of version 1.
+"""
+
+from __future__ import annotations
+
+from kobako.build.attest.options import MIN
+from kobako.build.attest.statement import Attestation, purl
+from kobako.build.graph import order
+from kobako.build.ops.metadata import BaseOp, MetadataOp
+from kobako.build.ops.run import RunOp
+from kobako.oci import Reference
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kobako.build.attest.options import Provenance
+    from kobako.build.graph import Vertex
+    from kobako.build.ops.result import Result
+    from kobako.build.options import BuildOptions, BuildResult
+
+_BUILD_TYPE = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md"
+_BUILD_TYPE_02 = "https://mobyproject.org/buildkit@v1"
+_PREDICATES = {
+    "v1": "https://slsa.dev/provenance/v1",
+    "v0.2": "https://slsa.dev/provenance/v0.2",
+}
+
+
+class Invocation(Record):
+    """One run of a build: times are RFC 3339 texts, `builder` this machine's platform.
+
+    `local_context`: files came from a directory nobody else has.
+    """
+
+    id: str
+    started: str
+    finished: str
+    builder: str
+    local_context: bool = True
+
+
+def attestation(
+    wanted: Provenance, options: BuildOptions, result: BuildResult, invocation: Invocation
+) -> Attestation:
+    """How a result came to be."""
+    predicate = _predicate(wanted, options, result, invocation)
+    if wanted.version != "v1":
+        predicate = _version_02(predicate)
+    filename = "" if wanted.inline_only else wanted.filename
+    return Attestation(_PREDICATES[wanted.version], predicate, filename)
+
+
+def _predicate(
+    wanted: Provenance, options: BuildOptions, result: BuildResult, invocation: Invocation
+) -> dict[str, Any]:
+    vertices = order((result.plan.target.vertex,)) if result.plan is not None else []
+    internal: dict[str, Any] = {"builderPlatform": invocation.builder}
+    metadata: dict[str, Any] = {}
+    if wanted.mode != MIN and result.plan is not None:
+        steps, told = _steps(vertices, result)
+        internal["buildConfig"] = {"llbDefinition": steps}
+        metadata = told
+    request, complete = _request(wanted, options, invocation)
+    run: dict[str, Any] = {
+        "invocationId": invocation.id,
+        "startedOn": invocation.started,
+        "finishedOn": invocation.finished,
+        "buildkit_metadata": metadata,
+        "buildkit_completeness": {
+            "request": complete,
+            "resolvedDependencies": not invocation.local_context,
+        },
+    }
+    if wanted.reproducible:
+        run["buildkit_reproducible"] = True
+    return {
+        "buildDefinition": {
+            "buildType": _BUILD_TYPE,
+            "externalParameters": {
+                "configSource": {"path": options.dockerfile_name.rpartition("/")[2]},
+                "request": request,
+            },
+            "internalParameters": internal,
+            "resolvedDependencies": _materials(vertices),
+        },
+        "runDetails": {"builder": {"id": wanted.builder_id}, "metadata": run},
+    }
+
+
+def _request(
+    wanted: Provenance, options: BuildOptions, invocation: Invocation
+) -> tuple[dict[str, Any], bool]:
+    """What was asked for, and whether that is all of it."""
+    args: dict[str, str] = {}
+    if options.target:
+        args["target"] = options.target
+    if options.no_cache:
+        args["no-cache"] = ""
+    if options.network != "default":
+        args["force-network-mode"] = options.network
+    if options.extra_hosts:
+        args["add-hosts"] = ",".join(options.extra_hosts)
+    private = {f"build-arg:{name}": value for name, value in options.build_args}
+    private |= {f"label:{name}": value for name, value in options.labels}
+    complete = not private or wanted.mode != MIN
+    if wanted.mode != MIN:
+        args |= private
+    names = ("context", "dockerfile") if invocation.local_context else ("dockerfile",)
+    request: dict[str, Any] = {
+        "frontend": "dockerfile.v0",
+        "args": args,
+        "locals": [{"name": name} for name in names],
+    }
+    if wanted.mode != MIN:
+        if options.secrets:
+            request["secrets"] = [{"id": name, "optional": True} for name, _ in options.secrets]
+        if options.ssh:
+            request["ssh"] = [{"id": name, "optional": True} for name, _ in options.ssh]
+    return request, complete
+
+
+def _materials(vertices: list[Vertex[Result]]) -> list[dict[str, Any]]:
+    """What came from elsewhere, each once. An op that fetches says so in its `materials`."""
+    found: dict[str, dict[str, Any]] = {}
+    for vertex in vertices:
+        if isinstance(vertex.op, BaseOp) and vertex.op.image is not None:
+            image = vertex.op.image
+            reference = Reference.parse(image.name)
+            uri = purl("docker", reference.replace(digest=None), image.config.platform)
+            material: dict[str, Any] = {"uri": uri}
+            if reference.digest is not None:
+                algorithm, encoded = reference.digest.algorithm, reference.digest.encoded
+                material["digest"] = {algorithm: encoded}
+            found.setdefault(uri, material)
+        for uri, digest in getattr(vertex.op, "materials", ()):
+            algorithm, _, encoded = digest.partition(":")
+            found.setdefault(uri, {"uri": uri, "digest": {algorithm: encoded}})
+    return list(found.values())
+
+
+def _steps(
+    vertices: list[Vertex[Result]], result: BuildResult
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Every step that did something, and where in the Dockerfile it stands. Instructions that
+    only change the config are no steps: what is based on them is based on what is below."""
+    assert result.plan is not None
+    names: dict[Vertex[Result], str] = {}
+    steps: list[dict[str, Any]] = []
+    layers: dict[str, Any] = {}
+    for vertex in vertices:
+        if isinstance(vertex.op, MetadataOp):
+            names[vertex] = names[vertex.inputs[0]]
+            continue
+        if isinstance(vertex.op, BaseOp) and vertex.op.image is None:
+            names[vertex] = ""  # scratch: nothing is done for it
+            continue
+        name = names[vertex] = f"step{len(steps)}"
+        step: dict[str, Any] = {"id": name, "op": {"Op": _op(vertex)}}
+        inputs = [f"{names[each]}:0" for each in vertex.inputs if names[each]]
+        if inputs:
+            step["inputs"] = inputs
+        steps.append(step)
+        done = result.results.get(vertex) if result.results else None
+        if done is not None and done.layers:
+            layers[f"{name}:0"] = [[layer.descriptor.to_json() for layer in done.layers]]
+    source = result.plan.source
+    locations: dict[str, Any] = {}
+    for one in result.plan.steps:
+        if names.get(one.vertex) and not isinstance(one.vertex.op, MetadataOp):
+            lines = {"start": {"line": one.where.start}, "end": {"line": one.where.end}}
+            place = locations.setdefault(names[one.vertex], {"locations": []})
+            place["locations"].append({"ranges": [lines]})
+    told = {
+        "source": {
+            "locations": locations,
+            "infos": [
+                {
+                    "filename": source.name.rpartition("/")[2],
+                    "language": "Dockerfile",
+                    "data": _base64(source.text),
+                }
+            ],
+        }
+    }
+    if layers:
+        told["layers"] = layers
+    return steps, told
+
+
+def _op(vertex: Vertex[Result]) -> dict[str, Any]:
+    if isinstance(vertex.op, RunOp):
+        request = vertex.op.request
+        meta = {"args": list(request.args), "env": list(request.env), "cwd": request.cwd}
+        if request.user:
+            meta["user"] = request.user
+        return {"exec": {"meta": meta}}
+    if isinstance(vertex.op, BaseOp) and vertex.op.image is not None:
+        return {"source": {"identifier": f"docker-image://{vertex.op.image.name}"}}
+    return {"file": {"actions": [{"description": vertex.name}]}}
+
+
+def _base64(text: str) -> str:
+    from binascii import b2a_base64
+
+    return b2a_base64(text.encode("utf-8", "surrogateescape"), newline=False).decode("ascii")
+
+
+def _version_02(predicate: dict[str, Any]) -> dict[str, Any]:
+    definition, run = predicate["buildDefinition"], predicate["runDetails"]
+    external, internal = definition["externalParameters"], definition["internalParameters"]
+    metadata = run["metadata"]
+    found: dict[str, Any] = {
+        "builder": run["builder"],
+        "buildType": _BUILD_TYPE_02,
+        "materials": definition["resolvedDependencies"],
+        "invocation": {
+            "configSource": {"entryPoint": external["configSource"]["path"]},
+            "parameters": external["request"],
+            "environment": {"platform": internal["builderPlatform"]},
+        },
+        "metadata": {
+            "buildInvocationID": metadata["invocationId"],
+            "buildStartedOn": metadata["startedOn"],
+            "buildFinishedOn": metadata["finishedOn"],
+            "completeness": {
+                "parameters": metadata["buildkit_completeness"]["request"],
+                "environment": True,
+                "materials": metadata["buildkit_completeness"]["resolvedDependencies"],
+            },
+            "reproducible": metadata.get("buildkit_reproducible", False),
+            "https://mobyproject.org/buildkit@v1#metadata": metadata["buildkit_metadata"],
+        },
+    }
+    if "buildConfig" in internal:
+        found["buildConfig"] = internal["buildConfig"]
+    return found
