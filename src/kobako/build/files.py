@@ -78,6 +78,11 @@ class Files:
         self._forget()
         os.close(self._fd)
 
+    @property
+    def top(self) -> Entry:
+        """The root directory itself."""
+        return self._top
+
     def owner(self, entry: Entry) -> tuple[int, int]:
         """Files of a build context belong to root."""
         return 0, 0

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kobako.build.cache import Cache
     from kobako.build.context import Context
     from kobako.build.options import BuildOptions
+    from kobako.build.sources import GitSource, UrlSource
     from kobako.build.worker import BaseImage, Worker
     from kobako.oci import Platform
 
@@ -80,6 +81,7 @@ class Lowering:
         self.arguments = arguments
         self.around = surroundings
         self.shown: dict[Vertex[Result], str] = {}
+        self.fetches: dict[UrlSource | GitSource, Vertex[Result]] = {}
         self._stages: dict[int, LoweredStage] = {}
         self._uses: dict[int, set[int]] = {}
         self.images: dict[tuple[str, str], BaseImage] = {}

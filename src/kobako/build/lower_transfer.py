@@ -9,11 +9,11 @@ from kobako.errors import KobakoError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kobako.build.dockerfile.expand import Expander
     from kobako.build.graph import Vertex
     from kobako.build.lower import LoweredStage
     from kobako.build.ops.result import Result
-
-_GIT = ("git://", "git@", "ssh://", "github.com/")
+    from kobako.build.sources import GitSource, UrlSource
 
 
 def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bool) -> None:
@@ -22,8 +22,9 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
     sources = tuple(expander.word(source) for source in instruction.sources)
     destination = expander.word(instruction.destination)
     chown, chmod = expander.word(instruction.chown), expander.word(instruction.chmod)
-    _check(stage, instruction, sources, destination)
+    _check(instruction, sources, destination)
     from_ = instruction.from_ if isinstance(instruction, i.Copy) else ""
+    remotes = _remotes(instruction, sources, expander)
     inputs: tuple[Vertex[Result], ...] = ()
     if from_ and sources:
         inputs = (stage.lowering.source_of(from_, stage.stage, instruction.where),)
@@ -31,6 +32,7 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
         _check_mode(chmod)
     spec = TransferSpec(
         sources=sources,
+        remotes=remotes,
         destination=stage.state.absolute(destination),
         contents=tuple(
             (h.name, (expander.body(h.text) if h.expand else h.text).encode())
@@ -46,16 +48,16 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
         origin=f"{from_}" if from_ else "the build context",
     )
     around = stage.around
-    context = around.context if sources and not inputs else None
+    context = around.context if len(sources) > len(remotes) and not inputs else None
+    if remotes:
+        inputs = (*inputs, *(_fetch(stage, source) for _, source in remotes))
     op = TransferOp(spec, around.worker, around.cache, context)
     name = f"{spec.keyword} {stage.show(instruction)}"
     created_by = _created_by(spec, destination)
     stage.vertex(instruction, name, op, inputs, created_by, trigger)
 
 
-def _check(
-    stage: LoweredStage, instruction: i.Copy | i.Add, sources: tuple[str, ...], destination: str
-) -> None:
+def _check(instruction: i.Copy | i.Add, sources: tuple[str, ...], destination: str) -> None:
     keyword = instruction.keyword
     if len(sources) + len(instruction.contents) > 1 and not (
         destination.endswith(("/", "/.")) or destination in (".", "..")
@@ -65,16 +67,69 @@ def _check(
             " the destination must be a directory and end with a /",
             instruction.destination,
         )
-    for source in sources:
-        remote = source.startswith(("http://", "https://"))
-        git = source.startswith(_GIT)
-        if (remote or git) and keyword == "COPY":
-            raise Problem(f"source can't be a {'URL' if remote else 'git ref'} for COPY", source)
-        if remote or git:
-            what = "a git repository" if git or source.endswith(".git") else "a URL"
-            raise stage.not_yet(instruction, f"ADD from {what}", source)
+
+
+def _remotes(
+    instruction: i.Copy | i.Add, sources: tuple[str, ...], expander: Expander
+) -> tuple[tuple[int, UrlSource | GitSource], ...]:
+    """Which of the sources are to be fetched, and from where."""
+    keyword = instruction.keyword
+    checksum = ""
     if isinstance(instruction, i.Add) and instruction.checksum:
-        raise Problem("checksum requires HTTP(S) or Git sources", instruction.checksum)
+        checksum = expander.word(instruction.checksum)
+        if len(sources) != 1 or instruction.contents:
+            raise Problem("checksum can't be specified for multiple sources", checksum)
+    found: list[tuple[int, UrlSource | GitSource]] = []
+    for position, text in enumerate(sources):
+        if "://" not in text and "@" not in text:
+            continue
+        from kobako.build.sources import git_source, url_source
+
+        git = git_source(text)
+        if git is not None:
+            if not isinstance(instruction, i.Add):
+                raise Problem(f"source can't be a git ref for {keyword}", text)
+            found.append((position, _of_git(instruction, git, checksum)))
+            continue
+        url = url_source(
+            text, checksum, isinstance(instruction, i.Add) and bool(instruction.unpack)
+        )
+        if url is not None:
+            if not isinstance(instruction, i.Add):
+                raise Problem(f"source can't be a URL for {keyword}", text)
+            found.append((position, url))
+    if checksum and not found:
+        raise Problem("checksum requires HTTP(S) or Git sources", checksum)
+    return tuple(found)
+
+
+def _of_git(instruction: i.Add, git: GitSource, checksum: str) -> GitSource:
+    """A repository with what the flags say about it; the two may not contradict each other."""
+    keep = instruction.keep_git_dir
+    if None not in (keep, git.keep_git_dir) and keep != git.keep_git_dir:
+        raise Problem("inconsistent keep-git-dir configuration", "--keep-git-dir")
+    if checksum and git.checksum and checksum != git.checksum:
+        raise Problem(f'checksum mismatch "{checksum}" != "{git.checksum}"', checksum)
+    return git.replace(
+        keep_git_dir=keep if git.keep_git_dir is None else git.keep_git_dir,
+        checksum=git.checksum or checksum,
+    )
+
+
+def _fetch(stage: LoweredStage, source: UrlSource | GitSource) -> Vertex[Result]:
+    """The vertex that asks what a source is now; one for all that name it."""
+    lowering = stage.lowering
+    found = lowering.fetches.get(source)
+    if found is None:
+        from kobako.build.graph import Vertex
+        from kobako.build.ops.fetch import FetchOp
+        from kobako.build.sources import UrlSource
+
+        name = source.url if isinstance(source, UrlSource) else f"git {source.remote} {source.ref}"
+        found = Vertex(f"[internal] {name.strip()}", FetchOp(source, stage.around.worker))
+        lowering.fetches[source] = found
+        lowering.shown[found] = ""
+    return found
 
 
 def _check_mode(text: str) -> None:

@@ -15,10 +15,12 @@ from kobako.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Protocol, Self
 
     from kobako.build.solver import Crew
+    from kobako.build.sources import GitSource, Remote, UrlSource
     from kobako.oci import Descriptor, Digest, ImageConfig, Platform, Reference
 
     OnOutput = Callable[[int, bytes], None]
@@ -196,6 +198,13 @@ class Worker(Protocol):
 
     def has_layer(self, layer: LayerRef) -> bool:
         """Whether a cached result can still be used: the blob or the unpacked tree is there."""
+
+    def look_up(self, source: UrlSource | GitSource) -> Remote:
+        """What a remote source is now: the digest of the file, the commit of the reference."""
+
+    def obtained(self, remote: Remote) -> AbstractContextManager[tuple[str, int]]:
+        """(path, time in seconds) of the file, or of a directory with the files of the commit,
+        until the block ends."""
 
     def run(self, request: RunRequest, on_output: OnOutput) -> RunResult:
         """Runs a command; `on_output(stream 1 or 2, bytes)` is called as output comes."""

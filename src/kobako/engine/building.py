@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kobako.engine.deliver import Delivered, PlatformResult
     from kobako.engine.engine import Engine
     from kobako.engine.exporting import Exporting
+    from kobako.engine.fetching import Access
     from kobako.engine.worker import EngineWorker
     from kobako.events import OnEvent
     from kobako.oci import Digest, Platform, Reference
@@ -103,7 +104,7 @@ def build_all(
         exporting = Exporting(on_event)
         on_event = exporting.event
     with lease(engine.store, f"build {requests[0].directory}"):
-        worker = EngineWorker(engine, on_event)
+        worker = EngineWorker(engine, on_event, _access(requests[0]))
         try:
             jobs = tuple(
                 contexts.job(target.request, platform)
@@ -220,6 +221,14 @@ class _Contexts:
     def close(self) -> None:
         for context in self._open.values():
             context.close()
+
+
+def _access(request: BuildRequest) -> Access:
+    """What servers of remote sources are shown."""
+    from kobako.engine.fetching import Access
+
+    agents = [sources[0] for name, sources in request.ssh if name == "default"]
+    return Access(request.secrets, agents[0] if agents else "")
 
 
 def _options(request: BuildRequest, platform: Platform | None) -> BuildOptions:

@@ -12,9 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
+    from kobako.build.sources import GitSource, Remote, UrlSource
     from kobako.build.worker import OnOutput, RunRequest
     from kobako.engine.crew import ForkingCrew
     from kobako.engine.engine import Engine
+    from kobako.engine.fetching import Access, Obtained
     from kobako.engine.images import LocalImage
     from kobako.events import OnEvent
     from kobako.linux.ownership import Owners
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
 class EngineWorker:
     """Carries out a build's steps in the engine's store and mode (`build.worker.Worker`).
 
-    `sizes` collects the unpacked size of each layer that was made, by DiffID.
+    `access` is what a person shows to servers of remote sources. `sizes` collects the unpacked
+    size of each layer that was made, by DiffID.
     """
 
-    def __init__(self, engine: Engine, on_event: OnEvent) -> None:
+    def __init__(self, engine: Engine, on_event: OnEvent, access: Access | None = None) -> None:
+        self.access = access
         self.engine = engine
         self.on_event = on_event
         self.sizes: dict[str, int] = {}
@@ -57,6 +61,16 @@ class EngineWorker:
         transfers.pull(self.engine, name, str(platform), self.on_event)
         pulled = images.find(self.engine, name)
         return images.for_platform(self.engine, pulled, str(platform)) or pulled
+
+    def look_up(self, source: UrlSource | GitSource) -> Remote:
+        from kobako.engine import fetching
+
+        return fetching.look_up(self.engine, source, self.access)
+
+    def obtained(self, remote: Remote) -> Obtained:
+        from kobako.engine.fetching import Obtained
+
+        return Obtained(self.engine, remote, self.access)
 
     def has_layer(self, layer: LayerRef) -> bool:
         return self.engine.store.blobs.exists(layer.descriptor.digest)

@@ -80,6 +80,21 @@ class Copier:
         finally:
             os.close(fd)
 
+    def place_file(
+        self, source: int, name: str, destination: str, mode: int, times: tuple[int, int]
+    ) -> None:
+        """An open file, of nobody in particular, as a file of that name; times in nanoseconds."""
+        target = self._target(destination, name, False)
+        self._clear(target)
+        fd = os.open(target, _NEW, 0o600)
+        try:
+            _pour(source, fd, os.fstat(source).st_size)
+            self._own(target, self._owner or (0, 0), fresh=True)
+            os.fchmod(fd, self._mode.of(mode, False) if self._mode else mode)
+            os.utime(fd, ns=times)
+        finally:
+            os.close(fd)
+
     def make_directories(self, path: str, mode: int = 0o755) -> None:
         """Creates the directory `path` (resolved, a host path) and its parents."""
         if self._mode and self._mode.absolute is not None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kobako.build.files import Entry, Files
     from kobako.build.graph import Output
     from kobako.build.ops.copying import Copier
+    from kobako.build.sources import GitSource, UrlSource
     from kobako.build.worker import ChangedTree, Worker
 
 
@@ -32,7 +33,8 @@ class TransferSpec(Record):
     """What to copy, everything expanded. `destination` is absolute and keeps its trailing slash.
 
     `epoch` (seconds) is the time of files from a context, and the latest of others.
-    `contents` are (name, bytes) of here-documents. `literal`: there are no wildcards.
+    `remotes` says which of the sources, by position, are fetched. `contents` are (name, bytes) of
+    here-documents. `literal`: there are no wildcards.
     `origin` is what errors call the source.
     """
 
@@ -45,6 +47,7 @@ class TransferSpec(Record):
     parents: bool = False
     unpack: bool = False
     epoch: int = 0
+    remotes: tuple[tuple[int, UrlSource | GitSource], ...] = ()
     literal: bool = False
     keyword: str = "COPY"
     origin: str = "the build context"
@@ -60,7 +63,10 @@ class Chosen(Record):
 
 
 class TransferOp:
-    """Copies from `context`, or, where that is None, from the tree of the second input."""
+    """Copies from `context`, or, where that is None, from the tree of the second input.
+
+    The last inputs are the `Fetched` ones of the spec's remotes.
+    """
 
     quick = False
 
@@ -72,6 +78,9 @@ class TransferOp:
         context: Callable[[], Context] | None,
     ) -> None:
         self._spec = spec
+        fetched = dict(spec.remotes)
+        local = tuple(s for at, s in enumerate(spec.sources) if at not in fetched)
+        self._local = spec.replace(sources=local, remotes=()) if fetched else spec
         self._worker = worker
         self._cache = cache
         self._context = context
@@ -82,9 +91,10 @@ class TransferOp:
         s = self._spec
         key = cache_key(
             "transfer", s.sources, s.destination, s.contents, s.chown, s.chmod, s.exclude,
-            s.parents, s.unpack, s.epoch, inputs[0].chain,
+            s.parents, s.unpack, s.epoch, inputs[0].chain, repr(s.remotes),
+            [fetched.lineage for fetched in self._fetched(inputs)],
         )  # fmt: skip
-        if not s.sources:
+        if not self._local.sources:
             yield key
         elif self._context is not None:
             yield cache_key(key, self._digest(self._context(), ()))
@@ -112,18 +122,22 @@ class TransferOp:
     def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
         change = self._worker.change(inputs[0].layers, self._spec.epoch)
         with change as tree:
-            if self._context is not None or not self._spec.sources:
-                self._fill(tree, self._context() if self._context else None)
+            if self._context is not None or not self._local.sources:
+                self._fill(tree, self._context() if self._context else None, inputs)
             else:
                 with self._worker.mounted(inputs[1].layers) as source:
                     files = TreeFiles(source)
                     try:
-                        self._fill(tree, files)
+                        self._fill(tree, files, inputs)
                     finally:
                         files.close()
         return inputs[0].then(self._lineage(), change.layer, self._spec.epoch)
 
-    def _fill(self, tree: ChangedTree, files: Files | None) -> None:
+    def _fetched(self, inputs: tuple[Result, ...]) -> tuple[Result, ...]:
+        count = len(self._spec.remotes)
+        return inputs[-count:] if count else ()
+
+    def _fill(self, tree: ChangedTree, files: Files | None, inputs: tuple[Result, ...]) -> None:
         from kobako.build.ops.accounts import resolve
         from kobako.build.ops.copying import Copier
         from kobako.build.ops.modes import Mode
@@ -139,8 +153,12 @@ class TransferOp:
         mode = Mode(spec.chmod) if spec.chmod else None
         time = spec.epoch if self._context is not None else None
         copier = Copier(tree, owner=owner, mode=mode, wanted=self._wanted(), time=time)
-        if files is not None and spec.sources:
-            for one in choose(files, spec):
+        for fetched in self._fetched(inputs):
+            from kobako.build.ops.remote import place
+
+            place(fetched, spec, copier, tree, owner, self._worker)
+        if files is not None and self._local.sources:
+            for one in choose(files, self._local):
                 if (
                     spec.unpack
                     and one.entry.kind == FILE
@@ -198,7 +216,7 @@ class TransferOp:
     def _digest(self, files: Files, memo: tuple[str, ...]) -> str:
         found = self._digests.get(memo)
         if found is None:
-            found = self._digests[memo] = digest_chosen(files, self._spec, self._cache)
+            found = self._digests[memo] = digest_chosen(files, self._local, self._cache)
         return found
 
 

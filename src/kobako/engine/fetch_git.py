@@ -1,0 +1,186 @@
+"""Commits of git repositories, for ADD and contexts, by the `git` program."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.build.sources import GitSource, Remote
+from kobako.errors import Corrupt, Invalid, NotFound, Unavailable, Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kobako.engine.engine import Engine
+
+_COMMIT = (40, 64)
+_TOKEN = "GIT_AUTH_TOKEN"
+_HEADER = "GIT_AUTH_HEADER"
+
+
+class Git:
+    """The program, told to ask nobody anything.
+
+    `secrets` may hold GIT_AUTH_TOKEN or GIT_AUTH_HEADER, `agent` is the socket of an ssh agent.
+    """
+
+    def __init__(self, engine: Engine, secrets: dict[str, bytes], agent: str = "") -> None:
+        import shutil
+
+        program = shutil.which("git", path=engine.settings.path)
+        if program is None:
+            raise Unsupported(
+                "fetching from a git repository needs the program git", hint="Install git."
+            )
+        self._program = program
+        self._env = {
+            "PATH": engine.settings.path,
+            "HOME": engine.settings.home,
+            "LC_ALL": "C",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+            "GIT_ALLOW_PROTOCOL": "http:https:ssh:git",
+        }
+        self._env.update((name, value) for name, value in _proxies(engine))
+        if agent:
+            self._env["SSH_AUTH_SOCK"] = agent
+        header = _authorization(secrets)
+        if header:
+            self._env |= {
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": "http.extraHeader",
+                "GIT_CONFIG_VALUE_0": f"Authorization: {header}",
+            }
+
+    def look_up(self, source: GitSource) -> Remote:
+        """The commit the source's reference stands for. `NotFound` when the repository has none."""
+        if _is_commit(source.ref):
+            return _checked(source, source.ref)
+        ref = source.ref or "HEAD"
+        lines = self.run("", "ls-remote", "--", source.remote, ref, ref + "^{}").splitlines()
+        found: dict[str, str] = {}
+        for line in lines:
+            commit, _, name = line.partition("\t")
+            found[name] = commit
+        plain = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+        names = [ref] if ref.startswith("refs/") or ref == "HEAD" else []
+        if not ref.startswith("refs/tags/"):
+            names.append(f"refs/heads/{plain}")
+        if not ref.startswith("refs/heads/"):
+            names.append(f"refs/tags/{plain}")
+        names.append("refs/" + ref.removeprefix("refs/"))
+        for name in names:
+            if name in found:
+                tag = found[name]
+                return _checked(source, found.get(name + "^{}", tag), tag)
+        raise NotFound(f"{source.remote} does not contain ref {ref}")
+
+    def check_out(self, remote: Remote, directory: str) -> None:
+        """Puts the commit's files, or the subdirectory's, into the directory, which is made."""
+        source = remote.source
+        assert isinstance(source, GitSource)
+        work = f"{directory}.git"
+        self.run("", "init", "-q", "-b", "master", work)
+        self.run(work, "remote", "add", "origin", source.remote)
+        self._fetch(work, source, remote.digest)
+        self.run(work, "checkout", "-q", "--detach", remote.digest)
+        if source.submodules is not False and os.path.exists(f"{work}/.gitmodules"):
+            self.run(work, "submodule", "update", "--init", "--recursive", "--depth=1", "-q")
+        if source.commit_times:
+            self._set_times(work)
+        if not source.keep_git_dir:
+            _remove_git_dirs(work)
+        if not source.subdir:
+            os.rename(work, directory)
+            return
+        inner = os.path.join(work, source.subdir)
+        if os.path.realpath(inner) != os.path.join(os.path.realpath(work), source.subdir):
+            raise Invalid(f"{source.remote}: the subdirectory {source.subdir} is a link")
+        if not os.path.isdir(inner):
+            raise NotFound(f"{source.remote}: no directory {source.subdir} in {remote.digest[:12]}")
+        os.rename(inner, directory)
+        from kobako.snapshot.driver import remove_tree
+
+        remove_tree(work)
+
+    def _fetch(self, work: str, source: GitSource, commit: str) -> None:
+        """The commit alone where the server gives it, else everything it is reachable from."""
+        wanted = commit if _is_commit(source.ref) else source.ref or "HEAD"
+        for words in (
+            ("fetch", "-q", "--depth=1", "--no-tags", "origin", commit),
+            ("fetch", "-q", "--depth=1", "--no-tags", "origin", wanted),
+            ("fetch", "-q", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"),
+        ):
+            try:
+                self.run(work, *words)
+                self.run(work, "cat-file", "-e", f"{commit}^{{commit}}")
+                return
+            except Unavailable as fault:
+                last = fault
+        raise last
+
+    def _set_times(self, work: str) -> None:
+        seconds = int(self.run(work, "log", "-1", "--format=%ct"))
+        for base, directories, files in os.walk(work):
+            if ".git" in directories:
+                directories.remove(".git")
+            for name in (*directories, *files):
+                os.utime(os.path.join(base, name), (seconds, seconds), follow_symlinks=False)
+
+    def run(self, directory: str, *words: str) -> str:
+        """What the program says; `Unavailable` with its last words when it fails."""
+        import subprocess
+
+        done = subprocess.run(
+            [self._program, *(("-C", directory) if directory else ()), *words],
+            stdin=subprocess.DEVNULL, capture_output=True, env=self._env, umask=0o022, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [
+                "no reason given"
+            ]
+            raise Unavailable(f"git {words[0]}: {_without_password(' / '.join(said[-3:]))}")
+        return done.stdout.decode("utf-8", "replace")
+
+
+def _checked(source: GitSource, commit: str, tag: str = "") -> Remote:
+    wanted = source.checksum
+    if wanted and not (commit.startswith(wanted) or tag.startswith(wanted)):
+        raise Corrupt(f"expected checksum to match {wanted}, got {commit}")
+    return Remote(source, commit)
+
+
+def _is_commit(ref: str) -> bool:
+    return len(ref) in _COMMIT and not ref.strip("0123456789abcdef")
+
+
+def _authorization(secrets: dict[str, bytes]) -> str:
+    """The header that shows who is asking, as BuildKit makes it."""
+    if _HEADER in secrets:
+        return secrets[_HEADER].decode("utf-8", "replace").strip()
+    if _TOKEN not in secrets:
+        return ""
+    from base64 import b64encode
+
+    return "basic " + b64encode(b"x-access-token:" + secrets[_TOKEN].strip()).decode()
+
+
+def _proxies(engine: Engine) -> Sequence[tuple[str, str]]:
+    return [(name, value) for name, value in engine.settings.proxies if value]
+
+
+def _remove_git_dirs(work: str) -> None:
+    """The repository's own and, in submodules, the files that point to it."""
+    from kobako.snapshot.driver import remove_tree
+
+    remove_tree(f"{work}/.git")
+    for base, _, files in os.walk(work):
+        if ".git" in files:
+            os.unlink(os.path.join(base, ".git"))
+
+
+def _without_password(text: str) -> str:
+    import re
+
+    return re.sub(r"://[^/@\s]*@", "://", text)

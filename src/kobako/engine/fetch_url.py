@@ -1,0 +1,181 @@
+"""Files of HTTP servers, for ADD and contexts: kept as blobs, asked for again only if they changed.
+
+What a server said of a URL is kept in the build cache: its ETag and Last-Modified go along with the
+next request, and a server that says 304 sends nothing.
+"""
+
+from __future__ import annotations
+
+import time
+
+from kobako.build.cache import cache_key
+from kobako.build.sources import Remote, UrlSource
+from kobako.errors import Corrupt, NotFound, Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from urllib3 import BaseHTTPResponse
+
+    from kobako.engine.engine import Engine
+    from kobako.oci import Digest
+
+_CONNECT, _READ = 15.0, 60.0
+_REDIRECTS = 10
+_CHUNK = 1 << 20
+
+
+def look_up(engine: Engine, source: UrlSource) -> Remote:
+    """What the URL leads to, downloaded unless it is here already.
+
+    With a checksum nobody is asked: that says all. `NotFound`, `Unavailable`, and `Corrupt` when
+    the bytes are others than the checksum's.
+    """
+    if source.checksum:
+        return Remote(source, source.checksum, None)
+    return _download(engine, source)
+
+
+def obtain(engine: Engine, remote: Remote) -> tuple[str, int]:
+    """(the path of the file, its time in seconds), downloaded where it has gone since."""
+    from kobako.oci import Digest
+
+    source = remote.source
+    assert isinstance(source, UrlSource)
+    digest, modified = Digest.parse(remote.digest), remote.modified
+    blobs = engine.store.blobs
+    if not blobs.exists(digest):
+        modified = _download(engine, source).modified
+        if not blobs.exists(digest):
+            raise Unavailable(f"{source.url} changed while it was being built from")
+    elif source.checksum:
+        said = _remembered(engine, source)
+        modified = said.get("modified") if said.get("digest") == digest else None
+    return str(blobs.path(digest)), modified or 0
+
+
+def _download(engine: Engine, source: UrlSource) -> Remote:
+    from kobako.oci import Digest
+
+    said = _remembered(engine, source)
+    headers = {"User-Agent": "kobako", "Accept-Encoding": "identity"}
+    if said and engine.store.blobs.exists(Digest.parse(said["digest"])):
+        if said["etag"]:
+            headers["If-None-Match"] = said["etag"]
+        if said["last_modified"]:
+            headers["If-Modified-Since"] = said["last_modified"]
+    with _Request(engine, source.url, headers) as response:
+        if response.status == 304 and len(headers) > 2:
+            return _checked(source, Digest.parse(said["digest"]), said["modified"])
+        if response.status == 404:
+            raise NotFound(f"{source.url}: not found (404)")
+        if response.status != 200:
+            raise Unavailable(f"{source.url}: invalid response status {response.status}")
+        digest = _save(engine, response)
+        last = response.headers.get("Last-Modified", "")
+        said = {
+            "digest": str(digest),
+            "etag": response.headers.get("ETag", ""),
+            "last_modified": last,
+            "modified": _seconds(last),
+        }
+    _remember(engine, source, said)
+    return _checked(source, digest, said["modified"])
+
+
+def _checked(source: UrlSource, digest: Digest, modified: int | None) -> Remote:
+    if source.checksum and digest != source.checksum:
+        raise Corrupt(f"digest mismatch for {source.url}: {digest} (expected: {source.checksum})")
+    return Remote(source, str(digest), modified)
+
+
+class _Request:
+    """A GET whose redirects are followed; foreign errors become ours."""
+
+    def __init__(self, engine: Engine, url: str, headers: dict[str, str]) -> None:
+        import urllib3
+
+        self._url = url
+        proxy = _proxy(dict(engine.settings.proxies), url)
+        settings: dict[str, Any] = {
+            "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
+            "retries": urllib3.Retry(total=_REDIRECTS, connect=1, read=1, redirect=_REDIRECTS),
+        }
+        self._pool = (
+            urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
+        )
+        self._headers = headers
+
+    def __enter__(self) -> BaseHTTPResponse:
+        import urllib3
+
+        try:
+            return self._pool.request(
+                "GET", self._url, headers=self._headers, preload_content=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise _failed(self._url, error) from None
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._pool.clear()
+
+
+def _save(engine: Engine, response: BaseHTTPResponse) -> Digest:
+    import urllib3
+
+    with engine.store.blobs.writer() as writer:
+        try:
+            while data := response.read(_CHUNK):
+                writer.write(data)
+        except urllib3.exceptions.HTTPError as error:
+            raise _failed(response.geturl() or "the download", error) from None
+        return writer.commit()
+
+
+def _failed(url: str, error: Exception) -> Unavailable:
+    reason = getattr(error, "reason", None) or error
+    return Unavailable(f"cannot fetch {url}: {reason}")
+
+
+def _proxy(proxies: dict[str, str], url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2].rpartition(":")[0] or rest.partition("/")[0]
+    for word in proxies.get("no_proxy", "").split(","):
+        word = word.strip().lstrip(".").partition(":")[0]
+        if word and (word == "*" or host == word or host.endswith("." + word)):
+            return ""
+    return proxies.get(f"{scheme}_proxy", "") or proxies.get("all_proxy", "")
+
+
+def _seconds(text: str) -> int | None:
+    """A date as HTTP writes it in seconds since 1970."""
+    if not text:
+        return None
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return int(parsedate_to_datetime(text).timestamp())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _row(source: UrlSource) -> str:
+    return cache_key("url", source.url)
+
+
+def _remembered(engine: Engine, source: UrlSource) -> dict[str, Any]:
+    from kobako.fastjson import loads
+
+    row = engine.store.db.cache.get(_row(source))
+    found: dict[str, Any] = loads(row.value) if row is not None else {}
+    return found
+
+
+def _remember(engine: Engine, source: UrlSource, said: dict[str, Any]) -> None:
+    from kobako.fastjson import dumps
+    from kobako.store.rows import CacheRow
+
+    engine.store.db.cache.put(
+        CacheRow(_row(source), dumps({**said, "at": time.time_ns()}), kind="url")
+    )

@@ -1,0 +1,257 @@
+"""ADD and contexts that are fetched: files of an HTTP server, commits of git repositories."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import os
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e_command import Kobako
+
+MODIFIED = 1_000_000_000
+
+
+class Site:
+    """An HTTP server of files in memory and below a directory, which keeps what was asked."""
+
+    def __init__(self, directory: Path) -> None:
+        self.files: dict[str, bytes] = {}
+        self.etags = True
+        self.asked: list[tuple[str, int]] = []
+        site = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *words: Any) -> None:
+                super().__init__(*words, directory=str(directory))
+
+            def log_request(self, code: Any = 0, size: Any = 0) -> None:
+                site.asked.append((self.path, int(code)))
+
+            def log_message(self, *words: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0]
+                if path == "/moved":
+                    self.send_response(302)
+                    self.send_header("Location", "/file.txt")
+                    self.end_headers()
+                    return
+                if path not in site.files:
+                    super().do_GET()
+                    return
+                data = site.files[path]
+                tag = f'"{hashlib.sha256(data).hexdigest()}"'
+                if site.etags and self.headers.get("If-None-Match") == tag:
+                    self.send_response(304)
+                    self.end_headers()
+                    return
+                self.send_response(200)
+                if site.etags:
+                    self.send_header("ETag", tag)
+                self.send_header("Last-Modified", formatdate(MODIFIED, usegmt=True))
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    directory = tmp_path / "www"
+    directory.mkdir()
+    found = Site(directory)
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+
+
+class Builder:
+    def __init__(self, kobako: Kobako, context: Path) -> None:
+        self.kobako, self.context = kobako, context
+        context.mkdir()
+
+    def __call__(self, dockerfile: str, *flags: str) -> str:
+        (self.context / "Dockerfile").write_text(dockerfile)
+        self.kobako("build", "--progress", "plain", "-t", "remote", *flags, str(self.context))
+        return self.kobako("run", "--rm", "--network", "none", "remote").out
+
+    def fails(self, dockerfile: str, says: str, *flags: str) -> None:
+        (self.context / "Dockerfile").write_text(dockerfile)
+        self.kobako.fails("build", *flags, str(self.context), says=says)
+
+
+@pytest.fixture
+def build(kobako: Kobako, tmp_path: Path) -> Builder:
+    return Builder(kobako, tmp_path / "context")
+
+
+def archive(**files: str) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(text), 0o640
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return data.getvalue()
+
+
+def test_a_url_is_a_file_of_mode_600_and_its_servers_time(build: Builder, site: Site) -> None:
+    site.files = {"/file.txt": b"text\n", "/a%20b": b"spaces\n", "/t.tar.gz": archive(inner="in\n")}
+    say = 'CMD ["find", "/in", "-type", "f", "-printf", "./%P %m %U:%G %T@\\\\n"]\n'
+    lines = (
+        build(
+            f"FROM python\nADD {site.url}/file.txt {site.url}/t.tar.gz?x=1 /in/\n"
+            f"ADD {site.url}/file.txt /in/renamed\n"
+            f'ADD ["{site.url}/a%20b", "/in/"]\n'
+            f"ADD --chown=3:4 --chmod=755 {site.url}/moved /in/new/\n"
+            f"ADD --unpack {site.url}/t.tar.gz /in/unpacked\n" + say
+        )
+        .replace(".0000000000", "")
+        .splitlines()
+    )
+    assert f"./a b 600 0:0 {MODIFIED}" in lines
+    assert f"./file.txt 600 0:0 {MODIFIED}" in lines
+    assert f"./new/moved 755 3:4 {MODIFIED}" in lines
+    assert f"./renamed 600 0:0 {MODIFIED}" in lines
+    assert f"./t.tar.gz 600 0:0 {MODIFIED}" in lines
+    assert any(line.startswith("./unpacked/inner 640 0:0") for line in lines)
+
+
+def test_a_url_is_asked_again_and_sent_again_only_when_it_changed(
+    build: Builder, site: Site
+) -> None:
+    site.files = {"/one": b"1\n"}
+    text = f'FROM python\nADD {site.url}/one /one\nCMD ["cat", "/one"]\n'
+    assert build(text) == "1"
+    assert build(text) == "1"
+    assert [code for path, code in site.asked if path == "/one"] == [200, 304]
+    site.files["/one"] = b"2\n"
+    assert build(text) == "2"
+    site.etags = False
+    site.files["/one"] = b"3\n"
+    assert build(text) == "3"
+    del site.files["/one"]
+    build.fails(text, f"{site.url}/one: not found (404)")
+
+
+def test_a_checksum_is_enough_and_is_kept_to(build: Builder, site: Site) -> None:
+    site.files = {"/sum": b"summed\n"}
+    digest = "sha256:" + hashlib.sha256(b"summed\n").hexdigest()
+    text = f'FROM python\nARG SUM\nADD --checksum=$SUM {site.url}/sum /\nCMD ["cat", "/sum"]\n'
+    assert build(text, "--build-arg", f"SUM={digest}") == "summed"
+    site.asked.clear()
+    assert build(text, "--build-arg", f"SUM={digest}") == "summed"
+    assert not site.asked
+    site.files["/sum"] = b"others\n"
+    wrong = digest[:-1] + ("0" if digest[-1] != "0" else "1")
+    build.fails(text, "digest mismatch", "--build-arg", f"SUM={wrong}")
+    build.fails(text, "only sha256", "--build-arg", "SUM=sha512:" + "0" * 128)
+    build.fails("FROM python\nADD --checksum=sha256:00 Dockerfile /\n", "Dockerfile:2")
+    build.fails("FROM python\nADD http://127.0.0.1:1/x /\n", "cannot fetch http://127.0.0.1:1/x")
+
+
+class Repository:
+    """A bare repository served as files by an HTTP server, and a tree to commit from."""
+
+    def __init__(self, directory: Path, url: str) -> None:
+        self.work, self.bare = directory / "work", directory / "www" / "repo.git"
+        self.url = f"{url}/repo.git"
+        self.git("init", "-q", "-b", "main", str(self.work))
+        self.git("init", "-q", "--bare", "-b", "main", str(self.bare))
+
+    def git(self, *words: str) -> str:
+        names = ("GIT_AUTHOR", "GIT_COMMITTER")
+        who = {f"{n}_{k}": v for n in names for k, v in (("NAME", "n"), ("EMAIL", "e@x"))}
+        done = subprocess.run(
+            ["git", *(("-C", str(self.work)) if words[0] != "init" else ()), *words],
+            env={**os.environ, **who, "GIT_COMMITTER_DATE": f"{MODIFIED} +0000",
+                 "GIT_CONFIG_GLOBAL": "/dev/null"},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    def commit(self, **files: str) -> str:
+        for name, text in files.items():
+            path = self.work / name.replace("__", "/")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "a commit")
+        return self.git("rev-parse", "HEAD")
+
+    def publish(self) -> None:
+        self.git("push", "-q", "--all", str(self.bare))
+        self.git("push", "-q", "--tags", str(self.bare))
+        subprocess.run(["git", "-C", str(self.bare), "update-server-info"], check=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, site: Site) -> Repository:
+    made = Repository(tmp_path, site.url)
+    made.commit(first="1\n", sub__deep="deep\n")
+    made.git("tag", "-a", "-m", "a tag", "v1")
+    made.commit(second="2\n")
+    made.git("checkout", "-q", "-b", "side")
+    made.commit(third="3\n")
+    made.git("checkout", "-q", "main")
+    made.publish()
+    return made
+
+
+LIST = "CMD cd /in; find . -type f | sort | xargs stat -c '%n %a %u:%g'\n"
+
+
+@pytest.mark.needs("git")
+def test_a_repository_by_branch_tag_commit_and_subdirectory(
+    build: Builder, repository: Repository
+) -> None:
+    def added(source: str, *flags: str) -> list[str]:
+        return build(
+            f"FROM python\nADD {' '.join(flags)} {repository.url}{source} /in\n{LIST}"
+        ).split("\n")
+
+    first = repository.git("rev-parse", "v1^{commit}")
+    everything = ["./first 644 0:0", "./second 644 0:0", "./sub/deep 644 0:0"]
+    assert added("") == everything
+    assert added("#v1") == ["./first 644 0:0", "./sub/deep 644 0:0"]
+    assert added(f"#{first}") == ["./first 644 0:0", "./sub/deep 644 0:0"]
+    assert added("#side:sub") == ["./deep 644 0:0"]
+    assert added("?branch=side&subdir=sub") == ["./deep 644 0:0"]
+    assert "./third 600 5:6" in added("#side", "--chown=5:6", "--chmod=600")
+    assert added(f"?tag=v1&checksum={first[:10]}") == ["./first 644 0:0", "./sub/deep 644 0:0"]
+    url = repository.url
+    build.fails(f"FROM python\nADD {url}#nothing /in\n", "does not contain ref nothing")
+    build.fails(f"FROM python\nADD --checksum=0123456 {url} /in\n", "expected checksum")
+    build.fails(f"FROM python\nADD {url}#main:nodir /in\n", "no directory nodir")
+    build.fails(f"FROM python\nADD {url}?what=1 /in\n", 'unexpected query "what"')
+    build.fails(f"FROM python\nCOPY {url} /in\n", "source can't be a git ref for COPY")
+
+
+@pytest.mark.needs("git")
+def test_a_repository_is_cached_by_its_commit(build: Builder, repository: Repository) -> None:
+    text = f"FROM python\nADD {repository.url} /in\n{LIST}"
+    assert "new" not in build(text)
+    repository.commit(new="new\n")
+    repository.publish()
+    assert "./new" in build(text)
+    (build.context / "Dockerfile").write_text(text)
+    again = build.kobako("build", "--progress", "plain", str(build.context)).err
+    assert again.count("CACHED") == 1
+    keep = build(
+        f"FROM python\nADD --keep-git-dir=true {repository.url} /in\n"
+        'CMD ["test", "-e", "/in/.git/HEAD"]\n'
+    )
+    assert keep == ""
