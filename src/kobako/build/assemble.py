@@ -47,8 +47,14 @@ def build_all(
     front = _FrontEnd(worker, cache, reporter, on_event)
     plans = [front.plan(job, context) for job, context in pairs]
     reporter.plan(plans)
+    _prepare_reasons(pairs, plans, cache, reporter)
     parallelism = max(_parallelism(job.options) for job in jobs)
-    _solve(plans, Solver(cache, reporter, lambda: worker.crew, parallelism=parallelism))
+    solver = Solver(cache, reporter, lambda: worker.crew, parallelism=parallelism)
+    failed: list[Vertex[Result]] = []
+    try:
+        _solve(plans, solver, failed)
+    finally:
+        _keep_parts(pairs, plans, cache, reporter, images, failed)
     for context in dict.fromkeys(contexts):
         context.remember(cache)
     return tuple(
@@ -143,9 +149,39 @@ def _note_syntax(dockerfile: Dockerfile, on_event: OnEvent) -> None:
         on_event(progress.Warning(f"syntax={syntax} is ignored: read as a Dockerfile", 1))
 
 
-def _solve(plans: list[Plan], solver: Solver[Result]) -> None:
+def _prepare_reasons(
+    pairs: list[tuple[Job, Context]], plans: list[Plan], cache: Cache, reporter: Reporter
+) -> None:
+    for (job, context), plan in zip(pairs, plans, strict=True):
+        if job.options.explain:
+            from kobako.build.why.reasons import Reasons
+            from kobako.build.why.record import place
+
+            reporter.reasons.append(Reasons(cache, place(job.options, context), plan))
+
+
+def _keep_parts(
+    pairs: list[tuple[Job, Context]],
+    plans: list[Plan],
+    cache: Cache,
+    reporter: Reporter,
+    images: Images,
+    failed: list[Vertex[Result]],
+) -> None:
+    """What the next build is compared with, unless nothing ran."""
+    ran = {*reporter.ran(), *failed}
+    for (job, context), plan in zip(pairs, plans, strict=True):
+        if any(vertex in ran for vertex in plan.shown if vertex.inputs):
+            from kobako.build.why.record import keep, place
+
+            try:
+                keep(cache, place(job.options, context), plan, images.results, failed)
+            except KobakoError:
+                return  # it serves explanations alone: whatever ails the store is told elsewhere
+
+
+def _solve(plans: list[Plan], solver: Solver[Result], failed: list[Vertex[Result]]) -> None:
     """Solves; an error is told with the instruction it belongs to."""
-    failed: list[Vertex[Result]] = []
     try:
         solver.solve(tuple(plan.target.vertex for plan in plans), failed)
     except KobakoError as error:

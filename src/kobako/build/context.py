@@ -14,8 +14,11 @@ from kobako.oci import Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from kobako.build.cache import Cache
     from kobako.build.ignore import Ignore
+    from kobako.build.why.listing import Listing
 
 _BLOCK = 512
 _CHUNK = 1 << 20
@@ -39,6 +42,7 @@ class Context(Files):
         self._memory: Memory | None = None
         self._learned = 0
         self._digests: dict[str, str] = {}
+        self.listings: dict[str, tuple[dict[str, Any] | None, Listing]] = {}
 
     @classmethod
     def open_directory(cls, directory: str, dockerfile: str = "") -> Context:
@@ -115,6 +119,13 @@ class Context(Files):
     def settled(self) -> bool:
         """Whether nothing that has a signature may have changed since without other times."""
         return self._began_ns - self._newest_ns > _SETTLED
+
+    def listing_pair(self, place: str) -> tuple[Listing, Listing] | None:
+        """What a COPY took the last time and takes now, where that is another."""
+        old, new = self.listings.get(place, (None, None))
+        if old is None or new is None:
+            return None
+        return type(new).load(old), new
 
     def digest(self, entry: Entry, cache: Cache) -> str:
         """sha256 (hex) of a file's bytes; a file whose times have not changed is not read again."""

@@ -61,6 +61,7 @@ def lower_run(stage: LoweredStage, instruction: i.Run, trigger: bool) -> None:
         stage_mounts=tuple(mounts.staged) if mounts else (),
         context_mounts=tuple(mounts.bound) if mounts else (),
         hidden_env=(*stage.lowering.arguments.proxies(), *(mounts.env if mounts else ())),
+        arguments=tuple(state.arguments),
         cache=around.cache,
         foreign="" if stage.platform == around.host else str(stage.platform),
     )

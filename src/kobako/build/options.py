@@ -25,6 +25,7 @@ class BuildOptions(Record):
     `parallelism` bounds the vertices executed at once; 1 builds strictly in order.
     `epoch` is the time results bear, in seconds; None: the build argument SOURCE_DATE_EPOCH, else
     that of each stage's base image (`build.epoch`).
+    `explain`: each step that runs is told why, as `progress.Explained`.
     `secrets` maps ids to bytes; `ssh` maps ids to the socket of an agent or to files with keys.
     `allow` are entitlements ("security.insecure", "network.host"). `labels` are added to the
     result.
@@ -49,6 +50,7 @@ class BuildOptions(Record):
     shm_size: int = 64 << 20
     ulimits: tuple[str, ...] = ()
     context_size: bool = False
+    explain: bool = False
 
 
 class Job(Record):

@@ -78,6 +78,13 @@ class VertexDone(BuildEvent):
     error: str = ""
 
 
+class Explained(BuildEvent):
+    """Why a vertex was carried out rather than found in the cache: "src/app.py changed"."""
+
+    name: str
+    reason: str
+
+
 class StepStarted(BuildEvent):
     """`Step 2/4 : RUN make`: `number` and `total` count over all stages that are built.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kobako.build.ops.result import Result
     from kobako.build.plan import Plan, Step
     from kobako.build.result_image import Images
+    from kobako.build.why.reasons import Reasons
     from kobako.events import Event, OnEvent
 
 
@@ -40,6 +41,8 @@ class Reporter:
         self._held: dict[int, list[Event]] = {}
         self._current = 1
         self.cached: dict[Vertex[Result], bool] = {}
+        self.reasons: list[Reasons] = []
+        self._why: dict[Vertex[Result], str] = {}
 
     def plan(self, plans: Sequence[Plan]) -> None:
         """What is going to happen; from here on steps are told."""
@@ -69,6 +72,8 @@ class Reporter:
     def started(self, vertex: Vertex[Result], cached: bool) -> None:
         with self._lock:
             container = "" if cached else getattr(vertex.op, "container", "")
+            if self.reasons and not cached:
+                self._ask_why(vertex)
             if vertex in self._shown:
                 self._count += 1
                 number = self._numbers[vertex] = self._count
@@ -97,6 +102,8 @@ class Reporter:
         with self._lock:
             self._images.results[vertex] = result
             self.cached[vertex] = cached
+            if not cached:
+                self._explain(vertex)
             number = self._numbers.get(vertex)
             if number is not None:
                 self._on_event(
@@ -108,6 +115,7 @@ class Reporter:
 
     def failed(self, vertex: Vertex[Result], error: BaseException, seconds: float) -> None:
         with self._lock:
+            self._explain(vertex)
             number = self._numbers.get(vertex)
             if number is not None:
                 message = str(error) or type(error).__name__
@@ -119,6 +127,21 @@ class Reporter:
             for place in self._places.get(vertex, ()):
                 for event in self._held.pop(place, ()):
                     self._on_event(event)
+
+    def ran(self) -> list[Vertex[Result]]:
+        """The vertices that were carried out and have come to their end."""
+        return [vertex for vertex, cached in self.cached.items() if not cached]
+
+    def _ask_why(self, vertex: Vertex[Result]) -> None:
+        for reasons in self.reasons:
+            self._why[vertex] = reasons.why(vertex, self._images.results)
+            if self._why[vertex]:
+                break
+
+    def _explain(self, vertex: Vertex[Result]) -> None:
+        reason = self._why.pop(vertex, "")
+        if reason:
+            self._on_event(progress.Explained(vertex.name, reason))
 
     def _tell(self, vertex: Vertex[Result], event: Callable[[int], Event]) -> None:
         place = self._places.get(vertex, [0])[0]  # the others are FROMs of its stage

@@ -51,17 +51,24 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     request = request.replace(context_size=classic)
     progress = build_progress.select(style)
     warnings = CheckWarnings(progress.event)
+    on_event = warnings.event
+    explanation = None
+    if request.explain:
+        from kobako.cli.build_explanation import Explanation
+
+        explanation = Explanation(on_event)
+        on_event = explanation.event
     ending = Ending()
     built = None
     try:
         with ending:
-            built = building.build(
-                context.engine, request, warnings.event, stdout=sys.stdout.buffer
-            )
+            built = building.build(context.engine, request, on_event, stdout=sys.stdout.buffer)
     except KeyboardInterrupt:
         return ending.code
     finally:
         progress.close()
+        if explanation is not None:
+            explanation.show()
         if built is None and style != "quiet":
             warnings.show()
     _write_files(values, built)

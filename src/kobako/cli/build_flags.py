@@ -23,6 +23,7 @@ FLAGS = (
     Flag("call", "", TEXT, "Set method for evaluating build (check, outline, targets)", "string"),
     Flag("check", "", BOOL, "Shorthand for --call=check"),
     Flag("compress", "", BOOL, "Compress the build context", hidden=True),
+    Flag("explain", "", BOOL, "Say for each step that runs why it was not in the cache"),
     Flag("file", "f", TEXT, "Name of the Dockerfile (default: PATH/Dockerfile)"),
     Flag("force-rm", "", BOOL, "Always remove intermediate containers", hidden=True),
     Flag("iidfile", "", TEXT, "Write the image ID to a file"),
@@ -80,6 +81,7 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
             name for word in values.many("no-cache-filter") for name in word.split(",") if name
         ),
         pull=values.on("pull"),
+        explain=values.on("explain"),
         platforms=_platforms(values),
         network=values.text("network"),
         extra_hosts=tuple(values.many("add-host")),

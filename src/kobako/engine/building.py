@@ -55,6 +55,7 @@ class BuildRequest(Record):
     ssh: tuple[tuple[str, tuple[str, ...]], ...] = ()
     allow: tuple[str, ...] = ()
     context_size: bool = True
+    explain: bool = False
     name: str = ""
     outputs: tuple[Output, ...] | None = None
     attest: Attestations | None = None
@@ -252,6 +253,7 @@ def _options(request: BuildRequest, platform: Platform | None) -> BuildOptions:
         shm_size=request.shm_size,
         ulimits=request.ulimits,
         context_size=request.context_size,
+        explain=request.explain,
     )
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kobako.build.context import Context
     from kobako.build.files import Files
     from kobako.build.graph import Output
+    from kobako.build.ops.transfer import TransferSpec
+    from kobako.build.why.listing import Listing
     from kobako.build.worker import Mount, RunRequest, Worker
 
 
@@ -52,6 +54,7 @@ class RunOp:
     `marks` is what of the mounts belongs in the key: a secret's id, not its bytes. Files bound from
     a context or a stage are in it by their content. `hidden_env` (proxies) is seen by the command
     and is not in the key. `foreign` is the stage's platform where it is not this machine's.
+    `arguments` are the variables that are there by ARG.
     """
 
     quick = False
@@ -66,6 +69,7 @@ class RunOp:
         context_mounts: tuple[ContextMount, ...] = (),
         hidden_env: tuple[str, ...] = (),
         foreign: str = "",
+        arguments: tuple[str, ...] = (),
         cache: Cache,
     ) -> None:
         self._request = request
@@ -77,6 +81,7 @@ class RunOp:
         self._digests: dict[tuple[str, ...], str] = {}
         self._hidden_env = hidden_env
         self._foreign = foreign
+        self._arguments = arguments
 
     def _key(self, inputs: tuple[Result, ...]) -> str:
         """The key by the layers everything comes from."""
@@ -91,6 +96,30 @@ class RunOp:
             [self._digest(bound.context(), bound.mount.path) for bound in self._context_mounts],
             content, *([self._foreign] if self._foreign else ()),
         )  # fmt: skip
+
+    def parts(self, inputs: tuple[Result, ...]) -> dict[str, Any]:
+        """The parts of the key by name, for `build.why`."""
+        from kobako.build.ops.transfer import place_of
+
+        r = self._request
+        environment = dict(item.partition("=")[::2] for item in r.env)
+        return {
+            "command": r.args, "environment": environment, "arguments": self._arguments,
+            "user": r.user, "directory": r.cwd, "network": r.network, "security": r.security,
+            "hostname": r.hostname, "hosts": r.extra_hosts, "shm-size": r.shm_size,
+            "ulimits": r.ulimits, "epoch": r.epoch, "mounts": self._marks,
+            "platform": self._foreign,
+            "files": {
+                place_of(bound.context(), _bound(bound.mount.path)):
+                self._digest(bound.context(), bound.mount.path)
+                for bound in self._context_mounts
+            },
+        }  # fmt: skip
+
+    def listings(self, place: str) -> tuple[Listing, Listing] | None:
+        """The files of a context as they were in the last build that looked, and as they are."""
+        pairs = (bound.context().listing_pair(place) for bound in self._context_mounts)
+        return next((pair for pair in pairs if pair is not None), None)
 
     @property
     def request(self) -> RunRequest:
@@ -127,10 +156,9 @@ class RunOp:
         memo = memo or ("", path, files.root)
         found = self._digests.get(memo)
         if found is None:
-            from kobako.build.ops.transfer import TransferSpec, digest_chosen
+            from kobako.build.ops.transfer import digest_chosen
 
-            spec = TransferSpec((path,), "/", keyword="RUN --mount", literal=True)
-            found = self._digests[memo] = digest_chosen(files, spec, self._cache)
+            found = self._digests[memo] = digest_chosen(files, _bound(path), self._cache)
         return found
 
     def restore(self, value: dict[str, Any], inputs: tuple[Result, ...]) -> Result | None:
@@ -158,6 +186,13 @@ class RunOp:
         if done.exit_code:
             raise Failed(" ".join(request.args), done.exit_code)
         return inputs[0].then(self._key(inputs), done.layer, self._request.epoch)
+
+
+def _bound(path: str) -> TransferSpec:
+    """The files a bind mount shows, as a COPY would choose them."""
+    from kobako.build.ops.transfer import TransferSpec
+
+    return TransferSpec((path,), "/", keyword="RUN --mount", literal=True)
 
 
 def _no_emulator(platform: str, fault: StartFailed) -> Unsupported:

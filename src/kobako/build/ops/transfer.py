@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kobako.build.graph import Output
     from kobako.build.ops.copying import Copier
     from kobako.build.sources import GitSource, UrlSource
+    from kobako.build.why.listing import Listing
     from kobako.build.worker import ChangedTree, Worker
 
 
@@ -109,6 +110,28 @@ class TransferOp:
                     finally:
                         files.close()
             yield cache_key(key, "files", self._digests[source.chain])
+
+    def parts(self, inputs: tuple[Result, ...]) -> dict[str, Any]:
+        """The parts of the key by name, for `build.why`."""
+        s = self._spec
+        flags = [s.chown, s.chmod, *s.exclude, s.parents, s.unpack]
+        found: dict[str, Any] = {
+            "command": [*s.sources, s.destination, *(str(flag) for flag in flags if flag)],
+            "contents": cache_key(s.contents),
+            "epoch": s.epoch,
+        }
+        fetched = self._fetched(inputs)
+        if fetched:
+            found["remotes"] = [result.lineage for result in fetched]
+        if self._local.sources and self._context is not None:
+            context = self._context()
+            found["files"] = {place_of(context, self._local): self._digest(context, ())}
+        return found
+
+    def listings(self, place: str) -> tuple[Listing, Listing] | None:
+        """The files of the context as they were in the last build that looked, and as they are."""
+        assert self._context is not None
+        return self._context().listing_pair(place)
 
     def restore(self, value: dict[str, Any], inputs: tuple[Result, ...]) -> Result | None:
         return restore(value, self._lineage(), inputs[0], self._worker)
@@ -228,7 +251,7 @@ def digest_chosen(files: Files, spec: TransferSpec, cache: Cache) -> str:
     chosen = choose(files, spec)
     if not isinstance(files, Context):
         return _digest_tree(files, chosen)
-    place = cache_key("chosen", files.root, spec.sources, spec.parents, spec.keyword)
+    place = place_of(files, spec)
     names = [(one.name, one.entry.path, one.base.path) for one in chosen]
     signed = [files.signature(one.entry) for one in chosen]
     signature = cache_key(names, [sign for sign, _ in signed])
@@ -236,26 +259,51 @@ def digest_chosen(files: Files, spec: TransferSpec, cache: Cache) -> str:
     row = cache.get(place) if many else None
     if row is not None and row["signature"] == signature:
         return str(row["digest"])
-    digest = _digest_context(files, chosen, cache)
+    digest, listed = _digest_context(files, chosen, cache)
+    _note_files(files, cache, place, digest, listed)
     if many and files.settled():
         cache.put(place, {"signature": signature, "digest": digest})
     return digest
 
 
-def _digest_context(files: Context, chosen: list[Chosen], cache: Cache) -> str:
+def _note_files(
+    files: Context, cache: Cache, place: str, digest: str, listed: list[tuple[str, str, int, str]]
+) -> None:
+    """Keeps what the files were like, so that a later build can say which one changed."""
+    row = cache.get(f"listing:{place}")
+    if row is not None and row["digest"] == digest:
+        return
+    from kobako.build.why.listing import Listing
+
+    listing = Listing.of(digest, listed)
+    files.listings[place] = row, listing
+    cache.put(f"listing:{place}", listing.document())
+
+
+def place_of(files: Files, spec: TransferSpec) -> str:
+    """What the files chosen from a context are found by in the next build."""
+    return cache_key("chosen", files.root, spec.sources, spec.parents, spec.keyword)
+
+
+def _digest_context(
+    files: Context, chosen: list[Chosen], cache: Cache
+) -> tuple[str, list[tuple[str, str, int, str]]]:
+    """(the digest, path, kind, mode and digest or link target of each file)."""
     entries = [
         (one, [one.entry, *(files.walk(one.entry) if one.entry.kind == DIRECTORY else ())])
         for one in chosen
     ]
     files.digest_all([e for _, below in entries for e in below if e.kind == FILE], cache)
     lines: list[str] = []
+    listed: list[tuple[str, str, int, str]] = []
     for one, below in entries:
         lines.append(f"{one.name}\0{one.entry.path[len(one.base.path) :]}")
         cut = len(one.entry.path)
         for entry in below:
             content = files.digest(entry, cache) if entry.kind == FILE else entry.target
             lines.append(f"{entry.path[cut:]}\0{entry.kind}\0{entry.mode:o}\0{content}")
-    return cache_key("\0\0".join(lines))
+            listed.append((entry.path, entry.kind, entry.mode, content))
+    return cache_key("\0\0".join(lines)), listed
 
 
 def _digest_tree(files: Files, chosen: list[Chosen]) -> str:

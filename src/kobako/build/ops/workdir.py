@@ -31,6 +31,10 @@ class WorkdirOp:
     def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
         yield self._key(inputs[0])
 
+    def parts(self, inputs: tuple[Result, ...]) -> dict[str, Any]:
+        """The parts of the key by name, for `build.why`."""
+        return {"command": self._path, "user": self._user, "epoch": self._epoch}
+
     def restore(self, value: dict[str, Any], inputs: tuple[Result, ...]) -> Result | None:
         return restore(value, self._key(inputs[0]), inputs[0], self._worker)
 
