@@ -95,7 +95,7 @@ def test_provenance_tells_what_a_result_is_made_of(site: Site) -> None:
     definition = least["buildDefinition"]
     (material,) = definition["resolvedDependencies"]
     assert material["uri"].startswith("pkg:docker/base@latest?platform=linux%2F")
-    assert definition["externalParameters"]["request"]["args"] == {}
+    assert "args" not in definition["externalParameters"]["request"]
     assert least["runDetails"]["builder"] == {"id": "me"}
     assert least["runDetails"]["metadata"]["buildkit_completeness"]["request"] is False
     assert "value" not in json.dumps(least) and "token" not in json.dumps(least)

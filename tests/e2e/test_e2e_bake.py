@@ -75,7 +75,7 @@ def test_beyond_the_directory_it_needs_leave(kobako: Kobako, project: Path) -> N
     ("said", "message"),
     [
         ("app.ssh=default", "target app: ssh is not supported yet"),
-        ("app.attest=type=sbom", "target app: attest is not supported yet"),
+        ("app.attest=type=bom", "target app: --attest type=bom: unknown type 'bom'"),
         ("app.resources.memory=1g", "target app: resources is not supported yet"),
         ("app.dockerfile=none", "target app: failed to read dockerfile: open none"),
         ("app.shm-size=big", "target app: shm-size: invalid size"),

@@ -71,6 +71,10 @@ def test_stale_files_are_removed_only_below_here(
                  says="would remove what else", cwd=tmp_path)  # fmt: skip
     kobako(*words, cwd=tmp_path)
     assert sorted(os.listdir(out)) == ["bin", "link"]
+    (out / "stale").write_text("")
+    there = f"type=local,mode=delete,dest={out}"
+    kobako("build", "-q", "-o", there, "--allow", "buildx.local.delete", str(context), cwd=out)
+    assert sorted(os.listdir(out)) == ["bin", "link"]
 
 
 @pytest.mark.needs("skopeo", "umoci")
@@ -100,6 +104,7 @@ def test_archives(kobako: Kobako, elsewhere: Kobako, context: Path, tmp_path: Pa
     image_id = elsewhere("load", "-i", str(docker)) and elsewhere("images", "-q", "--no-trunc").out
     assert image_id == iid.read_text() == told["containerimage.config.digest"]
     assert told["image.name"] == "docker.io/arch/ive:7" and told["buildx.build.ref"]
+    assert told["buildx.build.provenance"]["buildType"] == "https://mobyproject.org/buildkit@v1"
     assert told["containerimage.descriptor"]["digest"] == told["containerimage.digest"]
     kobako.fails("inspect", "arch/ive:7", says="No such")  # archives were asked for, nothing else
 

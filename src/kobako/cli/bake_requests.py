@@ -12,10 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.bake.entries import Secret
     from kobako.bake.targets import Target
+    from kobako.build.attest.options import Attestations
     from kobako.build.outputs.spec import Output
     from kobako.cli.context import Context
 
-_NOT_YET = ("cache_from", "cache_to", "ssh", "attest", "policy", "resources")
+_NOT_YET = ("cache_from", "cache_to", "ssh", "policy", "resources")
 _SHM = 64 << 20
 
 
@@ -45,6 +46,8 @@ def request(context: Context, target: Target, *, metadata: bool = False) -> Buil
         ulimits=target.ulimits or (),
         secrets=tuple(_secret(context, target, secret) for secret in target.secret or ()),
         outputs=_outputs(target, metadata),
+        attest=_attest(target),
+        metadata_provenance=_provenance_told(context) if metadata else "",
         context_size=False,
         name=target.name,
     )
@@ -52,10 +55,7 @@ def request(context: Context, target: Target, *, metadata: bool = False) -> Buil
 
 def _refuse(target: Target) -> None:
     for field in _NOT_YET:
-        held = getattr(target, field)
-        if field == "attest":
-            held = [entry for entry in held or () if entry.get("disabled") != "true"]
-        if held:
+        if getattr(target, field):
             key = field.replace("_", "-")
             raise Unsupported(f"target {target.name}: {key} is not supported yet")
     if target.contexts:
@@ -127,6 +127,23 @@ def _secret(context: Context, target: Target, secret: Secret) -> tuple[str, byte
         raise NotFound(
             f"{lead}: failed to read {secret.src or secret.id}: {fault.strerror}"
         ) from None
+
+
+def _attest(target: Target) -> Attestations | None:
+    if not target.attest:
+        return None
+    from kobako.build.attest.options import parse
+
+    try:
+        return parse([str(entry) for entry in target.attest]) or None
+    except (Invalid, Unsupported) as fault:
+        raise type(fault)(f"target {target.name}: {fault.message}", hint=fault.hint) from None
+
+
+def _provenance_told(context: Context) -> str:
+    from kobako.cli.build_outputs import metadata_provenance
+
+    return metadata_provenance(context)
 
 
 def _outputs(target: Target, metadata: bool) -> tuple[Output, ...] | None:

@@ -106,11 +106,11 @@ def _attest(values: Values) -> Attestations | None:
 
 
 def _metadata_provenance(context: Context, values: Values) -> str:
-    """How much provenance --metadata-file is to have, as buildx lets the environment say."""
     if not values.text("metadata-file"):
         return ""
-    said = context.environ.get("BUILDX_METADATA_PROVENANCE", "") or "min"
-    return said if said in ("min", "max") else ""
+    from kobako.cli.build_outputs import metadata_provenance
+
+    return metadata_provenance(context)
 
 
 def _platforms(values: Values) -> tuple[str, ...]:

@@ -33,11 +33,13 @@ def chosen(values: Values) -> tuple[Output, ...]:
             "dest file is required for this output: refusing to write to the terminal",
             hint="Redirect the output, or give dest=FILE.",
         )
+    if "buildx.local.delete" in values.many("allow"):
+        return outputs
     for output in outputs:
         if isinstance(output, spec.TreeOutput) and output.delete and not _is_below(output.dest):
             raise Invalid(
                 f"--output type=local: mode=delete would remove what else is in {output.dest}",
-                hint="It is done only below the current directory.",
+                hint="Below the current directory it is done; else add --allow buildx.local.delete",
             )
     return outputs
 
@@ -56,6 +58,12 @@ def write(path: str, data: bytes) -> None:
         sink.write(data)
 
     write_to(path, None, fill)
+
+
+def metadata_provenance(context: Context) -> str:
+    """How much provenance --metadata-file is to have, as buildx lets the environment say."""
+    said = context.environ.get("BUILDX_METADATA_PROVENANCE", "") or "min"
+    return said if said in ("min", "max") else ""
 
 
 def metadata(delivered: dict[str, Any]) -> bytes:

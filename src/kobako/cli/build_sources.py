@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ENTITLEMENTS = ("network.host", "security.insecure", "device")
+_ENTITLEMENTS = ("network.host", "security.insecure", "device", "buildx.local.delete")
 _LARGEST = 500 << 10  # what docker takes
 
 

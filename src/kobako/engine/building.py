@@ -192,8 +192,11 @@ def _provenance(parts: list[PlatformResult], mode: str, run: Run) -> dict[str, A
     key = "buildx.build.provenance"
     found = {}
     for part in parts:
-        told = provenance(Provenance(mode=mode), part.options, part.result, run)
-        found[f"{key}/{part.platform}" if len(parts) > 1 else key] = told.predicate
+        wanted = Provenance(mode=mode, version="v0.2")
+        told = provenance(wanted, part.options, part.result, run).predicate
+        if mode == "min":
+            del told["metadata"]
+        found[f"{key}/{part.platform}" if len(parts) > 1 else key] = told
     return found
 
 

@@ -305,7 +305,6 @@ class _Delivery:
         }
         if config:
             found["containerimage.config.digest"] = config
-            descriptor.setdefault("annotations", {})["config.digest"] = config
         if names:
             found["image.name"] = ",".join(map(str, names))
         self.done = self.done.replace(metadata=found, image_id=config or str(target.digest))

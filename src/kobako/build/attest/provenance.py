@@ -110,11 +110,10 @@ def _request(
     if wanted.mode != MIN:
         args |= private
     names = ("context", "dockerfile") if invocation.local_context else ("dockerfile",)
-    request: dict[str, Any] = {
-        "frontend": "dockerfile.v0",
-        "args": args,
-        "locals": [{"name": name} for name in names],
-    }
+    request: dict[str, Any] = {"frontend": "dockerfile.v0"}
+    if args:
+        request["args"] = args
+    request["locals"] = [{"name": name} for name in names]
     if wanted.mode != MIN:
         if options.secrets:
             request["secrets"] = [{"id": name, "optional": True} for name, _ in options.secrets]
