@@ -69,7 +69,7 @@ def main(verb: str, base: str) -> int:
     if verb == "exec":
         document = spec.process(records(given["options"]).process)
         if document["terminal"]:
-            rows, columns = join.terminal_size(io)
+            rows, columns = io.size()
             document["consoleSize"] = {"height": rows, "width": columns}
         return join.exec_(f"{base}/state", document, io)
     enter()

@@ -118,7 +118,7 @@ def _verb(name: str, module: str, words: list[str], environ: dict[str, str]) -> 
         code: int = verb.main(context, values, rest)
         return code
     except KobakoError as fault:
-        if getattr(verb, "STARTS_CONTAINERS", False):
+        if getattr(verb, "STARTS_CONTAINERS", False) and getattr(fault, "of_a_start", True):
             text = error_text(fault, f"{PROGRAM}: ")
             if fault.exit_code > 1:  # the command line was right
                 context.err(text)

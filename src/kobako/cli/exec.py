@@ -15,7 +15,7 @@ COMMAND = Command(
     "Execute a command in a running container",
     (
         Flag("detach", "d", BOOL, "Detached mode: run command in the background"),
-        Flag("detach-keys", "", TEXT, "Override the key sequence for detaching", hidden=True),
+        Flag("detach-keys", "", TEXT, "Override the key sequence for detaching a container"),
         Flag("env", "e", LIST, "Set environment variables"),
         Flag("env-file", "", LIST, "Read in a file of environment variables"),
         Flag("interactive", "i", BOOL, "Keep STDIN open even if not attached"),
@@ -36,6 +36,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     detach = values.on("detach")
     attach = terminal.attachment(values.on("tty"), values.on("interactive"), [], detach)
+    attach = terminal.detachable(context, attach, values, values.on("tty"))
     request = execute.ExecRequest(
         container=words[0],
         args=tuple(words[1:]),
@@ -46,4 +47,4 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         privileged=values.on("privileged"),
         detach=detach,
     )
-    return execute.execute(context.engine, request, attach)
+    return terminal.exit_code(context, execute.execute(context.engine, request, attach))

@@ -21,13 +21,12 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    from kobako.engine import containers, start
+    from kobako.engine import start
 
     timeout = next((values.number(n) for n in ("time", "timeout") if values.given(n)), None)
     engine = context.engine
 
     def restart(name: str) -> None:
-        containers.stop(engine, name, timeout=timeout, signal=values.text("signal"))
-        start.start(engine, name)
+        start.restart(engine, name, timeout=timeout, signal=values.text("signal"))
 
     return context.each(words, restart)

@@ -18,7 +18,7 @@ COMMAND = Command(
     (
         *FLAGS,
         Flag("detach", "d", BOOL, "Run container in background and print container ID"),
-        Flag("detach-keys", "", TEXT, "Override the key sequence for detaching", hidden=True),
+        Flag("detach-keys", "", TEXT, "Override the key sequence for detaching a container"),
         Flag("init", "", BOOL, "Run an init inside the container", hidden=True),
         Flag("sig-proxy", "", BOOL, "Proxy received signals to the process", default=True),
     ),
@@ -36,6 +36,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     detach = values.on("detach")
     request = container_flags.request(context, values, words)
     attach = terminal.attachment(request.tty, request.stdin, values.many("attach"), detach)
+    attach = terminal.detachable(context, attach, values, request.tty)
     cidfile = terminal.cidfile(values.text("cidfile"))
     ids: list[str] = []
 
@@ -57,4 +58,4 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     )
     if detach:
         context.out(ids[0])
-    return code
+    return terminal.exit_code(context, code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.cli.flags import BOOL, Command, Flag
+from kobako.cli.flags import BOOL, TEXT, Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ COMMAND = Command(
     "Start one or more stopped containers",
     (
         Flag("attach", "a", BOOL, "Attach STDOUT/STDERR and forward signals"),
+        Flag("detach-keys", "", TEXT, "Override the key sequence for detaching a container"),
         Flag("interactive", "i", BOOL, "Attach container's STDIN"),
     ),
     least=1,
@@ -35,4 +36,6 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     container = containers.find(engine, words[0])
     attach = terminal.attachment(container.tty, values.on("interactive"), [], False)
-    return start.attach_and_wait(engine, container.id, attach, forward_signals=True)
+    attach = terminal.detachable(context, attach, values, container.tty)
+    code = start.attach_and_wait(engine, container.id, attach, forward_signals=True)
+    return terminal.exit_code(context, code)

@@ -11,8 +11,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kobako.cli.context import Context
+    from kobako.cli.flags import Values
     from kobako.events import Event, OnEvent
     from kobako.runtime.bundle import Stdio
+
+
+class NotATerminal(Invalid):
+    """-t and -i without a terminal: as docker has it, no failure of a start."""
+
+    of_a_start = False
 
 
 def attachment(tty: bool, interactive: bool, attach: list[str], detach: bool) -> Stdio:
@@ -33,7 +41,7 @@ def attachment(tty: bool, interactive: bool, attach: list[str], detach: bool) ->
             "valid streams are STDIN, STDOUT and STDERR"
         )
     if tty and interactive and not os.isatty(0):
-        raise Invalid(
+        raise NotATerminal(
             "the input device is not a TTY", hint="Leave -t out when input comes from a pipe."
         )
     wanted = names or {"stdout", "stderr"}
@@ -42,6 +50,26 @@ def attachment(tty: bool, interactive: bool, attach: list[str], detach: bool) ->
         stdout=1 if "stdout" in wanted else -1,
         stderr=2 if "stderr" in wanted else -1,
     )
+
+
+def detachable(context: Context, io: Stdio, values: Values, tty: bool) -> Stdio:
+    """The same streams, with the keys to leave them by when they are those of a terminal."""
+    given = values.text("detach-keys")
+    if not given and not (tty and io.stdin >= 0):
+        return io
+    from kobako.cli import detach_keys
+
+    return io.replace(detach_keys=detach_keys.find(context, given))
+
+
+def exit_code(context: Context, code: int | None) -> int:
+    """A program's own, or 0 when it was left running."""
+    if code is None:
+        from kobako.cli import detach_keys
+
+        context.err(detach_keys.LEFT)
+        return 0
+    return code
 
 
 def cidfile(path: str) -> Callable[[str], None] | None:

@@ -49,7 +49,9 @@ def _run(
     try:
         container.attend()
         _copy({out_reader: 1, err_reader: 2}, on_output)
-        return container.wait(forward_signals=False)
+        code = container.wait(forward_signals=False)
+        assert code is not None  # there is no terminal to leave
+        return code
     except BaseException:
         container.end()
         raise

@@ -319,10 +319,19 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> None:
     discard(engine, container.id)
 
 
-def discard(engine: Engine, container_id: str) -> None:
+def runs(engine: Engine, container_id: str) -> bool:
+    """Whether the container of this id runs."""
+    from kobako.runtime.state import state
+
+    directory = engine.container_dir(container_id)
+    return state(os.path.join(directory, "state")).status in ("running", "paused")
+
+
+def discard(engine: Engine, container_id: str, *, held: int | None = None) -> None:
     """Delete the row and the directory of a container that does not run; idempotent.
 
     The row goes first: a crash in between leaves a directory without a row, which gc removes.
+    `held` is the directory's claim when the caller has it already.
     """
     from kobako.linux import claim
     from kobako.snapshot.driver import remove_tree
@@ -330,13 +339,14 @@ def discard(engine: Engine, container_id: str) -> None:
     engine.enter()  # enters: only there may what the container made be removed
     engine.store.db.containers.delete(container_id)
     directory = engine.container_dir(container_id)
-    held = claim.take(directory, wait=True)
-    if held is None:
+    own = claim.take(directory, wait=True) if held is None else held
+    if own is None:
         return  # it is gone
     try:
         remove_tree(directory)
     finally:
-        os.close(held)
+        if held is None:
+            os.close(own)
 
 
 def logs(

@@ -27,8 +27,9 @@ class ExecRequest(Record):
     detach: bool = False
 
 
-def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int:
-    """Run a command in a running container; its exit code (0 at once when detached).
+def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
+    """Run a command in a running container; its exit code (0 at once when detached), None when the
+    keys to detach were typed and it runs on.
 
     The caller has not entered a user namespace: the container's own is joined from outside.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from kobako.errors import Conflict, KobakoError
+from kobako.errors import Conflict, KobakoError, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,16 +20,58 @@ if TYPE_CHECKING:
     from kobako.runtime.container import Container as Started
 
 
-def start(engine: Engine, name: str, *, remove_if_it_fails: bool = False) -> None:
+def start(engine: Engine, name: str) -> None:
     """Start a container in the background; a running one is left as it is."""
     from kobako.engine import containers
-    from kobako.runtime.bundle import Stdio
 
     container = containers.find(engine, name)
     if container.running:
         return
+    with _Hold(container):
+        _launch_detached(engine, container)
+
+
+def restart(engine: Engine, name: str, *, timeout: int | None = None, signal: str = "") -> None:
+    """Stop a container if it runs, and start it in the background.
+
+    One made with --rm is not removed by its end in between.
+    """
+    from kobako.engine import containers
+
+    container = containers.find(engine, name)
+    with _Hold(container):
+        containers.stop(engine, container.id, timeout=timeout, signal=signal)
+        _launch_detached(engine, container)
+
+
+class _Hold:
+    """While it lasts, nobody removes a container made with --rm that has ended: see `reap`."""
+
+    def __init__(self, container: Container) -> None:
+        self._directory = container.directory if container.auto_remove else ""
+        self._fd: int | None = None
+
+    def __enter__(self) -> None:
+        from kobako.linux import claim
+
+        if not self._directory:
+            return
+        self._fd = claim.take(self._directory, wait=True)
+        if self._fd is None or not os.path.isdir(self._directory):
+            self.__exit__()
+            raise NotFound("the container has just ended, and was made with --rm")
+
+    def __exit__(self, *fault: object) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _launch_detached(engine: Engine, container: Container) -> None:
+    from kobako.runtime.bundle import Stdio
+
     io = Stdio(hold_stdin=bool(container.config["OpenStdin"]))
-    _launch(engine, container, io, detach=True, remove_if_it_fails=remove_if_it_fails)
+    _launch(engine, container, io, detach=True)
 
 
 def attach_and_wait(
@@ -38,9 +80,9 @@ def attach_and_wait(
     io: Stdio,
     *,
     forward_signals: bool,
-    remove_if_it_fails: bool = False,
-) -> int:
-    """Start a container joined to the caller's streams; its exit code when it ends."""
+) -> int | None:
+    """Start a container joined to the caller's streams; its exit code when it ends, None when the
+    keys to detach were typed."""
     from kobako.engine import containers
 
     container = containers.find(engine, name)
@@ -49,11 +91,12 @@ def attach_and_wait(
             f"Container {container.name} is already running",
             hint=f"Use `kobako exec` to run something in it, or `kobako logs -f {container.name}`.",
         )
-    started = _launch(engine, container, io, detach=False, remove_if_it_fails=remove_if_it_fails)
-    code = started.wait(forward_signals=forward_signals)
-    if container.auto_remove:
-        containers.discard(engine, container.id)
-    return code
+    with _Hold(container):
+        started = _launch(engine, container, io, detach=False)
+    return started.wait(
+        forward_signals=forward_signals,
+        meanwhile=(lambda: reap(engine, container.id)) if container.auto_remove else None,
+    )
 
 
 def run(
@@ -65,8 +108,9 @@ def run(
     *,
     detach: bool,
     forward_signals: bool,
-) -> int:
-    """docker's `run`: make a container and start it; its exit code, 0 at once when detached.
+) -> int | None:
+    """docker's `run`: make a container and start it; its exit code, 0 at once when detached, None
+    when the keys to detach were typed.
 
     The monitor is forked first and gets ready while the container is being made. `on_created` is
     called in between. A container made with --rm that cannot be started is removed.
@@ -102,27 +146,29 @@ def run(
         given=(created.directory, created.lowers),
     )
     _load_end()  # while the monitor is at work
-    from kobako.engine import containers
-
-    def discard() -> None:
-        if request.auto_remove:
-            containers.discard(engine, created.id)
-
     try:
         started = ahead.started()
     except KobakoError:
-        discard()
+        if request.auto_remove:
+            from kobako.engine import containers
+
+            containers.discard(engine, created.id)
         raise
     if detach:
         return 0
-    return started.wait(forward_signals=forward_signals, meanwhile=discard)
+    return started.wait(
+        forward_signals=forward_signals,
+        meanwhile=(lambda: reap(engine, created.id)) if request.auto_remove else None,
+    )
 
 
 def _load_end() -> None:
     """Import what the end of a container takes, before it is waited for."""
     import kobako.engine.containers
+    import kobako.linux.claim
     import kobako.linux.fs
-    import kobako.runtime.attach  # noqa: F401
+    import kobako.runtime.attach
+    import kobako.runtime.state  # noqa: F401
 
 
 def _get_ready(engine: Engine) -> None:
@@ -145,27 +191,36 @@ def _launch(
     io: Stdio,
     *,
     detach: bool,
-    remove_if_it_fails: bool,
 ) -> Started:
-    from kobako.engine import bundles, containers
+    from kobako.engine import bundles
     from kobako.runtime.launch import start as launch
 
     on_exit: tuple[str, ...] = ()
     if container.auto_remove:
         on_exit = reaper(engine, container.id)
+    return launch(
+        bundles.bundle(engine, container),
+        state_dir=container.state_dir,
+        io=io,
+        detach=detach,
+        intercept=bundles.interception(engine, container),
+        on_exit=on_exit,
+    )
+
+
+def reap(engine: Engine, container_id: str) -> None:
+    """Remove a container made with --rm that has ended, unless it has been started again."""
+    from kobako.engine import containers
+    from kobako.linux import claim
+
+    engine.enter()
+    held = claim.take(engine.container_dir(container_id), wait=True)
     try:
-        return launch(
-            bundles.bundle(engine, container),
-            state_dir=container.state_dir,
-            io=io,
-            detach=detach,
-            intercept=bundles.interception(engine, container),
-            on_exit=on_exit,
-        )
-    except KobakoError:
-        if remove_if_it_fails:
-            containers.discard(engine, container.id)
-        raise
+        if not containers.runs(engine, container_id):
+            containers.discard(engine, container_id, held=held)
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def reaper(engine: Engine, container_id: str) -> tuple[str, ...]:

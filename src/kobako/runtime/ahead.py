@@ -48,6 +48,7 @@ class Ahead:
         ours, theirs = Channel.pair()
         self._control = ours
         self._detach = detach
+        self._io = io
         self._container = Container("", terminal, io, ours)
         try:
             io = self._container.monitors_io(detach)
@@ -75,6 +76,8 @@ class Ahead:
         """
         import marshal
 
+        if not self._detach:
+            bundle = bundle.joined_to(self._io)
         values = (bundle.packed(), state_dir, on_exit, given)
         self._control.send_content(b"G", marshal.dumps(values))
         self._container.state_dir = state_dir

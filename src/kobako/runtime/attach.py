@@ -35,11 +35,19 @@ class Session:
 
     `until` is the descriptor whose becoming readable ends the session. `target` gets what `stdin`
     gives (-1: nothing); it is closed at the end of stdin when `close_target`. `outputs` maps
-    descriptors to copy from to descriptors to copy to.
+    descriptors to copy from to descriptors to copy to. `detach_keys` in what stdin gives end the
+    session and are not passed on (b"": there are none).
     """
 
     def __init__(
-        self, until: int, stdin: int, target: int, *, close_target: bool, outputs: dict[int, int]
+        self,
+        until: int,
+        stdin: int,
+        target: int,
+        *,
+        close_target: bool,
+        outputs: dict[int, int],
+        detach_keys: bytes = b"",
     ) -> None:
         self._until = until
         self._stdin = stdin if target >= 0 else -1
@@ -47,9 +55,12 @@ class Session:
         self._close_target = close_target
         self._outputs = dict(outputs)
         self._pending = b""
+        self._keys = detach_keys
+        self._typed = 0  # how many of them have just been typed
 
-    def run(self) -> None:
-        """Returns when `until` is readable. Output that is there by then may remain: `drain`."""
+    def run(self) -> bool:
+        """Returns when `until` is readable; False when the detach keys were typed before. Output
+        that is there by then may remain: `drain`."""
         poll = select.poll()
         poll.register(self._until, select.POLLIN)
         for fd in self._outputs:
@@ -61,9 +72,11 @@ class Session:
             for fd, events in poll.poll():
                 if fd == self._until:
                     self._end_of_input(poll)
-                    return
+                    return True
                 if fd == self._stdin and fd not in self._outputs:
                     self._take_input(poll)
+                    if self._keys and self._typed == len(self._keys):
+                        return False
                 elif fd == self._target and events & (select.POLLOUT | _GONE) and self._pending:
                     self._give_input(poll)
                 elif fd in self._outputs and not self._copy(fd):
@@ -109,8 +122,29 @@ class Session:
             self._stdin = -1
             self._end_of_input(poll)
             return
-        self._pending = data
-        self._give_input(poll)
+        self._pending = self._before_detach(data) if self._keys else data
+        if self._pending:
+            self._give_input(poll)
+
+    def _before_detach(self, data: bytes) -> bytes:
+        """What to pass on of `data`: all but the detach keys and what comes after them. Their
+        beginning is held back until something else is typed."""
+        passed = bytearray()
+        for byte in data:
+            while self._typed and byte != self._keys[self._typed]:
+                # The longest end of what is held back that may begin the keys again stays.
+                held = self._keys[: self._typed]
+                self._typed = next(
+                    n for n in range(self._typed - 1, -1, -1) if held.endswith(self._keys[:n])
+                )
+                passed += held[: len(held) - self._typed]
+            if byte != self._keys[self._typed]:
+                passed.append(byte)
+                continue
+            self._typed += 1
+            if self._typed == len(self._keys):
+                break
+        return bytes(passed)
 
     def _give_input(self, poll: select.poll) -> None:
         """Writes what the target takes; stdin rests while it takes no more."""

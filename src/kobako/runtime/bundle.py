@@ -52,6 +52,13 @@ class Bundle(Record):
     def terminal(self) -> bool:
         return bool(self.spec["process"].get("terminal"))
 
+    def joined_to(self, io: Stdio) -> Bundle:
+        """The same bundle, with a terminal of the size of the caller's."""
+        process = io.with_size(self.spec["process"])
+        if process is self.spec["process"]:
+            return self
+        return self.replace(spec={**self.spec, "process": process})
+
     def packed(self) -> tuple[Any, ...]:
         """The bundle as values that marshal takes, for another process; `unpacked` undoes it."""
         mounts = [(m.type, m.source, m.target, m.flags, m.data) for m in self.rootfs]
@@ -71,12 +78,33 @@ class Stdio(Record):
     `stdout` and `stderr` (-1: to the log alone). With `process.terminal` the container's terminal
     is joined to `stdin` (put in raw mode when it is one) and `stdout`.
     `hold_stdin` (docker's -i with -d): stdin stays open though nobody writes to it.
+    `detach_keys`: typed at a terminal, they end the caller's stay and not the process (b"": never).
     """
 
     stdin: int = -1
     stdout: int = -1
     stderr: int = -1
     hold_stdin: bool = False
+    detach_keys: bytes = b""
+
+    def size(self) -> tuple[int, int]:
+        """(rows, columns) of the caller's terminal; (0, 0) when it has none."""
+        from kobako.linux import pty
+
+        for fd in (self.stdin, self.stdout):
+            if fd >= 0 and os.isatty(fd):
+                return pty.get_size(fd)
+        return 0, 0
+
+    def with_size(self, process: dict[str, Any]) -> dict[str, Any]:
+        """A spec's `process`; its terminal, if any, has the size of the caller's from the first
+        moment on: a change would have a shell draw its prompt twice."""
+        if not process.get("terminal"):
+            return process
+        rows, columns = self.size()
+        if not rows:
+            return process
+        return {**process, "consoleSize": {"height": rows, "width": columns}}
 
 
 def needs_pump(stdin: int) -> bool:

@@ -101,39 +101,49 @@ class Container:
 
     def wait(
         self, *, forward_signals: bool = True, meanwhile: Callable[[], None] | None = None
-    ) -> int:
+    ) -> int | None:
         """Stays with an attached container to its end; its exit code (128 + signal when killed).
 
+        None when `Stdio.detach_keys` were typed: the container carries on detached.
         Without a terminal SIGINT, SIGTERM, SIGHUP, ... are passed on to it. With one, stdin is in
         raw mode meanwhile and restored on every way out, and those signals end this process as
         they would have, leaving the container running.
-        `meanwhile` is called when it has ended, while the monitor ends too.
+        `meanwhile` is called when it has ended and before the monitor is let go: if this process is
+        killed in it, the monitor does what `launch.start` was given as `on_exit`.
         Raises `Unavailable` when the monitor has been killed.
         """
         if not self._monitor:
             from kobako.runtime import state
 
-            return state.wait(self.state_dir)
+            code = state.wait(self.state_dir)
+            if meanwhile is not None:
+                meanwhile()
+            return code
         from kobako.runtime.attach import Session, Signals
 
         master = self._target if self._terminal else -1
         target, self._target = self._target, -1
         session = Session(
-            self._control.fileno(), self._io.stdin, target, close_target=True, outputs={}
+            self._control.fileno(),
+            self._io.stdin,
+            target,
+            close_target=True,
+            outputs={},
+            detach_keys=self._io.detach_keys if self._terminal else b"",
         )
         signals = Signals(self._pidfd, master, self._io.stdin, forward=forward_signals)
         try:
             self.attend()
-            session.run()
+            if not session.run():
+                return None
             message, _ = self._control.receive()
-        finally:
             signals.restore()
-            self.close()
-        try:
             if message[:1] == b"Z" and meanwhile is not None:
                 meanwhile()
         finally:
-            os.waitpid(self._monitor, 0)
+            signals.restore()
+            self.close()
+        os.waitpid(self._monitor, 0)
         if message[:1] != b"Z":
             raise Unavailable("the container's monitor was killed, and the container with it")
         return int(message[1:])

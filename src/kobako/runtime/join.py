@@ -13,7 +13,7 @@ import gc
 import os
 
 from kobako.errors import Conflict, StartFailed
-from kobako.linux import process, pty
+from kobako.linux import process
 from kobako.linux.channel import Channel
 from kobako.runtime import init, program, state
 from kobako.runtime.attach import Session, Signals
@@ -21,9 +21,12 @@ from kobako.runtime.bundle import needs_pump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any, NoReturn
 
     from kobako.runtime.bundle import Interception, Stdio
+else:
+    import _signal  # `signal` itself imports enum: 2 ms
 
 Streams = tuple[int, int, int]
 
@@ -33,12 +36,13 @@ def exec_(
     document: dict[str, Any],
     io: Stdio,
     intercept: Interception | None = None,
-) -> int:
+) -> int | None:
     """Runs a runtime-spec `process` object in the container and stays until it ends.
 
     Output is not logged. With a terminal, stdin is in raw mode meanwhile if it is a terminal.
     `intercept.serve` gets the listener and P's pid, in a process forked for it.
-    Returns the exit code (128 + signal when killed). Raises `Conflict` when the container does not
+    Returns the exit code (128 + signal when killed); None when `io.detach_keys` were typed, and
+    the program runs on. Raises `Conflict` when the container does not
     run or is paused, `StartFailed` (125, 126, 127) when the program cannot be started.
     """
     process.require_single_thread("exec in a container")
@@ -55,7 +59,7 @@ def exec_(
 
 class _Exec:
     def __init__(self, document: dict[str, Any], io: Stdio, intercept: Interception | None) -> None:
-        self.document = document
+        self.document = io.with_size(document)
         self.io = io
         self.intercept = intercept
         self.terminal = bool(document.get("terminal"))
@@ -64,7 +68,7 @@ class _Exec:
         self.target = -1  # where stdin is pumped to
         self.outputs: dict[int, int] = {}  # descriptor to read from -> the caller's own
 
-    def run(self, container: int, flags: int) -> int:
+    def run(self, container: int, flags: int) -> int | None:
         setup, theirs = Channel.pair()
         streams = self._make_streams()
         helper = os.fork()
@@ -131,7 +135,7 @@ class _Exec:
                 os._exit(0)
         os.close(listener)
 
-    def _attend(self) -> int:
+    def _attend(self) -> int | None:
         pidfd = os.pidfd_open(self.pid)
         session = Session(
             pidfd,
@@ -139,10 +143,14 @@ class _Exec:
             self.target,
             close_target=not self.terminal,
             outputs=self.outputs,
+            detach_keys=self.io.detach_keys if self.terminal else b"",
         )
         signals = Signals(pidfd, self.target if self.terminal else -1, self.io.stdin, forward=False)
         try:
-            session.run()
+            if not session.run():
+                signals.restore()
+                self._leave()
+                return None
             session.drain()
         finally:
             signals.restore()
@@ -155,6 +163,21 @@ class _Exec:
             os.waitpid(self.serve_pid, os.WNOHANG)
         code = os.waitstatus_to_exitcode(status)
         return 128 - code if code < 0 else code
+
+    def _leave(self) -> None:
+        """The program runs on without us: what it prints is read, and dropped, until its end."""
+        # Our end may hang up the terminal we are in before the other process has left it.
+        _signal.signal(_signal.SIGHUP, _signal.SIG_IGN)
+        if os.fork():
+            return
+        try:
+            os.setsid()
+            process.close_all_but({self.target})
+            os.set_blocking(self.target, True)
+            while os.read(self.target, 65536):
+                pass
+        finally:  # EIO: its last process has closed the terminal
+            os._exit(0)
 
     def _close(self) -> None:
         for fd in {*self.outputs, self.target} - {-1}:
@@ -213,11 +236,3 @@ class _Exec:
 
     def _program(self) -> bytes:
         return self.intercept.program if self.intercept else b""
-
-
-def terminal_size(io: Stdio) -> tuple[int, int]:
-    """(rows, columns) of the caller's terminal, for `consoleSize`; (0, 0) when it has none."""
-    for fd in (io.stdin, io.stdout):
-        if fd >= 0 and os.isatty(fd):
-            return pty.get_size(fd)
-    return 0, 0

@@ -45,7 +45,8 @@ def start(
     state_dir: made when missing; see `runtime.state`. One container at a time: `Conflict` else.
     io: the caller's descriptors; ignored but for `hold_stdin` when `detach`.
     detach: the monitor becomes a small process of its own, and the caller need not stay.
-    on_exit: a command (absolute path first) the detached monitor turns into at the very end.
+    on_exit: a command (absolute path first) the monitor turns into at the very end, if nobody
+    attends to the container then or who did has gone and left `state_dir` behind.
 
     tied: the container does not outlive the caller: when that ends in whatever way, or lets go of
     it (`Container.end`), it is killed.
@@ -56,6 +57,8 @@ def start(
     process.require_single_thread("start a container")
     io = io or Stdio()
     _check(bundle)
+    if not detach:
+        bundle = bundle.joined_to(io)
     plan = Plan(bundle, state_dir, intercept, on_exit, tied)
     lock = _acquire(state_dir)
     ours, theirs = Channel.pair()

@@ -253,7 +253,14 @@ class Launcher:
             self._left_alone(monitor)
         code = monitor.finish()
         monitor.flush()
-        self.control.send(b"Z%d" % code)
+        told = monitor.control >= 0 and self.control.send(b"Z%d" % code)
+        if self.plan and self.plan.on_exit:
+            if told:  # the client acts itself, unless it is killed before it has
+                monitor.let_go()
+                self.control.receive()
+            if os.path.isdir(self.plan.state_dir):
+                os.chdir("/")
+                os.execv(self.plan.on_exit[0], self.plan.on_exit)
 
     def _left_alone(self, monitor: Monitor) -> Monitor:
         """The client has gone: the container goes on without it, unless it is tied to it."""

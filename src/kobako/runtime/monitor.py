@@ -198,6 +198,12 @@ class Monitor:
                         return
                     poll.unregister(sink)
 
+    def let_go(self) -> None:
+        """Closes the client's streams: who reads them is not kept waiting."""
+        for fd in {*self.sinks.values()}:
+            posix.close(fd)
+        self.sinks.clear()
+
     def publish(self, document: bytes) -> None:
         """Writes the exit file in one step, then lets the lock go: whoever waits wakes now."""
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
