@@ -61,6 +61,9 @@ def find(engine: Engine, name: str) -> LocalImage:
         row = db.images.get("sha256:" + hexed)
         if row is not None:
             return LocalImage(row, row.manifest)
+        named = _by_target(engine, "sha256:" + hexed)
+        if named is not None:
+            return named
     reference: Reference | None = None
     try:
         reference = Reference.parse(name)
@@ -95,6 +98,18 @@ def _by_reference(engine: Engine, reference: Reference) -> LocalImage | None:
             row = db.images.get(ref.image)
             if row is not None:
                 return LocalImage(row, ref.digest, reference)
+    return None
+
+
+def _by_target(engine: Engine, digest: str) -> LocalImage | None:
+    """The image of a name that points to this manifest or index: what `build -q` prints of an
+    index can be run."""
+    db = engine.store.db
+    for ref in db.refs.list():
+        if ref.digest == digest:
+            row = db.images.get(ref.image)
+            if row is not None:
+                return LocalImage(row, ref.digest)
     return None
 
 
