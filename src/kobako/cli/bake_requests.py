@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from kobako.bake import inputs
+from kobako.build import cache_spec
 from kobako.engine.building import BuildRequest
 from kobako.errors import Invalid, NotFound, Unsupported
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from kobako.build.outputs.spec import Output
     from kobako.cli.context import Context
 
-_NOT_YET = ("cache_from", "cache_to", "ssh", "policy", "resources")
+_NOT_YET = ("ssh", "policy", "resources")
 _SHM = 64 << 20
 
 
@@ -48,6 +49,8 @@ def request(context: Context, target: Target, *, metadata: bool = False) -> Buil
         outputs=_outputs(target, metadata),
         attest=_attest(target),
         metadata_provenance=_provenance_told(context) if metadata else "",
+        cache_from=cache_spec.parse_from([str(entry) for entry in target.cache_from or ()]),
+        cache_to=cache_spec.parse_to([str(entry) for entry in target.cache_to or ()]),
         context_size=False,
         name=target.name,
     )

@@ -6,6 +6,8 @@ from kobako.cli.flags import BOOL, LIST, TEXT, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from kobako.build.attest.options import Attestations
     from kobako.build.outputs.spec import Output
     from kobako.cli.context import Context
@@ -20,6 +22,15 @@ FLAGS = (
     Flag("annotation", "", LIST, "Add annotation to the image"),
     Flag("attest", "", LIST, 'Attestation parameters (format: "type=sbom")'),
     Flag("build-arg", "", LIST, "Set build-time variables"),
+    Flag(
+        "cache-from",
+        "",
+        LIST,
+        'External cache sources (e.g., "user/app:cache", "type=local,src=dir")',
+    ),
+    Flag(
+        "cache-to", "", LIST, 'Cache export destinations (e.g., "type=registry,ref=user/app:cache")'
+    ),
     Flag("call", "", TEXT, "Set method for evaluating build (check, outline, targets)", "string"),
     Flag("check", "", BOOL, "Shorthand for --call=check"),
     Flag("compress", "", BOOL, "Compress the build context", hidden=True),
@@ -93,6 +104,7 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
         outputs=_outputs(values),
         attest=_attest(values),
         metadata_provenance=_metadata_provenance(context, values),
+        **_caches(values, arguments),
     )
 
 
@@ -111,6 +123,20 @@ def _metadata_provenance(context: Context, values: Values) -> str:
     from kobako.cli.build_outputs import metadata_provenance
 
     return metadata_provenance(context)
+
+
+def _caches(values: Values, arguments: list[tuple[str, str]]) -> dict[str, Any]:
+    """Caches to read and to write; the build argument BUILDKIT_INLINE_CACHE asks for one too."""
+    inline = dict(arguments).get("BUILDKIT_INLINE_CACHE", "").lower() in ("1", "true")
+    if not inline and not values.many("cache-from") and not values.many("cache-to"):
+        return {}
+    from kobako.build import cache_spec
+
+    to = [*values.many("cache-to"), *(["type=inline"] if inline else [])]
+    return {
+        "cache_from": cache_spec.parse_from(values.many("cache-from")),
+        "cache_to": cache_spec.parse_to(to),
+    }
 
 
 def _platforms(values: Values) -> tuple[str, ...]:

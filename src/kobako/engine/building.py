@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from kobako.build.attest.options import Attestations
+    from kobako.build.cache_spec import InlineCache, LocalCache, RegistryCache
     from kobako.build.context import Context
     from kobako.build.options import BuildOptions, BuildResult, Job
     from kobako.build.outputs.spec import Output
@@ -60,6 +61,8 @@ class BuildRequest(Record):
     outputs: tuple[Output, ...] | None = None
     attest: Attestations | None = None
     metadata_provenance: str = ""
+    cache_from: tuple[RegistryCache | LocalCache, ...] = ()
+    cache_to: tuple[RegistryCache | LocalCache | InlineCache, ...] = ()
 
 
 class Built(Record):
@@ -96,8 +99,9 @@ def build_all(
 
     targets = [_Target(request) for request in requests]
     contexts = _Contexts()
-    exporting = run = None
-    if any(target.outputs is not None for target in targets):
+    exporting = run = caching = None
+    moves_caches = any(request.cache_from or request.cache_to for request in requests)
+    if moves_caches or any(target.outputs is not None for target in targets):
         from kobako.engine import attesting
         from kobako.engine.exporting import Exporting
 
@@ -106,13 +110,22 @@ def build_all(
         on_event = exporting.event
     with lease(engine.store, f"build {requests[0].directory}"):
         worker = EngineWorker(engine, on_event, _access(requests[0]))
+        if moves_caches and exporting is not None:
+            from kobako.engine.build_cache import BuildCache
+
+            caching = BuildCache(worker, requests, exporting)
         try:
             jobs = tuple(
                 contexts.job(target.request, platform)
                 for target in targets
                 for platform in target.platforms
             )
-            results = solve(jobs, worker, StoreCache(engine), on_event)
+            if caching is None:
+                results = solve(jobs, worker, StoreCache(engine), on_event)
+            else:
+                results = caching.solve(lambda cache, told: solve(jobs, worker, cache, told))
+                asked = [target.request for target in targets for _ in target.platforms]
+                results = tuple(map(caching.inlined, asked, results))
         finally:
             contexts.close()
         pairs = iter(zip(jobs, results, strict=True))
@@ -124,6 +137,8 @@ def build_all(
                 built.append(Built(str(image_id), tuple(n.familiar() for n in target.names)))
             else:
                 built.append(_deliver(engine, worker, target, its_own, exporting, run, stdout))
+        if caching is not None:
+            caching.export(results)
         return tuple(built)
 
 

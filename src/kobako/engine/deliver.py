@@ -275,7 +275,7 @@ class _Delivery:
                 image,
                 compression,
                 form.level,
-                _Memory(self.engine, f"compressed:{compression}:{form.level}:"),
+                Memory(self.engine, f"compressed:{compression}:{form.level}:"),
                 inherited=inherited,
                 on_event=vertex.event,
             )
@@ -310,7 +310,7 @@ class _Delivery:
         self.done = self.done.replace(metadata=found, image_id=config or str(target.digest))
 
 
-class _Memory:
+class Memory:
     """Which blob an earlier conversion of a layer gave, kept in the build cache."""
 
     def __init__(self, engine: Engine, prefix: str) -> None:

@@ -20,6 +20,11 @@ class Exporting:
         self._on_event = on_event
         self._last = 0
 
+    @property
+    def last(self) -> int:
+        """The highest number of a vertex so far."""
+        return self._last
+
     def event(self, event: Event) -> None:
         """The `OnEvent` of the build itself."""
         if isinstance(event, progress.VertexStarted):

@@ -159,9 +159,7 @@ def send(
     from kobako.remote.push import push as send_all
     from kobako.store.leases import lease
 
-    speaking = client(engine)
-    if insecure:
-        speaking = _trusting(speaking, reference.domain)
+    speaking = client(engine, insecure=reference.domain if insecure else "")
     with lease(engine.store, f"push {reference}") as held:
         held.keep(target)
         return send_all(engine.store, target, reference, speaking, on_event, by_digest=by_digest)
@@ -231,8 +229,9 @@ def packed(engine: Engine, plain: Image, on_event: OnEvent) -> Image:
     return image
 
 
-def client(engine: Engine) -> Client:
-    """This user's view of the registries: config.toml, docker's credentials, proxies."""
+def client(engine: Engine, *, insecure: str = "") -> Client:
+    """This user's view of the registries: config.toml, docker's credentials, proxies. `insecure`
+    names a registry whose certificate does not matter."""
     from kobako.remote.client import Client
     from kobako.remote.endpoint import HostConfig, Mirror, RegistryConfig
 
@@ -245,7 +244,8 @@ def client(engine: Engine) -> Client:
         )
         for r in engine.config.registries
     )
-    return Client(RegistryConfig(hosts, engine.settings.proxies), credential_file(engine))
+    found = Client(RegistryConfig(hosts, engine.settings.proxies), credential_file(engine))
+    return _trusting(found, insecure) if insecure else found
 
 
 def credential_file(engine: Engine) -> CredentialFile:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from kobako.build.sources import GitSource, Remote, UrlSource
     from kobako.build.worker import OnOutput, RunRequest
+    from kobako.engine.build_cache import BuildCache
     from kobako.engine.crew import ForkingCrew
     from kobako.engine.engine import Engine
     from kobako.engine.fetching import Access, Obtained
@@ -27,7 +28,7 @@ class EngineWorker:
     """Carries out a build's steps in the engine's store and mode (`build.worker.Worker`).
 
     `access` is what a person shows to servers of remote sources. `sizes` collects the unpacked
-    size of each layer that was made, by DiffID.
+    size of each layer that was made, by DiffID. `offered` are the layers of imported caches.
     """
 
     def __init__(self, engine: Engine, on_event: OnEvent, access: Access | None = None) -> None:
@@ -35,6 +36,7 @@ class EngineWorker:
         self.engine = engine
         self.on_event = on_event
         self.sizes: dict[str, int] = {}
+        self.offered: BuildCache | None = None
         self._crew: ForkingCrew | None = None
 
     def resolve_image(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
@@ -73,14 +75,18 @@ class EngineWorker:
         return Obtained(self.engine, remote, self.access)
 
     def has_layer(self, layer: LayerRef) -> bool:
-        return self.engine.store.blobs.exists(layer.descriptor.digest)
+        if self.engine.store.blobs.exists(layer.descriptor.digest):
+            return True
+        return self.offered is not None and self.offered.offers(layer)
 
     def lowers(self, layers: tuple[LayerRef, ...]) -> list[str]:
         """Tree paths of layers given bottom first, topmost first; missing ones are unpacked."""
         from kobako.engine import unpack
 
         for layer in layers:
-            if not self.engine.trees.has(layer.diff_id):
+            if self.engine.trees.has(layer.diff_id):
+                continue
+            if self.offered is None or not self.offered.unpack(layer):
                 unpack.unpack_one(self.engine, layer.diff_id, layer.descriptor)
         return unpack.stack(self.engine, tuple(layer.diff_id for layer in layers))
 

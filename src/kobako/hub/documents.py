@@ -52,9 +52,16 @@ def examine(
 
 def _references(document: Manifest | Index) -> tuple[list[Digest], list[Digest]]:
     if isinstance(document, Index):
-        return [], [entry.digest for entry in document.manifests]
+        blobs = [entry for entry in document.manifests if _is_blob(entry)]
+        manifests = [entry for entry in document.manifests if not _is_blob(entry)]
+        return [entry.digest for entry in blobs], [entry.digest for entry in manifests]
     layers = [layer.digest for layer in document.layers if not _foreign(layer)]
     return [document.config.digest, *layers], []
+
+
+def _is_blob(entry: Descriptor) -> bool:
+    """Whether an index names a blob, as those of older BuildKit's caches do."""
+    return bool(entry.media_type) and entry.media_type not in mediatypes.ACCEPTED
 
 
 def _foreign(layer: Descriptor) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kobako.errors import Corrupt, Invalid, NotFound
 from kobako.events import LayerProgress, ignore
+from kobako.oci import mediatypes
 from kobako.oci.config import ImageConfig
 from kobako.oci.manifest import Index, Manifest, parse_manifest_or_index
 from kobako.remote import workers
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from kobako.store.store import Store
 
 _MAX_NESTING = 4
+
+
+def _is_blob(entry: Descriptor) -> bool:
+    """Whether an index names a blob instead of a manifest, as those of build caches may."""
+    return bool(entry.media_type) and entry.media_type not in mediatypes.ACCEPTED
 
 
 def push(
@@ -81,9 +87,8 @@ class _Push:
         documents = self._collect(target)
         blobs: dict[Digest, tuple[Descriptor, str]] = {}
         for document in documents:
-            if isinstance(document, Manifest):
-                for blob, shown in self._blobs(document):
-                    blobs.setdefault(blob.digest, (blob, shown))
+            for blob, shown in self._blobs(document):
+                blobs.setdefault(blob.digest, (blob, shown))
         for _, shown in blobs.values():
             if shown:
                 self.on_event(LayerProgress(shown, "Preparing"))
@@ -121,7 +126,8 @@ class _Push:
             document = self._document(digest, media_type, depth)
             if isinstance(document, Index):
                 for entry in document.manifests:
-                    visit(entry.digest, entry.media_type, depth + 1)
+                    if not _is_blob(entry):
+                        visit(entry.digest, entry.media_type, depth + 1)
             found[digest] = document
 
         visit(target, "", 0)
@@ -140,8 +146,13 @@ class _Push:
             ) from None
         return parse_manifest_or_index(raw, media_type)
 
-    def _blobs(self, manifest: Manifest) -> list[tuple[Descriptor, str]]:
-        """What a manifest needs, each with the id to show: layers first, the config unseen."""
+    def _blobs(self, manifest: Manifest | Index) -> list[tuple[Descriptor, str]]:
+        """What a document needs, each with the id to show: layers first, the config unseen."""
+        if isinstance(manifest, Index):
+            named = [entry for entry in manifest.manifests if _is_blob(entry)]
+            for entry in named:
+                self._require_size(entry)
+            return [(entry, entry.digest.short) for entry in named]
         names = [layer.digest.short for layer in manifest.layers]
         if manifest.is_image:
             raw = self.store.blobs.read(manifest.config.digest, MAX_MANIFEST)
