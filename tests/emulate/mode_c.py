@@ -112,7 +112,7 @@ def main(arguments: list[str]) -> int:
         code = 1
         try:
             work = lambda: ownership.serve(  # noqa: E731 - also what the profiler runs
-                listener,
+                lambda: listener,
                 init,
                 control_socket=control,
                 owners_path=f"{base}/owners",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def program(machine: str | None = None, *, no_sync: bool = False) -> bytes:
@@ -23,7 +23,7 @@ def program(machine: str | None = None, *, no_sync: bool = False) -> bytes:
 
 
 def serve(
-    listener_fd: int,
+    listener: Callable[[], int],
     init_pid: int,
     *,
     control_socket: str,
@@ -35,8 +35,9 @@ def serve(
     Runs in a process of its own, forked from one that is in the container's user namespace and has
     one thread; it chroots into the container, so nothing else can be done in that process later.
 
-    listener_fd: the listener of the filter in init; owned by this call.
-    init_pid: the container's init as seen from here. Its mounts must be in place.
+    listener: waits for the listener of the filter in init, then owned by this call, and for init's
+        mounts to be in place. -1: there will be none, and this returns.
+    init_pid: the container's init as seen from here.
     control_socket: path at which `forward` and `flush` find this supervisor.
     owners_path: the owners table (`kobako.linux.ownership`) of the writable layer; `upper` beside
         it is the layer's tree. Appended to while running, rewritten at `flush` and at the end.
@@ -44,7 +45,7 @@ def serve(
     """
     from kobako.emulate.supervisor import serve as run
 
-    run(listener_fd, init_pid, control_socket, owners_path, lower_owners)
+    run(listener, init_pid, control_socket, owners_path, lower_owners)
 
 
 def forward(listener_fd: int, control_socket: str) -> None:

@@ -18,7 +18,7 @@ from kobako.linux.syscalls import machine
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kobako.emulate.world import Answer
     from kobako.linux.ownership import Owners
@@ -50,7 +50,7 @@ def answers() -> dict[int, Answer]:
 
 
 def serve(
-    listener_fd: int,
+    listener: Callable[[], int],
     init_pid: int,
     control_socket: str,
     owners_path: str,
@@ -61,6 +61,9 @@ def serve(
     recorded = journal.load(owners_path, lower_owners)
     below = journal.load(os.devnull, lower_owners) if lower_owners else type(recorded)()
     book = journal.Journal(owners_path)
+    listener_fd = listener()
+    if listener_fd < 0:
+        return
     credentials = Table(init_pid)
     paths = Paths(os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), init_pid)
     inodes = Inodes(paths, book)

@@ -6,7 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kobako.engine.containers import Container
     from kobako.engine.engine import Engine
@@ -54,7 +54,7 @@ def ownership(
     socket = control_socket(directory)
     owners = os.path.join(directory, "owners")
 
-    def serve(listener: int, init_pid: int) -> None:
+    def serve(listener: Callable[[], int], init_pid: int) -> None:
         emulated.serve(
             listener,
             init_pid,

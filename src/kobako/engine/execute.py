@@ -98,5 +98,5 @@ def _interception(container: Container) -> Interception | None:
 
     socket = control_socket(container.directory)
     return Interception(
-        ownership.program(), lambda listener, pid: ownership.forward(listener, socket)
+        ownership.program(), lambda listener, pid: ownership.forward(listener(), socket)
     )

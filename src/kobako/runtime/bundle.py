@@ -122,13 +122,14 @@ class Interception(Record):
     """System calls of the container answered by a supervisor (seccomp user notification).
 
     `program` (sock_filter[]) is installed by the container's process before its credentials change
-    and it runs the program. `serve(listener_fd, init_pid)` runs in a process of its own, forked
-    from the monitor, until it returns; only the listener and the descriptors in `fds` are open
-    there.
+    and it runs the program. `serve(listener, init_pid)` runs in a process of its own, forked from
+    the monitor while the container is being set up, until it returns. `listener()` waits for the
+    listener, and with it for the container's mounts; -1 says that there will be none. Besides it
+    only the descriptors in `fds` are open there.
     """
 
     program: bytes
-    serve: Callable[[int, int], None]
+    serve: Callable[[Callable[[], int], int], None]
     fds: tuple[int, ...] = ()
 
 

@@ -130,7 +130,7 @@ class _Exec:
         if self.serve_pid == 0:
             try:
                 process.close_all_but({listener, *self.intercept.fds})
-                self.intercept.serve(listener, self.pid)
+                self.intercept.serve(lambda: listener, self.pid)
             finally:
                 os._exit(0)
         os.close(listener)

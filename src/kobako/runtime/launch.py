@@ -113,6 +113,7 @@ def obey(
         launch.plan = Plan(bundle, state_dir, intercept_of(given), on_exit)
         launch.lock = _acquire(state_dir)
         init.tell(launch.setup, bundle, launch.filter_program)
+        launch.fork_server()
         return True
 
     launch.run(begin, set())

@@ -48,6 +48,7 @@ class Launcher:
         self.setup = control  # until there is a first process: `clone`
         self.pid = 0
         self.pidfd = -1
+        self.server: Channel | None = None  # to the supervisor, until it has its listener
         self.serve_pid = 0
         self.held = -1
 
@@ -77,6 +78,7 @@ class Launcher:
         assert self.plan is not None
         bundle, filter_program = self.plan.bundle, self.filter_program
         self.clone(bundle.namespaces, bundle.terminal, lambda _: (bundle, filter_program))
+        self.fork_server()
         return True
 
     def clone(
@@ -186,8 +188,9 @@ class Launcher:
             kind = message[:1]
             if kind == b"M":
                 master = fds[0]
-            elif kind == b"L":
-                self._serve(fds[0], {master, setup.fileno()} - {-1})
+            elif kind == b"L" and self.server is not None:
+                self.server.send(b"L", fds)
+                os.close(fds[0])
             elif kind == b"X":
                 about_to_exec = True
             elif kind == b"E":
@@ -195,6 +198,8 @@ class Launcher:
             else:
                 break
         setup.close()
+        if self.server is not None:
+            self.server.close()
         if refusal is None and about_to_exec:
             return master
         os.waitpid(self.pid, 0)
@@ -202,16 +207,25 @@ class Launcher:
             os.waitpid(self.serve_pid, 0)
         raise refusal or StartFailed("the container's first process was killed while being set up")
 
-    def _serve(self, listener: int, unwanted: set[int]) -> None:
-        """A process for the supervisor of intercepted calls."""
-        assert self.plan is not None and self.plan.intercept is not None
+    def fork_server(self) -> None:
+        """A process for the supervisor of intercepted calls, where the plan has one. It gets ready
+        while the first process makes its mounts."""
+        if self.plan is None or self.plan.intercept is None:
+            return
         intercept = self.plan.intercept
+        self.server, theirs = Channel.pair()
         self.serve_pid = os.fork()
         if self.serve_pid:
-            os.close(listener)
+            theirs.close()
             return
+
+        def listener() -> int:
+            _, fds = theirs.receive()
+            theirs.close()
+            return fds[0] if fds else -1
+
         try:
-            process.close_all_but({listener, *intercept.fds})
+            process.close_all_but({theirs.fileno(), *intercept.fds})
             intercept.serve(listener, self.pid)
         except BaseException as fault:
             _complain(self.plan.state_dir, "supervisor", fault)

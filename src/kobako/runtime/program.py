@@ -68,13 +68,15 @@ def enter(
     _reset_signals()
     if sets is not None:
         caps.limit_bounding(caps.mask(sets.get("bounding") or ()))
+    held = caps.current().permitted
+    present = (os.getresuid(), os.getresgid())  # asked under the filter it is two round trips
     if filter_program:
         # Before the credentials change: in a user namespace of one id the filter's supervisor is
         # what makes another user possible.
         listener = seccomp.install_listener(filter_program)
         channel.send(b"L", (listener,))
         os.close(listener)
-    _become_user(user, sets)
+    _become_user(user, sets, present, held)
     if no_new_privs:
         process.set_no_new_privs()
     os.umask(user.get("umask", 0o022))
@@ -113,9 +115,16 @@ def _reset_signals() -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
-def _become_user(user: dict[str, Any], sets: dict[str, Any] | None) -> None:
+def _become_user(
+    user: dict[str, Any],
+    sets: dict[str, Any] | None,
+    present: tuple[tuple[int, int, int], tuple[int, int, int]],
+    held: int,
+) -> None:
+    """From the `present` user and group ids and the permitted capabilities that are `held`."""
     uid, gid = user.get("uid", 0), user.get("gid", 0)
-    if sets is not None:
+    changes = present != ((uid,) * 3, (gid,) * 3)
+    if sets is not None and changes:
         caps.keep_across_setuid(True)
     try:
         os.setgroups(user.get("additionalGids") or [])
@@ -125,6 +134,21 @@ def _become_user(user: dict[str, Any], sets: dict[str, Any] | None) -> None:
         if fault.errno != errno.EINVAL:
             raise
         # groups this user namespace has no ids for
+    if changes:
+        _set_ids(uid, gid)
+    if sets is None:
+        return
+    wanted = {kind: caps.mask(sets.get(kind) or ()) for kind in _SETS}
+    permitted = wanted["permitted"] & held
+    effective = wanted["effective"] & permitted
+    inheritable = wanted["inheritable"] & held
+    caps.set_current(caps.CapabilitySets(effective, permitted, inheritable))
+    if changes:
+        caps.keep_across_setuid(False)
+    caps.set_ambient(wanted["ambient"] & permitted & inheritable)
+
+
+def _set_ids(uid: int, gid: int) -> None:
     try:
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
@@ -135,16 +159,6 @@ def _become_user(user: dict[str, Any], sets: dict[str, Any] | None) -> None:
             f"cannot become user {uid}:{gid}: this user namespace has no such id",
             hint="ask for subordinate ids in /etc/subuid and /etc/subgid",
         ) from None
-    if sets is None:
-        return
-    wanted = {kind: caps.mask(sets.get(kind) or ()) for kind in _SETS}
-    held = caps.current().permitted
-    permitted = wanted["permitted"] & held
-    effective = wanted["effective"] & permitted
-    inheritable = wanted["inheritable"] & held
-    caps.set_current(caps.CapabilitySets(effective, permitted, inheritable))
-    caps.keep_across_setuid(False)
-    caps.set_ambient(wanted["ambient"] & permitted & inheritable)
 
 
 _SETS = ("effective", "permitted", "inheritable", "ambient")
@@ -174,6 +188,8 @@ def _execute(args: list[str], environment: Any, channel: Channel) -> NoReturn:
     refusal: StartFailed | None = None
     channel.send(b"X")
     for path in candidates:
+        if "/" not in name and not os.access(path, os.F_OK):
+            continue  # not worth an execve, which a filter would hand to its supervisor
         try:
             os.execve(path, args, env)
         except OSError as fault:
