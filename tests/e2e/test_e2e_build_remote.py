@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -255,3 +256,24 @@ def test_a_repository_is_cached_by_its_commit(build: Builder, repository: Reposi
         'CMD ["test", "-e", "/in/.git/HEAD"]\n'
     )
     assert keep == ""
+
+
+@pytest.mark.needs("git")
+def test_provenance_names_what_was_fetched(
+    kobako: Kobako, site: Site, repository: Repository, tmp_path: Path
+) -> None:
+    site.files = {"/file": b"fetched"}
+    secretive = site.url.replace("http://", "http://me:hidden@")
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM scratch\nADD {secretive}/file /\nADD {repository.url}#main /repo\n"
+    )
+    out = tmp_path / "out"
+    kobako("build", "--provenance=mode=min", "-o", str(out), str(tmp_path))
+    text = (out / "provenance.json").read_text()
+    told = json.loads(text)["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert told[0] == {
+        "uri": f"{site.url}/file",
+        "digest": {"sha256": hashlib.sha256(b"fetched").hexdigest()},
+    }
+    assert told[1]["uri"] == f"{repository.url}#main" and len(told[1]["digest"]["sha1"]) == 40
+    assert "hidden" not in text

@@ -8,19 +8,23 @@ from __future__ import annotations
 from kobako.build.attest.options import MIN
 from kobako.build.attest.statement import Attestation, purl
 from kobako.build.graph import order
+from kobako.build.ops.fetch import Fetched, FetchOp
 from kobako.build.ops.metadata import BaseOp, MetadataOp
 from kobako.build.ops.run import RunOp
+from kobako.build.sources import GitSource
 from kobako.oci import Reference
 from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from kobako.build.attest.options import Provenance
     from kobako.build.graph import Vertex
     from kobako.build.ops.result import Result
     from kobako.build.options import BuildOptions, BuildResult
+    from kobako.build.sources import UrlSource
 
 _BUILD_TYPE = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md"
 _BUILD_TYPE_02 = "https://mobyproject.org/buildkit@v1"
@@ -85,7 +89,7 @@ def _predicate(
                 "request": request,
             },
             "internalParameters": internal,
-            "resolvedDependencies": _materials(vertices),
+            "resolvedDependencies": _materials(vertices, result.results or {}),
         },
         "runDetails": {"builder": {"id": wanted.builder_id}, "metadata": run},
     }
@@ -122,8 +126,10 @@ def _request(
     return request, complete
 
 
-def _materials(vertices: list[Vertex[Result]]) -> list[dict[str, Any]]:
-    """What came from elsewhere, each once. An op that fetches says so in its `materials`."""
+def _materials(
+    vertices: list[Vertex[Result]], results: Mapping[Vertex[Result], Result]
+) -> list[dict[str, Any]]:
+    """What came from elsewhere, each once: images, then files and repositories."""
     found: dict[str, dict[str, Any]] = {}
     for vertex in vertices:
         if isinstance(vertex.op, BaseOp) and vertex.op.image is not None:
@@ -135,10 +141,34 @@ def _materials(vertices: list[Vertex[Result]]) -> list[dict[str, Any]]:
                 algorithm, encoded = reference.digest.algorithm, reference.digest.encoded
                 material["digest"] = {algorithm: encoded}
             found.setdefault(uri, material)
-        for uri, digest in getattr(vertex.op, "materials", ()):
-            algorithm, _, encoded = digest.partition(":")
-            found.setdefault(uri, {"uri": uri, "digest": {algorithm: encoded}})
+    for vertex in vertices:
+        fetched = results.get(vertex)
+        if isinstance(fetched, Fetched) and fetched.remote is not None:
+            uri = _uri(fetched.remote.source)
+            found.setdefault(uri, {"uri": uri, "digest": _digest_set(fetched.remote.digest)})
     return list(found.values())
+
+
+def _uri(source: UrlSource | GitSource) -> str:
+    """Where a source is, without what a person signs in by."""
+    if isinstance(source, GitSource):
+        return _without_credentials(source.remote) + (f"#{source.ref}" if source.ref else "")
+    return _without_credentials(source.url)
+
+
+def _without_credentials(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url  # user@host:path names a user and hides nothing
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _digest_set(digest: str) -> dict[str, str]:
+    algorithm, colon, encoded = digest.partition(":")
+    if colon:
+        return {algorithm: encoded}
+    return {"sha256" if len(digest) == 64 else "sha1": digest}  # a commit
 
 
 def _steps(
@@ -199,6 +229,8 @@ def _op(vertex: Vertex[Result]) -> dict[str, Any]:
         return {"exec": {"meta": meta}}
     if isinstance(vertex.op, BaseOp) and vertex.op.image is not None:
         return {"source": {"identifier": f"docker-image://{vertex.op.image.name}"}}
+    if isinstance(vertex.op, FetchOp):
+        return {"source": {"identifier": _uri(vertex.op.source)}}
     return {"file": {"actions": [{"description": vertex.name}]}}
 
 

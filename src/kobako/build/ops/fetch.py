@@ -28,7 +28,7 @@ class FetchOp:
     quick = False
 
     def __init__(self, source: UrlSource | GitSource, worker: Worker) -> None:
-        self._source = source
+        self.source = source
         self._worker = worker
 
     def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
@@ -39,10 +39,10 @@ class FetchOp:
         return {"digest": result.remote.digest, "modified": result.remote.modified}
 
     def restore(self, value: dict[str, Any], inputs: tuple[Result, ...]) -> Result | None:
-        return _fetched(Remote(self._source, value["digest"], value["modified"]))
+        return _fetched(Remote(self.source, value["digest"], value["modified"]))
 
     def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
-        return _fetched(self._worker.look_up(self._source))
+        return _fetched(self._worker.look_up(self.source))
 
 
 def _fetched(remote: Remote) -> Fetched:
