@@ -52,7 +52,7 @@ def build_all(
     solver = Solver(cache, reporter, lambda: worker.crew, parallelism=parallelism)
     failed: list[Vertex[Result]] = []
     try:
-        _solve(plans, solver, failed)
+        _solve(list(zip(jobs, plans, strict=True)), solver, failed, images)
     finally:
         _keep_parts(pairs, plans, cache, reporter, images, failed)
     for context in dict.fromkeys(contexts):
@@ -88,6 +88,10 @@ class _FrontEnd:
                 self._check(lowering, options)
                 return plan
         lowering = self._lowering(job, context)
+        if options.stop_at:
+            from kobako.build.halt import plan_up_to
+
+            return plan_up_to(lowering, options.stop_at)
         plan = lowering.plan(options.target)
         self._check(lowering, options)
         unused = lowering.arguments.unused()
@@ -180,32 +184,43 @@ def _keep_parts(
                 return  # it serves explanations alone: whatever ails the store is told elsewhere
 
 
-def _solve(plans: list[Plan], solver: Solver[Result], failed: list[Vertex[Result]]) -> None:
+def _solve(
+    plans: list[tuple[Job, Plan]],
+    solver: Solver[Result],
+    failed: list[Vertex[Result]],
+    images: Images,
+) -> None:
     """Solves; an error is told with the instruction it belongs to."""
     try:
-        solver.solve(tuple(plan.target.vertex for plan in plans), failed)
+        solver.solve(tuple(plan.target.vertex for _, plan in plans), failed)
     except KobakoError as error:
         place = _place(plans, failed)
         if place is None or isinstance(error, StepFailed):
             raise
-        raise _with_place(*place, error) from error
+        raise _with_place(*place, error, images) from error
     except OSError as error:  # a full disk, a name too long: what the kernel refuses an op
         place = _place(plans, failed)
         name = f": {error.filename}" if error.filename else ""
         fault = Unavailable(f"{error.strerror or error}{name}")
-        raise _with_place(*place, fault) if place else fault from error
+        raise _with_place(*place, fault, images) if place else fault from error
 
 
-def _place(plans: list[Plan], failed: list[Vertex[Result]]) -> tuple[Source, Step] | None:
+def _place(
+    plans: list[tuple[Job, Plan]], failed: list[Vertex[Result]]
+) -> tuple[Job, Source, Step] | None:
     """The step whose vertex failed first, and the file it stands in."""
-    for plan in plans:
+    for job, plan in plans:
         for step in plan.steps:
             if failed and step.vertex is failed[0]:
-                return plan.source, step
+                return job, plan.source, step
     return None
 
 
-def _with_place(source: Source, step: Step, error: KobakoError) -> StepFailed:
+def _with_place(
+    job: Job, source: Source, step: Step, error: KobakoError, images: Images
+) -> StepFailed:
+    from kobako.build.halt import state_of_failure
+
     place = StepFailed(
         source,
         step.where,
@@ -215,6 +230,7 @@ def _with_place(source: Source, step: Step, error: KobakoError) -> StepFailed:
         hint=error.hint,
     )
     place.http_status = error.http_status
+    place.state, place.kept = state_of_failure(step, error, images.results, job.options)
     return place
 
 

@@ -26,6 +26,7 @@ class BuildOptions(Record):
     `epoch` is the time results bear, in seconds; None: the build argument SOURCE_DATE_EPOCH, else
     that of each stage's base image (`build.epoch`).
     `explain`: each step that runs is told why, as `progress.Explained`.
+    `stop_at` is a line or a stage: the build ends there (`build.halt`).
     `secrets` maps ids to bytes; `ssh` maps ids to the socket of an agent or to files with keys.
     `allow` are entitlements ("security.insecure", "network.host"). `labels` are added to the
     result.
@@ -51,6 +52,7 @@ class BuildOptions(Record):
     ulimits: tuple[str, ...] = ()
     context_size: bool = False
     explain: bool = False
+    stop_at: str = ""
 
 
 class Job(Record):

@@ -22,12 +22,12 @@ class Step:
     `below` is the step before it, in the stage it is based on where the stage begins with another
     stage; None at the root, which has `base` (None: scratch). `created_by` is its line of the
     history ("": none); `files`: whether it may make a layer. `config` is the image's as it is
-    afterwards.
+    afterwards, `environment` what a command there would have, build arguments included.
     """
 
     __slots__ = (
-        "author", "base", "below", "config", "created_by", "files", "platform", "stage", "text",
-        "vertex", "where",
+        "author", "base", "below", "config", "created_by", "environment", "files", "platform",
+        "stage", "text", "vertex", "where",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +46,7 @@ class Step:
     ) -> None:
         self.vertex = vertex
         self.config: dict[str, Any] = state.config
+        self.environment = state.environment()
         self.author = state.author
         self.where = where
         self.text = text

@@ -140,10 +140,14 @@ class RunRequest(Record):
 
 
 class RunResult(Record):
-    """How it ended: with exit code 0 the change as a layer, or None when nothing changed."""
+    """How it ended: with exit code 0 the change as a layer, or None when nothing changed.
+
+    `kept` is where a worker that was asked to has left what a failed command wrote.
+    """
 
     exit_code: int
     layer: LayerRef | None = None
+    kept: str = ""
 
 
 class Tree(Protocol):

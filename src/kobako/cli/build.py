@@ -35,7 +35,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli.check_warnings import CheckWarnings
     from kobako.cli.endings import Ending
     from kobako.engine import building
-    from kobako.errors import Invalid
+    from kobako.errors import Invalid, KobakoError
 
     style = values.text("progress") or context.environ.get("BUILDKIT_PROGRESS", "") or "auto"
     if values.on("quiet"):
@@ -58,19 +58,45 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
         explanation = Explanation(on_event)
         on_event = explanation.event
+    last = None
+    if not classic:  # whose lines stay
+        from kobako.cli.last_output import LastOutput
+
+        last = LastOutput(on_event)
+        on_event = last.event
     ending = Ending()
-    built = None
+    built = place = fault = None
+    shell = values.text("on-error") == "shell"
+    request = request.replace(keep_failed=shell)
     try:
         with ending:
-            built = building.build(context.engine, request, on_event, stdout=sys.stdout.buffer)
+            if request.stop_at:
+                from kobako.cli import build_shell
+
+                place = build_shell.at_stop(context, request, on_event)
+            else:
+                built = building.build(context.engine, request, on_event, stdout=sys.stdout.buffer)
     except KeyboardInterrupt:
         return ending.code
+    except KobakoError as error:
+        if not shell:
+            raise
+        fault = error
     finally:
         progress.close()
+        if last is not None:
+            last.show()
         if explanation is not None:
             explanation.show()
         if built is None and style != "quiet":
             warnings.show()
+    if fault is not None:
+        from kobako.cli import build_shell
+
+        return build_shell.after_failure(context, fault)
+    if place is not None:
+        return build_shell.open_at_stop(context, request, place)
+    assert built is not None  # nothing failed, nothing stopped
     _write_files(values, built)
     if built.delivered is not None:
         from kobako.cli import build_outputs

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from kobako.build.worker import OnOutput, RunRequest
     from kobako.engine.scratch import Scratch
     from kobako.engine.worker import EngineWorker
+    from kobako.runtime.bundle import Stdio
 
 
 def run(worker: EngineWorker, scratch: Scratch, request: RunRequest, on_output: OnOutput) -> int:
     """Run the command in the scratch's merged tree; its exit code."""
     with Mounts(worker, scratch, request) as mounts:
-        return _run(worker, scratch, _document(scratch, request, mounts), on_output)
+        return _run(worker, scratch, document(scratch, request, mounts), on_output)
 
 
 def _run(
@@ -77,14 +78,40 @@ def _copy(streams: dict[int, int], on_output: OnOutput) -> None:
             os.close(fd)
 
 
-def _document(scratch: Scratch, request: RunRequest, mounts: Mounts) -> dict[str, object]:
+def attend(worker: EngineWorker, scratch: Scratch, document: dict[str, object], io: Stdio) -> int:
+    """The same with a person at a terminal."""
+    from kobako.engine import bundles
+    from kobako.runtime.bundle import Bundle
+    from kobako.runtime.launch import start
+
+    engine = worker.engine
+    container = start(
+        Bundle(
+            scratch.directory, document, engine.driver.mounts(scratch.directory, scratch.lowers)
+        ),
+        state_dir=os.path.join(scratch.directory, "state"),
+        io=io,
+        intercept=bundles.ownership(engine, scratch.directory, scratch.lowers),
+        tied=True,
+    )
+    try:
+        return container.wait() or 0  # never None: there are no keys to leave it by
+    except BaseException:
+        container.end()
+        raise
+
+
+def document(
+    scratch: Scratch, request: RunRequest, mounts: Mounts, *, terminal: bool = False
+) -> dict[str, object]:
+    """The runtime-spec document of a request's container."""
     from kobako.engine import create, users
     from kobako.runtime import spec
 
     user = users.resolve(request.user, scratch.lowers)
     hostname = request.hostname
     env = create.environment(
-        list(request.env), (), terminal=False, hostname=hostname, home=user.home
+        list(request.env), (), terminal=terminal, hostname=hostname, home=user.home
     )
     create.write_etc(
         scratch.directory,
@@ -100,6 +127,7 @@ def _document(scratch: Scratch, request: RunRequest, mounts: Mounts) -> dict[str
         uid=user.uid,
         gid=user.gid,
         groups=user.groups,
+        terminal=terminal,
         privileged=request.security == "insecure",
         ulimits=tuple(create.ulimit(text) for text in request.ulimits),
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kobako.build.options import BuildOptions, BuildResult, Job
     from kobako.build.outputs.spec import Output
     from kobako.engine.attesting import Run
+    from kobako.engine.debugging import Place
     from kobako.engine.deliver import Delivered, PlatformResult
     from kobako.engine.engine import Engine
     from kobako.engine.exporting import Exporting
@@ -57,6 +58,8 @@ class BuildRequest(Record):
     allow: tuple[str, ...] = ()
     context_size: bool = True
     explain: bool = False
+    keep_failed: bool = False
+    stop_at: str = ""
     name: str = ""
     outputs: tuple[Output, ...] | None = None
     attest: Attestations | None = None
@@ -114,6 +117,7 @@ def build_all(
             from kobako.engine.build_cache import BuildCache
 
             caching = BuildCache(worker, requests, exporting)
+        worker.keep_failed = any(request.keep_failed for request in requests)
         try:
             jobs = tuple(
                 contexts.job(target.request, platform)
@@ -140,6 +144,28 @@ def build_all(
         if caching is not None:
             caching.export(results)
         return tuple(built)
+
+
+def build_up_to(engine: Engine, request: BuildRequest, on_event: OnEvent) -> Place:
+    """Build as far as the request's `stop_at`, naming nothing; where a shell is to be opened."""
+    from kobako.build import build_all as solve
+    from kobako.build.halt import state_after
+    from kobako.engine.debugging import Place
+    from kobako.engine.worker import EngineWorker
+    from kobako.store.leases import lease
+
+    target = _Target(request)
+    contexts = _Contexts()
+    with lease(engine.store, f"build {request.directory}"):
+        worker = EngineWorker(engine, on_event, _access(request))
+        worker.keep_failed = request.keep_failed
+        try:
+            job = contexts.job(request, target.platforms[0])
+            (result,) = solve((job,), worker, StoreCache(engine), on_event)
+        finally:
+            contexts.close()
+    assert result.plan is not None
+    return Place(state_after(result.plan.target, result.layers, job.options))
 
 
 class _Target:
@@ -272,6 +298,7 @@ def _options(request: BuildRequest, platform: Platform | None) -> BuildOptions:
         ulimits=request.ulimits,
         context_size=request.context_size,
         explain=request.explain,
+        stop_at=request.stop_at,
     )
 
 

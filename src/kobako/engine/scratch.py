@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from kobako.errors import NotFound
 from kobako.linux import claim, process
 
 TYPE_CHECKING = False
@@ -25,7 +26,10 @@ class Scratch:
     this process's own mount namespace.
     """
 
-    def __init__(self, engine: Engine, lowers: Sequence[str], name: str = "") -> None:
+    def __init__(
+        self, engine: Engine, lowers: Sequence[str], name: str = "", *, left: bool = False
+    ) -> None:
+        """`left`: the one of that name that was left by another process."""
         from kobako.engine.names import random_id
 
         self.engine = engine
@@ -33,6 +37,7 @@ class Scratch:
         self.directory = os.path.join(place(engine.settings.root), name or random_id())
         self.lock = -1
         self.mounted = False
+        self._left = left
 
     @property
     def tree(self) -> str:
@@ -57,6 +62,25 @@ class Scratch:
             mount.unmount(self.tree)
             self.mounted = False
 
+    def leave(self) -> str:
+        """Let go of it without throwing it away; its directory. A collection takes what nobody
+        takes up again."""
+        os.close(self.lock)
+        self.lock = -1
+        return self.directory
+
+    def _take_up(self) -> None:
+        """Lock what was left, and clear all away but the writable layer."""
+        lock = claim.take(self.directory, wait=True)
+        if lock is None:
+            raise NotFound(f"{self.directory} is gone: it was collected")
+        self.lock = lock
+        from kobako.snapshot.driver import remove_tree
+
+        for name in os.listdir(self.directory):
+            if name not in ("upper", "rootfs", "owners"):
+                remove_tree(os.path.join(self.directory, name))
+
     def remove(self) -> None:
         """Unmount and delete."""
         if self.lock < 0:
@@ -78,7 +102,10 @@ class Scratch:
     def __enter__(self) -> Scratch:
         try:
             with process.Undisturbed():
-                self.lock = claim.make(self.directory)
+                if self._left:
+                    self._take_up()
+                else:
+                    self.lock = claim.make(self.directory)
                 self.engine.driver.prepare(self.directory, self.lowers)
         except BaseException:
             self.remove()

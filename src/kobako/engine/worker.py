@@ -29,6 +29,7 @@ class EngineWorker:
 
     `access` is what a person shows to servers of remote sources. `sizes` collects the unpacked
     size of each layer that was made, by DiffID. `offered` are the layers of imported caches.
+    With `keep_failed` the scratch of a command that fails is left for `engine.debugging`.
     """
 
     def __init__(self, engine: Engine, on_event: OnEvent, access: Access | None = None) -> None:
@@ -37,6 +38,7 @@ class EngineWorker:
         self.on_event = on_event
         self.sizes: dict[str, int] = {}
         self.offered: BuildCache | None = None
+        self.keep_failed = False
         self._crew: ForkingCrew | None = None
 
     def resolve_image(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
@@ -96,7 +98,7 @@ class EngineWorker:
         with Scratch(self.engine, self.lowers(request.layers), request.id) as scratch:
             code = build_run.run(self, scratch, request, on_output)
             if code != 0:
-                return RunResult(code)
+                return RunResult(code, kept=scratch.leave() if self.keep_failed else "")
             return RunResult(0, self.keep(scratch, request.epoch))
 
     def keep(self, scratch: Scratch, epoch: int | None) -> LayerRef | None:

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kobako.build.worker import RunRequest
+
 _CONTEXT_LINES = 2
 
 
@@ -75,6 +77,7 @@ class StepFailed(KobakoError):
     """An instruction could not be carried out; the cause is chained.
 
     `command` and `status` are set when a RUN's process ended with an exit code other than 0.
+    `state` and `kept` are what a shell needs to look around there (`build.halt`).
     """
 
     http_status = 400
@@ -94,6 +97,8 @@ class StepFailed(KobakoError):
         self.excerpt = source.excerpt(where)
         self.command = command
         self.status = status
+        self.state: RunRequest | None = None
+        self.kept = ""
 
 
 class Problem(Exception):

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 
 class Failed(KobakoError):
-    """The command ended with another exit code than 0."""
+    """The command ended with another exit code than 0. `kept`: see `RunResult`."""
 
-    def __init__(self, command: str, status: int) -> None:
+    def __init__(
+        self, command: str, status: int, request: RunRequest | None = None, kept: str = ""
+    ) -> None:
         super().__init__(f'process "{command}" did not complete successfully: exit code: {status}')
         self.command = command
         self.status = status
+        self.request = request
+        self.kept = kept
 
 
 class StageMount(Record):
@@ -184,7 +188,7 @@ class RunOp:
                 raise _no_emulator(self._foreign, fault) from fault
             raise
         if done.exit_code:
-            raise Failed(" ".join(request.args), done.exit_code)
+            raise Failed(" ".join(request.args), done.exit_code, request, done.kept)
         return inputs[0].then(self._key(inputs), done.layer, self._request.epoch)
 
 
