@@ -13,8 +13,9 @@ CONFIG = """
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: true}}}}
-http: {{addr: "127.0.0.1:{port}"}}
+http: {{addr: "127.0.0.1:{port}"{tls}}}
 """
+TLS = ", tls: {{certificate: {certificate}, key: {key}}}"
 
 
 class HubServer:
@@ -48,14 +49,17 @@ class HubServer:
 
 
 class DockerRegistry:
-    """Debian's docker-registry, open to everybody."""
+    """Debian's docker-registry, open to everybody; with a certificate (and its key) by TLS."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, certificate: tuple[Path, Path] | None = None) -> None:
         directory.mkdir()
+        tls = ""
+        if certificate is not None:
+            tls = TLS.format(certificate=certificate[0], key=certificate[1])
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         config = directory / "registry.yml"
-        config.write_text(CONFIG.format(root=directory / "data", port=port))
+        config.write_text(CONFIG.format(root=directory / "data", port=port, tls=tls))
         self.address = f"127.0.0.1:{port}"
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from e2e_command import Kobako
+from e2e_registry import DockerRegistry
 
 PLAIN = "--tls-verify=false"
 
@@ -130,6 +131,38 @@ def test_push(kobako: Kobako, registry: str, context: Path, name: str, tmp_path:
     seen = json.loads(skopeo("inspect", "--raw", PLAIN, f"docker://{again}:docker"))
     assert seen["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
     kobako("rmi", ours, f"{ours}:2", f"{again}:docker")
+
+
+def certificate(directory: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for loopback that vouches for itself, and its key."""
+    found, key = directory / f"{name}.pem", directory / f"{name}.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2",
+         "-out", found, "-keyout", key],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return found, key
+
+
+@pytest.mark.needs("docker-registry", "openssl")
+def test_a_registry_is_believed_as_asked(
+    kobako: Kobako, elsewhere: Kobako, context: Path, tmp_path: Path
+) -> None:
+    server = DockerRegistry(tmp_path / "registry", certificate(tmp_path, "own"))
+    try:
+        name = f"{server.address}/a/b"
+        config = Path(elsewhere.environ["KOBAKO_CONFIG"])
+        wrong = certificate(tmp_path, "other")[0]
+        config.write_text(f'[registries."{server.address}"]\nca = "{wrong}"\n')
+        out = f"type=registry,name={name}"
+        elsewhere.fails("build", "-o", out, str(context), says="failed to verify certificate")
+        done = elsewhere("build", "-o", f"{out},registry.insecure=true", str(context))
+        assert "Warning" not in done.err and f"Pushed {name}:latest@" in done.err
+        config.write_text(f'[registries."{server.address}"]\nca = "{tmp_path / "own.pem"}"\n')
+        elsewhere("build", "-o", out, str(context))
+    finally:
+        server.close()
 
 
 def test_what_cannot_be_is_told(kobako: Kobako, context: Path, tmp_path: Path) -> None:

@@ -270,6 +270,8 @@ def _context(host: HostConfig, verify: bool) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=host.ca_file or None)
         if not verify:
+            # urllib3 would warn at every request of what was decided on purpose
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if host.client_cert:
