@@ -45,7 +45,7 @@ def multi(kobako: Kobako, context: Path, name: str) -> Iterator[str]:
     words = ("--platform", f"{PLATFORMS[0]},{PLATFORMS[1]}", "--platform", PLATFORMS[2])
     kobako("build", "-t", name, *words, str(context))
     yield name
-    kobako("rmi", name)
+    kobako.attempt("rmi", name)
 
 
 def label_of_container(kobako: Kobako, image: str, *flags: str) -> str:
@@ -92,6 +92,8 @@ def test_a_name_of_several_images(kobako: Kobako, multi: str, context: Path) -> 
     (context / "Dockerfile").write_text(f"FROM --platform=linux/arm64 {multi}\n")
     built = kobako("build", "-q", str(context)).out
     assert kobako.show('{{index .Config.Labels "for"}}', built) == "linux/arm64"
+    kobako("rmi", multi)
+    assert kobako(*dangling).lines == before
 
 
 @pytest.mark.needs("skopeo")

@@ -342,15 +342,35 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
             raise Conflict(_in_use(engine, image, told, (running or users)[0]))
         for key in taken:
             db.refs.delete(key)
-        if last and not users:
-            db.images.delete(image.id)
+        gone = [image.id] if last and not users else []
+        gone += _siblings_alone(engine, image) if last else []
+        for image_id in gone:
+            db.images.delete(image_id)
     lines = [f"Untagged: {_shown(n)}" for n in taken]
-    if last and not users:
+    if gone:
         from kobako.engine import sweep
 
         sweep.sweep(engine, grace_seconds=0)  # what running operations need, leases keep
-        lines.append(f"Deleted: {image.id}")
+        lines += [f"Deleted: {image_id}" for image_id in gone]
     return lines
+
+
+def _siblings_alone(engine: Engine, image: LocalImage) -> list[Digest]:
+    """Images for other platforms that only the index of a removed name made known."""
+    index = index_of(engine, image)
+    db = engine.store.db
+    if index is None or any(ref.digest == image.target for ref in db.refs.list()):
+        return []
+    used = {row.image_id for row in db.containers.list()}
+    rows = [db.images.of_manifest(entry.digest) for entry in index.manifests]
+    return [
+        row.id
+        for row in rows
+        if row is not None
+        and row.id != image.id
+        and row.id not in used
+        and not db.refs.of_image(row.id)
+    ]
 
 
 def _runs(engine: Engine, container: str) -> bool:
