@@ -277,3 +277,106 @@ def test_provenance_names_what_was_fetched(
     }
     assert told[1]["uri"] == f"{repository.url}#main" and len(told[1]["digest"]["sha1"]) == 40
     assert "hidden" not in text
+
+
+def test_a_context_from_standard_input(build: Builder, kobako: Kobako, tmp_path: Path) -> None:
+    text = 'FROM python\nCOPY . /in/\nCMD ["ls", "/in"]\n'
+    say = ("run", "--rm", "--network", "none")
+    plain = archive(Dockerfile=text, file="1", **{".dockerignore": "file"})
+    kobako("build", "-t", "piped", "-", data=plain)
+    assert kobako(*say, "piped").lines == ["Dockerfile", "file"]
+    kobako("build", "-t", "piped", "-f", "sub/D", "-", data=archive(**{"sub/D": text, "x": ""}))
+    assert kobako(*say, "piped").lines == ["sub", "x"]
+    kobako("build", "-t", "piped", "-", data=b"FROM python\nCMD echo no context\n")
+    assert kobako(*say, "piped").out == "no context"
+    kobako.fails("build", "-", data=b"FROM python\nCOPY x /\n", says='"/x" not found')
+    kobako.fails("build", "-f", "D", "-", data=b"FROM python\n", says="ambiguous Dockerfile")
+    kobako.fails("build", "-", data=archive(x="1"), says="failed to read dockerfile")
+    path = tmp_path / "context.tar.gz"
+    path.write_bytes(plain)
+    kobako("build", "-t", "piped", str(path))
+    assert kobako(*say, "piped").lines == ["Dockerfile", "file"]
+    assert not list((kobako.root / "scratch").glob("*/context"))
+
+
+def test_an_archive_keeps_its_owners_and_leads_nowhere(build: Builder, kobako: Kobako) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, target, owner in (("Dockerfile", "", 0), ("f", "", 33), ("l", "/etc/passwd", 0)):
+            member = tarfile.TarInfo(name)
+            member.uid = member.gid = owner
+            content = b"FROM python\nCOPY f l /in/\nCMD stat -c %u:%g:%F /in/f\n"
+            if target:
+                member.type, member.linkname = tarfile.SYMTYPE, target
+            else:
+                member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    failed = kobako.attempt("build", "-t", "owned", "-", data=data.getvalue())
+    assert failed.code == 1 and '"/l" not found' in failed.err  # there is no such file inside
+    data = data.getvalue().replace(b"COPY f l /in/", b"COPY f   /in/")
+    kobako("build", "-t", "owned", "-", data=data)
+    assert kobako("run", "--rm", "--network", "none", "owned").out == "33:33:regular file"
+
+
+def test_a_context_from_a_url(build: Builder, kobako: Kobako, site: Site) -> None:
+    text = 'FROM python\nCOPY file /\nCMD ["cat", "/file"]\n'
+    site.files = {"/c.tar.gz": archive(Dockerfile=text, file="fetched\n"),
+                  "/D": b"FROM python\nCMD echo a Dockerfile alone\n"}  # fmt: skip
+    kobako("build", "-t", "fetched", f"{site.url}/c.tar.gz")
+    assert kobako("run", "--rm", "--network", "none", "fetched").out == "fetched"
+    kobako("build", "-t", "fetched", f"{site.url}/D")
+    assert kobako("run", "--rm", "--network", "none", "fetched").out == "a Dockerfile alone"
+    kobako.fails("build", f"{site.url}/none", says="not found (404)")
+
+
+@pytest.mark.needs("git")
+def test_a_context_from_a_repository(kobako: Kobako, repository: Repository) -> None:
+    text = 'FROM python\nCOPY . /in/\nCMD ["ls", "-A", "/in"]\n'
+    repository.commit(Dockerfile=text, deep__Dockerfile=text, deep__other="1")
+    repository.publish()
+    kobako("build", "-t", "cloned", repository.url)
+    said = kobako("run", "--rm", "--network", "none", "cloned").lines
+    assert said == ["Dockerfile", "deep", "first", "second", "sub"]
+    kobako("build", "-t", "cloned", f"{repository.url}#main:deep")
+    assert kobako("run", "--rm", "--network", "none", "cloned").lines == ["Dockerfile", "other"]
+
+
+@pytest.mark.needs("git")
+def test_named_contexts(
+    build: Builder, kobako: Kobako, site: Site, repository: Repository, tmp_path: Path
+) -> None:
+    site.files = {"/c.tar.gz": archive(inside="of an archive\n")}
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "shown").write_text("shown\n")
+    (other / "hidden").write_text("hidden\n")
+    (other / ".dockerignore").write_text("hidden\n")
+    layout = tmp_path / "layout"
+    layout.mkdir()
+    kobako("save", "--format", "oci", "-o", str(tmp_path / "python.tar"), "python")
+    subprocess.run(["tar", "-xf", tmp_path / "python.tar", "-C", layout], check=True)
+    text = (
+        "FROM scratch AS replaced\nCOPY nothing /\n"
+        "FROM laid-out\n"
+        "COPY --from=other . /in/other/\nCOPY --from=fetched inside /in/\n"
+        "COPY --from=cloned first /in/\nCOPY --from=replaced shown /in/replaced\n"
+        "RUN --mount=from=other,target=/m test -e /m/shown && ! test -e /m/hidden\n"
+        "RUN --mount=from=image,target=/m test -e /m/etc/passwd\n"
+        'CMD ["find", "/in", "-type", "f"]\n'
+    )
+    flags = []
+    for name, what in (
+        ("other", str(other)),
+        ("replaced", str(other)),
+        ("fetched", f"{site.url}/c.tar.gz"),
+        ("cloned", repository.url),
+        ("image", "docker-image://python"),
+        ("laid-out", f"oci-layout://{layout}"),
+    ):
+        flags += ["--build-context", f"{name}={what}"]
+    assert sorted(build(text, *flags).split("\n")) == [
+        "/in/first", "/in/inside", "/in/other/.dockerignore", "/in/other/shown", "/in/replaced",
+    ]  # fmt: skip
+    build.fails("FROM x\n", "no such directory", "--build-context", "x=/does/not/exist")
+    build.fails("FROM x\n", "expected name=path", "--build-context", "x")
+    build.fails("FROM x\n", "is no OCI layout", "--build-context", f"x=oci-layout://{other}")

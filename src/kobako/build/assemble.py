@@ -9,12 +9,13 @@ from kobako.build.dockerfile.parse import parse
 from kobako.build.dockerfile.source import StepFailed
 from kobako.build.lint.verdict import ChecksFailed, warnings
 from kobako.build.lower import Lowering, Surroundings
+from kobako.build.named import NamedContexts
 from kobako.build.ops.run import Failed
 from kobako.build.options import BuildResult, StepResult
 from kobako.build.reporting import Reporter
 from kobako.build.result_image import Images
 from kobako.build.solver import Solver
-from kobako.errors import KobakoError, Unavailable
+from kobako.errors import Invalid, KobakoError, NotFound, Unavailable
 from kobako.oci import Platform, Reference
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from kobako.build.dockerfile.instructions import Dockerfile
     from kobako.build.dockerfile.source import Source
     from kobako.build.graph import Vertex
+    from kobako.build.named import NamedContext
     from kobako.build.ops.result import Result
     from kobako.build.options import BuildOptions, Job
     from kobako.build.plan import Plan, Step
@@ -44,7 +46,7 @@ def build_all(
     pairs = list(zip(jobs, contexts, strict=True))
     for context in dict.fromkeys(own for job, own in pairs if job.options.context_size):
         on_event(progress.ContextScanned(*context.size()))
-    front = _FrontEnd(worker, cache, reporter, on_event)
+    front = _FrontEnd(worker, cache, reporter, on_event, pairs)
     plans = [front.plan(job, context) for job, context in pairs]
     reporter.plan(plans)
     _prepare_reasons(pairs, plans, cache, reporter)
@@ -66,24 +68,52 @@ class _FrontEnd:
     """Dockerfiles and options → plans. Jobs that differ in nothing but their target and labels
     share their vertices; for others the solver finds what is the same by its keys."""
 
-    def __init__(self, worker: Worker, cache: Cache, reporter: Reporter, on_event: OnEvent) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        cache: Cache,
+        reporter: Reporter,
+        on_event: OnEvent,
+        jobs: list[tuple[Job, Context]],
+    ) -> None:
+        self._jobs = jobs
+        self._plans: dict[Job, Plan | None] = {}
         self._worker = worker
         self._cache = cache
         self._reporter = reporter
         self._on_event = on_event
         self._loader = _Loader(worker, reporter)
-        self._lowerings: list[tuple[BuildOptions, Context, Lowering]] = []
+        self._lowerings: list[
+            tuple[BuildOptions, Context, tuple[tuple[str, NamedContext], ...], Lowering]
+        ] = []
         self._parsed: dict[tuple[str, str], Dockerfile] = {}
         self._warned: set[str] = set()
         self._checked: set[progress.CheckWarning] = set()
 
     def plan(self, job: Job, context: Context) -> Plan:
+        """The plan of a job, made when it is first asked for."""
+        found = self._plans.get(job)
+        if found is None:
+            if job in self._plans:
+                raise Invalid(f"{job.name} is built from itself: its contexts lead back to it")
+            self._plans[job] = None
+            found = self._plans[job] = self._plan(job, context)
+        return found
+
+    def _result(self, name: str) -> Step:
+        """The last step of another job of this build."""
+        for job, context in self._jobs:
+            if job.name == name:
+                return self.plan(job, context).target
+        raise NotFound(f"target:{name}: no such target in this build")
+
+    def _plan(self, job: Job, context: Context) -> Plan:
         options = job.options
         common = options.replace(target="", labels=(), context_size=False, parallelism=0)
         if "TARGETSTAGE" in options.dockerfile:
             common = common.replace(target=options.target)
-        for other, its_context, lowering in self._lowerings:
-            if other == common and its_context is context:
+        for other, its_context, its_contexts, lowering in self._lowerings:
+            if other == common and its_context is context and its_contexts == job.contexts:
                 plan = lowering.plan(options.target)
                 self._check(lowering, options)
                 return plan
@@ -100,7 +130,7 @@ class _FrontEnd:
             if text not in self._warned:  # the platforms of a build say the same
                 self._warned.add(text)
                 self._on_event(progress.Warning(text))
-        self._lowerings.append((common, context, lowering))
+        self._lowerings.append((common, context, job.contexts, lowering))
         return plan
 
     def _check(self, lowering: Lowering, options: BuildOptions) -> None:
@@ -134,6 +164,7 @@ class _FrontEnd:
                 load=lambda name, platform: self._loader.load(name, platform, options.pull),
                 epoch=epoch.given(options.build_args) if options.epoch is None else options.epoch,
                 job=job.name,
+                named=NamedContexts(job.contexts, self._result),
             ),
         )
 

@@ -37,6 +37,7 @@ class Context(Files):
     def __init__(self, root: str = "", ignore: Ignore | None = None) -> None:
         super().__init__(root, ignore)
         self._opener = os.geteuid(), os.getegid()
+        self._owners: dict[str, tuple[int, int]] = {}
         self._began_ns = time.time_ns()
         self._newest_ns = 0
         self._memory: Memory | None = None
@@ -63,6 +64,17 @@ class Context(Files):
             except OSError as error:
                 raise Invalid(f"cannot read {path}: {error.strerror}") from None
         return cls(root)
+
+    @classmethod
+    def open_fetched(cls, directory: str, owners: dict[str, tuple[int, int]]) -> Context:
+        """A context that was fetched: as with BuildKit nothing of it is ignored, and the files of
+        an archive keep their `owners`, by relative path; others are root's."""
+        context = cls(os.path.realpath(directory))
+        context._owners = owners
+        return context
+
+    def owner(self, entry: Entry) -> tuple[int, int]:
+        return self._owners.get(entry.path, (0, 0))
 
     def size(self) -> tuple[int, int]:
         """(bytes of the tar archive docker would send, number of files): reads everything."""
@@ -91,6 +103,8 @@ class Context(Files):
         entry = self.lookup(path)
         if entry is None:
             return True
+        if self._owners:
+            return False
         below = self.walk(entry) if entry.kind == DIRECTORY else ()
         ours = (self._opener, (os.geteuid(), os.getegid()))
         return all((e.stat.st_uid, e.stat.st_gid) in ours for e in (entry, *below))

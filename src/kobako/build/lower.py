@@ -21,26 +21,31 @@ from kobako.build.dockerfile.source import (
     suggest,
 )
 from kobako.build.graph import Vertex
+from kobako.build.named import NamedContexts
 from kobako.build.needs import stages_below
 from kobako.build.ops.metadata import BaseOp, MetadataOp
 from kobako.build.ops.result import Result
 from kobako.build.plan import Plan, Step
 from kobako.build.stage import StageState
 from kobako.errors import KobakoError
+from kobako.oci import ImageConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from kobako.build.arguments import Arguments
     from kobako.build.cache import Cache
     from kobako.build.context import Context
+    from kobako.build.named import NamedContext
     from kobako.build.options import BuildOptions
     from kobako.build.sources import GitSource, UrlSource
     from kobako.build.worker import BaseImage, Worker
     from kobako.oci import Platform
 
 SCRATCH = "scratch"
+ORIGIN = "the build context"
 
 
 class Surroundings:
@@ -58,6 +63,7 @@ class Surroundings:
         load: Callable[[str, Platform], BaseImage],
         epoch: int | None,
         job: str = "",
+        named: NamedContexts | None = None,
     ) -> None:
         self.options = options
         self.context = context
@@ -68,6 +74,7 @@ class Surroundings:
         self.load = load
         self.epoch = epoch
         self.job = job
+        self.named = named or NamedContexts()
 
 
 class Lowering:
@@ -90,12 +97,18 @@ class Lowering:
     def plan(self, target: str) -> Plan:
         """The plan for a target stage: by name, by number, "" for the last one."""
         index = self._target(target)
-        for below in stages_below(self.dockerfile, index, self.arguments.known, self.find_stage):
+        for below in stages_below(
+            self.dockerfile, index, self.arguments.known, self.find_stage, self._replaced
+        ):
             self.stage(below)
         last = self.stage(index)
         needed = self._needed_by(index)
         steps = [step for number in sorted(needed) for step in self._stages[number].steps]
         return Plan(tuple(steps), last.steps[-1], self.shown, self.source)
+
+    def _replaced(self, stage: str) -> bool:
+        """Whether a named context stands in for the stage of that name."""
+        return bool(stage) and self.around.named.find(stage) is not None
 
     def _needed_by(self, index: int) -> set[int]:
         """A stage and those it is made of; other targets may have had others lowered."""
@@ -123,8 +136,18 @@ class Lowering:
         """Whether stages need no name in front of what progress shows."""
         return len(self.dockerfile.stages) == 1
 
-    def image(self, name: str, platform: Platform, where: Range) -> BaseImage:
-        """A base image, asked for once per platform."""
+    def result_of(self, named: NamedContext) -> Step:
+        """The last step of another job."""
+        assert self.around.named.result is not None
+        return self.around.named.result(named.job)
+
+    def image(
+        self, name: str, platform: Platform, where: Range, named: NamedContext | None = None
+    ) -> BaseImage:
+        """A base image, asked for once per platform; `named` says what the name stands for."""
+        if named is not None and named.base is not None:
+            return named.base(platform)
+        name = named.image if named is not None else name
         key = (name, str(platform))
         found = self.images.get(key)
         if found is None:
@@ -140,8 +163,21 @@ class Lowering:
                 raise problem from error
         return found
 
-    def source_of(self, name: str, before: i.Stage, where: Range) -> Vertex[Result]:
-        """The vertex whose files `--from=name` means: a stage by number or name, or an image."""
+    def base_config(self, name: str, platform: Platform, where: Range) -> ImageConfig:
+        """The config of what a name after FROM stands for; files alone have none to speak of."""
+        named = self.around.named.find(name, platform)
+        if named is None or named.image or named.base is not None:
+            return self.image(name, platform, where, named).config
+        document: dict[str, Any] = {"architecture": platform.architecture, "os": platform.os}
+        config = self.result_of(named).config if named.job else {}
+        rootfs = {"type": "layers", "diff_ids": []}
+        return ImageConfig.build({**document, "config": config, "rootfs": rootfs})
+
+    def source_of(
+        self, name: str, before: i.Stage, where: Range
+    ) -> Vertex[Result] | Callable[[], Context]:
+        """Where the files are that `--from=name` means: of a stage by number or name, of a named
+        context, of an image. It is a vertex, or opens a context."""
         index = self.find_stage(name)
         if index is None and name.isdigit():
             index = int(name)
@@ -156,10 +192,20 @@ class Lowering:
                     f' current stage "{before.name or f"stage-{before.index}"}"',
                     token=name,
                 )
+            named = self.around.named.find(self.dockerfile.stages[index].name or "scratch")
+            if named is not None and named.context is not None:
+                context = named.context
+                return lambda: context
             return self.stage(index, before.index).steps[-1].vertex
         if name.lower() == SCRATCH:
             return Vertex("FROM scratch", BaseOp(Result((), "scratch")))
-        image = self.image(name, self.around.platform, where)
+        named = self.around.named.find(name, self.around.platform)
+        if named is not None and named.context is not None:
+            other = named.context
+            return lambda: other
+        if named is not None and named.job:
+            return self.result_of(named).vertex
+        image = self.image(name, self.around.platform, where, named)
         vertex = Vertex(f"FROM {image.name}", BaseOp(base_result(image), image))
         self.shown[vertex] = ""
         return vertex
@@ -171,7 +217,7 @@ class Lowering:
         from kobako.build.ops.transfer import TransferOp, TransferSpec
 
         around = self.around
-        spec = TransferSpec((path,), path, epoch=epoch, literal=True, keyword="RUN --mount")
+        spec = TransferSpec((path,), path, epoch=epoch, literal=True, origin=name or ORIGIN)
         op = TransferOp(spec, around.worker, around.cache, context)
         empty: Vertex[Result] = Vertex("FROM scratch", BaseOp(Result((), "scratch")))
         return Vertex(f"[internal] copy context {name}".rstrip(), op, (empty,))
@@ -215,9 +261,9 @@ class LoweredStage:
         self._index = 0
 
     def lower(self) -> None:
+        replaced = self.stage.name and self.around.named.find(self.stage.name, self.platform)
         triggers = self._begin()
-        instructions = self.stage.instructions
-        own = [*triggers, *instructions]
+        own = triggers if replaced else [*triggers, *self.stage.instructions]
         self._total += sum(isinstance(one, (i.Run, i.Copy, i.Add, i.Workdir)) for one in own)
         if self.steps[0].base is not None:
             vertex = self.steps[0].vertex
@@ -246,10 +292,37 @@ class LoweredStage:
             )  # fmt: skip
         if start.platform:
             self.platform = self._parse_platform(platform, start)
+        named = self.around.named.find(self.stage.name or "scratch", self.platform)
+        if named is not None:
+            self._begin_with_named(self.stage.name, named)
+            return []  # nothing is carried out on top of what stands in for a stage
         index = self.lowering.find_stage(name)
         if index is not None and index < self.stage.index:
             return self._begin_with_stage(self.lowering.stage(index, self.stage.index))
+        named = self.around.named.find(name, self.platform)
+        if named is not None:
+            return self._begin_with_named(name, named)
         return self._begin_with_image(name)
+
+    def _begin_with_named(self, name: str, named: NamedContext) -> list[i.Instruction]:
+        """A stage that begins with a named context: an image, files, another job's result."""
+        if named.job:
+            below = self.lowering.result_of(named)
+            self.state = StageState(below.config, below.author, self._escape)
+            self.platform = below.platform
+            self.epoch = self.around.epoch or 0
+            triggers = list(self.state.config.get("OnBuild", []))
+            self.state.set("OnBuild", [])
+            self.steps.append(self._step(below.vertex, self.stage.start, below=below))
+            return self._triggers(triggers)
+        if named.context is None:
+            return self._begin_with_image(name, named)
+        context = named.context
+        self.state = StageState({"WorkingDir": "/"}, "", self._escape)
+        self.epoch = epoch.of_base(None) if self.around.epoch is None else self.around.epoch
+        vertex = self.lowering.copied_context(lambda: context, name, "/", self.epoch)
+        self.steps.append(self._step(vertex, self.stage.start))
+        return []
 
     def _begin_with_stage(self, parent: LoweredStage) -> list[i.Instruction]:
         below = parent.steps[-1]
@@ -261,13 +334,15 @@ class LoweredStage:
         self.steps.append(step)
         return self._triggers(triggers)
 
-    def _begin_with_image(self, name: str) -> list[i.Instruction]:
+    def _begin_with_image(
+        self, name: str, named: NamedContext | None = None
+    ) -> list[i.Instruction]:
         image = None
         if name.lower() == SCRATCH:
             self.state = StageState({"WorkingDir": "/"}, "", self._escape)
         else:
             where = self.stage.start.where
-            image = self.lowering.image(name, self.platform, where)
+            image = self.lowering.image(name, self.platform, where, named)
             self.state = StageState(image.config.config, image.config.author, self._escape)
             self._total += 1
         asked = self.around.epoch

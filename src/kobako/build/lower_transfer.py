@@ -9,6 +9,9 @@ from kobako.errors import KobakoError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kobako.build.context import Context
     from kobako.build.dockerfile.expand import Expander
     from kobako.build.graph import Vertex
     from kobako.build.lower import LoweredStage
@@ -26,8 +29,13 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
     from_ = instruction.from_ if isinstance(instruction, i.Copy) else ""
     remotes = _remotes(instruction, sources, expander)
     inputs: tuple[Vertex[Result], ...] = ()
+    context: Callable[[], Context] | None = stage.around.context
     if from_ and sources:
-        inputs = (stage.lowering.source_of(from_, stage.stage, instruction.where),)
+        source = stage.lowering.source_of(from_, stage.stage, instruction.where)
+        if callable(source):
+            context = source
+        else:
+            inputs, context = (source,), None
     if chmod:
         _check_mode(chmod)
     spec = TransferSpec(
@@ -48,7 +56,8 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
         origin=f"{from_}" if from_ else "the build context",
     )
     around = stage.around
-    context = around.context if len(sources) > len(remotes) and not inputs else None
+    if len(sources) == len(remotes):
+        context = None
     if remotes:
         inputs = (*inputs, *(_fetch(stage, source) for _, source in remotes))
     op = TransferOp(spec, around.worker, around.cache, context)

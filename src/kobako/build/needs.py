@@ -17,14 +17,18 @@ def stages_below(
     target: int,
     known: Mapping[str, str],
     find: Callable[[str], int | None],
+    replaced: Callable[[str], bool] = lambda _: False,
 ) -> list[int]:
     """The stages below `target`, lowest first. What triggers of base images need is not among
-    them, and faults are left to lowering. Chains of any length are followed without recursion.
+    them, and faults are left to lowering. What is `replaced`, by its name, needs none.
+    Chains of any length are followed without recursion.
     """
     reached: set[int] = set()
     waiting = [target]
     while waiting:
         index = waiting.pop()
+        if replaced(dockerfile.stages[index].name):
+            continue
         for word in _named(dockerfile.stages[index], known, dockerfile.directives.escape):
             found = find(word)
             if found is None and word.isascii() and word.isdigit():

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from kobako.build.context import Context
     from kobako.build.graph import Vertex
+    from kobako.build.named import NamedContext
     from kobako.build.ops.result import Result
     from kobako.build.plan import Plan
     from kobako.build.worker import LayerRef
@@ -59,12 +60,13 @@ class Job(Record):
     """One target to build: a platform or a bake target, say. Jobs of one build share a graph.
 
     `name` tells the jobs of a build apart where progress names a stage ("linux/arm64 builder").
-    Without a context COPY and ADD find nothing.
+    Without a context COPY and ADD find nothing. `contexts` are the named ones.
     """
 
     options: BuildOptions
     context: Context | None = None
     name: str = ""
+    contexts: tuple[tuple[str, NamedContext], ...] = ()
 
 
 class StepResult(Record):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "build",
-    "build [OPTIONS] PATH | -",
+    "build [OPTIONS] PATH | URL | -",
     "Build an image from a Dockerfile",
     build_flags.FLAGS,
     least=1,

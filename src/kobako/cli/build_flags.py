@@ -22,6 +22,7 @@ FLAGS = (
     Flag("annotation", "", LIST, "Add annotation to the image"),
     Flag("attest", "", LIST, 'Attestation parameters (format: "type=sbom")'),
     Flag("build-arg", "", LIST, "Set build-time variables"),
+    Flag("build-context", "", LIST, "Additional build contexts (e.g., name=path)"),
     Flag(
         "cache-from",
         "",
@@ -66,11 +67,13 @@ FLAGS = (
 
 def request(context: Context, values: Values, path: str) -> BuildRequest:
     """What the flags ask for, files and environment read; `path` is the context."""
-    from kobako.cli import build_sources
+    from kobako.cli import build_context, build_sources
     from kobako.cli.container_flags import pairs, size_flag
     from kobako.engine.building import BuildRequest
 
-    directory, text, name = _dockerfile(path, values.text("file"))
+    secrets = build_sources.secrets(values.many("secret"), context.environ)
+    ssh = build_sources.ssh(values.many("ssh"), context.environ)
+    given = build_context.read(context, path, values.text("file"), secrets, ssh)
     arguments = []
     for word in values.many("build-arg"):
         key, equals, value = word.partition("=")
@@ -82,9 +85,12 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
     if epoch and "SOURCE_DATE_EPOCH" not in dict(arguments):
         arguments.append(("SOURCE_DATE_EPOCH", epoch))
     return BuildRequest(
-        directory=directory,
-        dockerfile=text,
-        dockerfile_name=name,
+        directory=given.directory,
+        dockerfile=given.text,
+        dockerfile_name=given.name,
+        dockerfile_path=given.path,
+        fetched=given.fetched,
+        contexts=build_sources.contexts(values.many("build-context")),
         tags=tuple(values.many("tag")),
         build_args=tuple(arguments),
         labels=tuple(pairs(values.many("label"))),
@@ -101,8 +107,8 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
         extra_hosts=tuple(values.many("add-host")),
         shm_size=size_flag(values, "shm-size", 64 << 20),
         ulimits=tuple(values.many("ulimit")),
-        secrets=build_sources.secrets(values.many("secret"), context.environ),
-        ssh=build_sources.ssh(values.many("ssh"), context.environ),
+        secrets=secrets,
+        ssh=ssh,
         allow=build_sources.entitlements(values.many("allow")),
         outputs=_outputs(values),
         attest=_attest(values),
@@ -159,46 +165,3 @@ def _outputs(values: Values) -> tuple[Output, ...] | None:
     from kobako.cli import build_outputs
 
     return build_outputs.chosen(values)
-
-
-def _dockerfile(path: str, file: str) -> tuple[str, str, str]:
-    """(context directory or "", the Dockerfile's text, the name errors call it)."""
-    import os
-    import sys
-
-    from kobako.errors import Invalid, NotFound
-
-    if path == "-":
-        if sys.stdin.isatty():
-            raise Invalid("`kobako build -` reads a Dockerfile from a pipe, not from a terminal")
-        return "", _text(sys.stdin.buffer.read(), "Dockerfile"), "Dockerfile"
-    if path.startswith(("http://", "https://", "git://", "git@")):
-        raise Invalid(f"{path}: remote build contexts are not supported yet: clone or download it")
-    if not os.path.isdir(path):
-        raise NotFound(
-            f'unable to prepare context: path "{path}" not found'
-            if not os.path.exists(path)
-            else f"unable to prepare context: context must be a directory: {path}"
-        )
-    if file == "-":
-        return path, _text(sys.stdin.buffer.read(), "Dockerfile"), "Dockerfile"
-    full = file or os.path.join(path, "Dockerfile")
-    try:
-        with open(full, "rb") as stream:
-            return path, _text(stream.read(), full), file or "Dockerfile"
-    except FileNotFoundError:
-        raise NotFound(
-            f"failed to read dockerfile: lstat {os.path.abspath(full)}: no such file or directory",
-            hint="Give its name with --file.",
-        ) from None
-    except OSError as fault:
-        raise Invalid(f"failed to read dockerfile: open {full}: {fault.strerror}") from None
-
-
-def _text(data: bytes, name: str) -> str:
-    from kobako.errors import Invalid
-
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        raise Invalid(f"{name} is not UTF-8 text: {fault.reason} at byte {fault.start}") from None

@@ -93,3 +93,16 @@ def entitlements(words: list[str]) -> tuple[str, ...]:
         if word.partition("=")[0] not in (*_ENTITLEMENTS, "fs", "fs.read", "fs.write"):
             raise Invalid(f"--allow {word}: unknown entitlement", hint=", ".join(_ENTITLEMENTS))
     return tuple(words)
+
+
+def contexts(words: list[str]) -> tuple[tuple[str, str], ...]:
+    """`--build-context name=what`, each name once: the last one counts."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name or not text:
+            raise Invalid(
+                f"invalid context value: {word}, expected name=path|URL|docker-image://..."
+            )
+        found[name] = text
+    return tuple(found.items())

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from kobako.build.attest.options import Attestations
     from kobako.build.cache_spec import InlineCache, LocalCache, RegistryCache
     from kobako.build.context import Context
+    from kobako.build.named import NamedContext
     from kobako.build.options import BuildOptions, BuildResult, Job
     from kobako.build.outputs.spec import Output
     from kobako.engine.attesting import Run
+    from kobako.engine.build_contexts import FetchedContext, NamedContextReader
     from kobako.engine.debugging import Place
     from kobako.engine.deliver import Delivered, PlatformResult
     from kobako.engine.engine import Engine
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 
 
 class BuildRequest(Record):
-    """docker's `build` with everything read. `directory` is the context, "" for none.
+    """docker's `build` with everything read. `directory` is the context, "" for none; it belongs to
+    `fetched` when it is a temporary one. `contexts` are the named ones, as written.
 
-    `dockerfile` is the text, `dockerfile_name` its path as the person gave it. `name` tells the
+    `dockerfile` is the text, `dockerfile_name` its path as the person gave it, `dockerfile_path`
+    where it lies ("": it is no file, or where its name says). `name` tells the
     targets of one build apart (`build.options.Job`). `outputs` None means an image of the store
     with the names `tags`; else what `build.outputs.choice.choose` gave. Without `platforms` this
     machine's is built. `metadata_provenance` ("min" or "max") adds provenance to the metadata.
@@ -61,6 +65,9 @@ class BuildRequest(Record):
     keep_failed: bool = False
     stop_at: str = ""
     name: str = ""
+    dockerfile_path: str = ""
+    contexts: tuple[tuple[str, str], ...] = ()
+    fetched: FetchedContext | None = None
     outputs: tuple[Output, ...] | None = None
     attest: Attestations | None = None
     metadata_provenance: str = ""
@@ -101,7 +108,7 @@ def build_all(
     from kobako.store.leases import lease
 
     targets = [_Target(request) for request in requests]
-    contexts = _Contexts()
+    contexts = _Contexts(engine, _access(requests[0]))
     exporting = run = caching = None
     moves_caches = any(request.cache_from or request.cache_to for request in requests)
     if moves_caches or any(target.outputs is not None for target in targets):
@@ -155,7 +162,7 @@ def build_up_to(engine: Engine, request: BuildRequest, on_event: OnEvent) -> Pla
     from kobako.store.leases import lease
 
     target = _Target(request)
-    contexts = _Contexts()
+    contexts = _Contexts(engine, _access(request))
     with lease(engine.store, f"build {request.directory}"):
         worker = EngineWorker(engine, on_event, _access(request))
         worker.keep_failed = request.keep_failed
@@ -244,8 +251,12 @@ def _provenance(parts: list[PlatformResult], mode: str, run: Run) -> dict[str, A
 class _Contexts:
     """The contexts of a build, each directory opened once however many targets take from it."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine, access: Access) -> None:
+        self._engine = engine
+        self._access = access
         self._open: dict[tuple[str, str], Context] = {}
+        self._fetched: list[FetchedContext] = []
+        self._reader: NamedContextReader | None = None
 
     def job(self, request: BuildRequest, platform: Platform | None) -> Job:
         from kobako.build.context import Context
@@ -255,17 +266,33 @@ class _Contexts:
         job_name = request.name
         if len(request.platforms) > 1:
             job_name = f"{request.name} {platform}".lstrip()
+        named = tuple((name, self._named(name, text)) for name, text in request.contexts)
         if not request.directory:
-            return Job(options, None, job_name)
-        name = request.dockerfile_name
+            return Job(options, None, job_name, named)
+        name = request.dockerfile_path or request.dockerfile_name
         key = request.directory, name if os.path.exists(name) else ""
         if key not in self._open:
-            self._open[key] = Context.open_directory(*key)
-        return Job(options, self._open[key], job_name)
+            if request.fetched is not None:
+                self._fetched.append(request.fetched)
+                self._open[key] = Context.open_fetched(request.directory, request.fetched.owners)
+            else:
+                self._open[key] = Context.open_directory(*key)
+        return Job(options, self._open[key], job_name, named)
+
+    def _named(self, name: str, text: str) -> NamedContext:
+        if self._reader is None:
+            from kobako.engine.build_contexts import NamedContextReader
+
+            self._reader = NamedContextReader(self._engine, self._access)
+        return self._reader.read(name, text)
 
     def close(self) -> None:
         for context in self._open.values():
             context.close()
+        for fetched in self._fetched:
+            fetched.discard()
+        if self._reader is not None:
+            self._reader.close()
 
 
 def _access(request: BuildRequest) -> Access:

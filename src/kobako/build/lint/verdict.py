@@ -43,6 +43,7 @@ def warnings(
         str(around.platform),
         tuple(sorted((*k, image.config.digest) for k, image in lowering.images.items())),
         ignore.patterns,
+        around.named.names,
     )
     row = around.cache.get(key)
     if row is None:
@@ -68,7 +69,7 @@ def _judge(lowering: Lowering, options: BuildOptions) -> dict[str, Any]:
         subject = Subject(
             dockerfile,
             check_text(dockerfile.source, settings, findings),
-            lambda name, platform, where: lowering.image(name, platform, where).config,
+            lowering.base_config,
             given=options.build_args,
             host=around.host,
             platform=around.platform,

@@ -302,6 +302,8 @@ def _digest_context(
         for entry in below:
             content = files.digest(entry, cache) if entry.kind == FILE else entry.target
             lines.append(f"{entry.path[cut:]}\0{entry.kind}\0{entry.mode:o}\0{content}")
+            if (owner := files.owner(entry)) != (0, 0):
+                lines[-1] += f"\0{owner}"
             listed.append((entry.path, entry.kind, entry.mode, content))
     return cache_key("\0\0".join(lines)), listed
 
