@@ -53,8 +53,19 @@ HIDDEN: dict[str, tuple[str, str]] = {"__reap": ("reap", "")}
 """Verbs kobako says to itself."""
 
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
-    "builder": ("Manage builds", {"build": "build", "prune": "builder_prune"}),
-    "buildx": ("Manage builds, by docker's other name", {"bake": "bake", "build": "build"}),
+    "builder": (
+        "Manage builds",
+        {
+            "build": "build",
+            "cache-mount": "builder_cache_mount",
+            "du": "builder_du",
+            "prune": "builder_prune",
+        },
+    ),
+    "buildx": (
+        "Manage builds, by docker's other name",
+        {"bake": "bake", "build": "build", "du": "builder_du", "prune": "builder_prune"},
+    ),
     "container": (
         "Manage containers",
         {

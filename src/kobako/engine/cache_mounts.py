@@ -79,6 +79,7 @@ class CacheMounts:
                 raise
             try:  # a prune may have taken the place away while we waited
                 if os.path.samestat(os.fstat(fd), os.stat(path)):
+                    os.utime(fd)  # the time of its last use
                     return fd
             except FileNotFoundError:
                 pass
@@ -136,6 +137,13 @@ class CacheMounts:
 def place(root: str, form: str) -> str:
     """Where a data root has its cache mounts of one format."""
     return os.path.join(root, "cache-mounts", form)
+
+
+def name_of(identity: str) -> str:
+    """The name of the place of a mount that says no more than its id."""
+    from kobako.build.worker import CacheMount
+
+    return _name(CacheMount("/", identity))
 
 
 def _name(mount: CacheMount) -> str:

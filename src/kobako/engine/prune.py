@@ -6,6 +6,7 @@ from kobako.errors import Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kobako.engine.cache_usage import Bounds
     from kobako.engine.engine import Engine
 
 
@@ -34,10 +35,18 @@ def images(engine: Engine, *, everything: bool, filters: dict[str, list[str]]) -
     return report
 
 
-def build_cache(engine: Engine) -> Report:
-    """Forget all results of builds."""
+def build_cache(
+    engine: Engine,
+    *,
+    everything: bool = False,
+    filters: dict[str, list[str]] | None = None,
+    bounds: Bounds | None = None,
+) -> Report:
+    """Forget results of builds: see `cache_usage.prune`."""
+    from kobako.engine import cache_usage
+
     report = Report()
-    _cache(engine, report)
+    cache_usage.prune(engine, report, everything=everything, filters=filters, bounds=bounds)
     _sweep(engine, report)
     return report
 
@@ -48,7 +57,9 @@ def system(engine: Engine, *, everything: bool, filters: dict[str, list[str]]) -
     _containers(engine, filters, report)
     _images(engine, everything, filters, report)
     if not filters:
-        _cache(engine, report)
+        from kobako.engine import cache_usage
+
+        cache_usage.prune(engine, report, everything=everything)
     _sweep(engine, report)
     return report
 
@@ -95,13 +106,6 @@ def _images(
             db.images.delete(row.id)
         report.images += [f"untagged: {Reference.parse(n.name).familiar()}" for n in names]
         report.images.append(f"deleted: {row.id}")
-
-
-def _cache(engine: Engine, report: Report) -> None:
-    table = engine.store.db.cache
-    for row in table.list():
-        table.delete(row.key)
-        report.cache.append(row.key)
 
 
 def _sweep(engine: Engine, report: Report) -> None:

@@ -69,6 +69,9 @@ def _volumes(engine: Engine) -> Part:
 
 
 def _cache(engine: Engine) -> Part:
-    rows = engine.store.db.cache.list()
-    size = sum(row.size for row in rows)
-    return Part("Build Cache", len(rows), 0, size, size)
+    from kobako.engine import cache_usage
+
+    found = cache_usage.objects(engine)
+    size = sum(one.size for one in found)
+    spare = sum(one.size for one in found if not one.in_use and not one.shared)
+    return Part("Build Cache", len(found), sum(one.in_use for one in found), size, spare)

@@ -86,7 +86,7 @@ class EngineWorker:
         from kobako.engine import unpack
 
         for layer in layers:
-            if self.engine.trees.has(layer.diff_id):
+            if self.engine.trees.renew(layer.diff_id):
                 continue
             if self.offered is None or not self.offered.unpack(layer):
                 unpack.unpack_one(self.engine, layer.diff_id, layer.descriptor)

@@ -35,6 +35,15 @@ class LayerTrees:
         """Whether the layer is unpacked."""
         return os.path.isdir(f"{self._dir(diff_id)}/tree")
 
+    def renew(self, diff_id: DiffID) -> bool:
+        """Whether the layer is unpacked; if so it is new to collections that begin from now on,
+        and the lease of whoever asks keeps it."""
+        try:
+            os.utime(self._dir(diff_id))
+        except FileNotFoundError:
+            return False
+        return self.has(diff_id)
+
     def path(self, diff_id: DiffID) -> str:
         """The tree an overlay stacks; only meaningful when `has` says so."""
         return f"{self._dir(diff_id)}/tree"
