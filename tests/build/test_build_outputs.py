@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from kobako.build.attest.options import parse as attestations
 from kobako.build.outputs.annotation import Annotation, parse_flag
 from kobako.build.outputs.choice import choose, uses_stdout
 from kobako.build.outputs.document import Part, assemble
@@ -161,3 +164,17 @@ def test_annotations_need_a_place() -> None:
     for text in ("index:a=b", "manifest[linux/s390x]:a=b"):
         with pytest.raises(Invalid):
             assemble([part(AMD)], ImageForm(annotations=parse_flag(text)))
+
+
+WORDS = 'type= local oci image tar dest= x , " = - annotation -manifest [linux/amd64] [ ] . k push'
+MORE = "true compression= zstd compression-level= 9 ٣ name= mode= sbom type=sbom : index tar= \0"
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(f"{WORDS} {MORE}".split(" ")), max_size=9).map("".join))
+def test_no_text_makes_the_flags_crash(text: str) -> None:
+    for read in (parse, parse_flag, lambda text: attestations([text], text, text)):
+        try:
+            read(text)
+        except KobakoError as fault:
+            assert str(fault)

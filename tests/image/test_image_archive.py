@@ -177,6 +177,25 @@ def test_a_layout_directory(
     assert (loaded.references, loaded.images) == ((NAME,), (image,))
 
 
+def test_a_layout_is_not_written_through_links(
+    blobs: ContentStore, make_image: MakeImage, tmp_path: Path
+) -> None:
+    image = make_image(ONE)
+    outside, layout = tmp_path / "outside", tmp_path / "layout"
+    outside.mkdir()
+    (outside / "file").write_text("kept")
+    layout.mkdir()
+    (layout / "index.json").symlink_to(outside / "file")
+    export_layout(blobs, [(NAME, image.manifest.digest)], str(layout))
+    assert not (layout / "index.json").is_symlink()
+    assert (outside / "file").read_text() == "kept"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/blobs").symlink_to(outside)
+    with pytest.raises(OSError):
+        export_layout(blobs, [(NAME, image.manifest.digest)], str(tmp_path / "other"))
+    assert [p.name for p in outside.rglob("*")] == ["file"]
+
+
 @pytest.mark.parametrize("kind", ["docker", "oci"])
 def test_layers_are_handed_to_an_unpacker_while_they_arrive(
     blobs: ContentStore, empty: ContentStore, make_image: MakeImage, kind: str

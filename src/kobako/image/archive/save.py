@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from kobako.errors import Invalid, NotFound, Unavailable
 from kobako.image.archive import documents
 from kobako.image.mutate import Image
 from kobako.layer.entry import DIRECTORY, Entry
 from kobako.layer.tar_writer import TarWriter
+from kobako.linux import fs
 from kobako.oci.document import MAX_DOCUMENT
 from kobako.oci.manifest import Index, Manifest, parse_manifest_or_index
 from kobako.oci.platform import Platform
@@ -16,7 +18,8 @@ from kobako.oci.reference import Reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from io import RawIOBase
     from typing import BinaryIO
 
     from kobako.oci.descriptor import Descriptor
@@ -68,21 +71,69 @@ def export_layout(
 ) -> None:
     """Write an OCI image layout into `directory`, made if need be; blobs there stay.
 
-    index.json comes last, so a reader never sees names without content.
+    Nothing is written through a link in it. index.json comes last, so a reader never sees names
+    without content.
     """
     layout = _Layout(blobs, images, Platform.host(), annotations)
-    os.makedirs(os.path.join(directory, "blobs", "sha256"), exist_ok=True)
-    for digest, size in layout.blobs():
-        target = os.path.join(directory, documents.blob_name(digest))
-        if os.path.exists(target) and os.stat(target).st_size == size:
-            continue
-        with blobs.open(digest) as content, open(target + ".part", "wb") as file:
-            while chunk := content.read(_CHUNK):
-                file.write(chunk)
-        os.rename(target + ".part", target)
-    for name, data in sorted(layout.documents(docker=False), key=lambda d: d[0] == "index.json"):
-        with open(os.path.join(directory, name), "wb") as file:
-            file.write(data)
+    os.makedirs(directory, exist_ok=True)
+    top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for digest, size in layout.blobs():
+            place, _, name = documents.blob_name(digest).rpartition("/")
+            into = _subdirectory(top, place)
+            try:
+                if not _is_there(into, name, size):
+                    with blobs.open(digest) as content:
+                        _write(into, name, _pieces(content))
+            finally:
+                os.close(into)
+        found = layout.documents(docker=False)
+        for name, data in sorted(found, key=lambda d: d[0] == "index.json"):
+            _write(top, name, [data])
+    finally:
+        os.close(top)
+
+
+def _subdirectory(top: int, path: str) -> int:
+    """A directory of the layout, made if need be; a link in its place is an error."""
+    fd = os.dup(top)
+    for part in path.split("/"):
+        above, fd = fd, -1
+        try:
+            try:
+                os.mkdir(part, dir_fd=above)
+            except FileExistsError:
+                pass
+            fd = os.open(part, fs.DIRECTORY, dir_fd=above)
+        finally:
+            os.close(above)
+    return fd
+
+
+def _is_there(fd: int, name: str, size: int) -> bool:
+    try:
+        info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(info.st_mode) and info.st_size == size
+
+
+def _pieces(content: RawIOBase) -> Iterator[bytes]:
+    while chunk := content.read(_CHUNK):
+        yield chunk
+
+
+def _write(fd: int, name: str, pieces: Iterable[bytes]) -> None:
+    part = f".{name[:64]}.{os.urandom(6).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with open(os.open(part, flags, 0o666, dir_fd=fd), "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+        os.rename(part, name, src_dir_fd=fd, dst_dir_fd=fd)
+    except BaseException:
+        os.unlink(part, dir_fd=fd)
+        raise
 
 
 class _Layout:
