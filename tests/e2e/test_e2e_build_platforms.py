@@ -214,4 +214,7 @@ def test_attestations_are_seen_by_others_and_ignored_by_pull(
     done = elsewhere("run", "--rm", "--network", "none", ours, "cat", "/Dockerfile")
     assert done.out == "FROM python\nCOPY Dockerfile /"
     kobako("rmi", ours)
+    unnamed = kobako("build", "-q", "--sbom=true", str(context))
+    assert "without a name is not kept" in unnamed.err
+    assert kobako("run", "--rm", "--network", "none", unnamed.out, "echo", "run").out == "run"
     kobako.fails("build", "-o", "type=image,oci-mediatypes=false", *words, says="attestations")

@@ -178,14 +178,16 @@ class _Delivery:
         with self.exporting.vertex("exporting to image") as vertex:
             _tell_notes(output.notes, vertex)
             made = self._assemble(output.form, names, vertex, pushed=output.push)
+            kept = ""
             if output.store:
-                self._store(made, () if output.by_digest else names, vertex)
+                kept = self._store(made, () if output.by_digest else names, vertex)
             if output.push:
                 self._push(made, names, output, vertex)
-        self._note(made, names)
+        self._note(made, names, kept)
 
-    def _store(self, made: Assembled, names: tuple[Reference, ...], vertex: ExportVertex) -> None:
-        """The image of this machine's platform is recorded; names point to what was made."""
+    def _store(self, made: Assembled, names: tuple[Reference, ...], vertex: ExportVertex) -> str:
+        """The image of this machine's platform is recorded; names point to what was made. What
+        the image can be found by when it has no name: an index is kept by its names alone."""
         from kobako.engine import images
         from kobako.oci import Platform
 
@@ -212,6 +214,7 @@ class _Delivery:
             vertex.line(f"naming to {name} done")
         shown = (*self.done.names, *(name.familiar() for name in names))
         self.done = self.done.replace(names=tuple(dict.fromkeys(shown)))
+        return "" if names else str(image.id)
 
     def _push(
         self,
@@ -294,7 +297,7 @@ class _Delivery:
             marks.setdefault(CREATED, created)
         return tuple(sorted(marks.items()))
 
-    def _note(self, made: Assembled, names: tuple[Reference, ...]) -> None:
+    def _note(self, made: Assembled, names: tuple[Reference, ...], kept: str = "") -> None:
         target = made.target
         config = "" if made.is_index else str(made.images[0].id)
         descriptor = target.replace(annotations=self._marks(made)).to_json()
@@ -307,7 +310,8 @@ class _Delivery:
             found["containerimage.config.digest"] = config
         if names:
             found["image.name"] = ",".join(map(str, names))
-        self.done = self.done.replace(metadata=found, image_id=config or str(target.digest))
+        image_id = config or kept or str(target.digest)
+        self.done = self.done.replace(metadata=found, image_id=image_id)
 
 
 class Memory:
