@@ -259,3 +259,16 @@ def test_no_network_and_no_more_rights_than_allowed(build: Builder) -> None:
     build.fails("RUN --network=host true\n", "--allow network.host", "--no-cache")
     build.fails("RUN --security=insecure true\n", "--allow security.insecure")
     build("RUN --security=insecure mount -t tmpfs none /mnt\n", "--allow", "security.insecure")
+
+
+def test_hosts_limits_and_shared_memory(build: Builder) -> None:
+    text = build(
+        "RUN grep added /etc/hosts; ulimit -n; ulimit -Hn; df -k /dev/shm | tail -1\n",
+        "--no-cache", "--add-host", "added=1.2.3.4", "--add-host", "six-added=[fe80::1]",
+        "--add-host", "gate-added:host-gateway", "--ulimit", "nofile=100:200", "--shm-size", "8m",
+    )  # fmt: skip
+    said = [" ".join(line.split()[2:]) for line in text.splitlines()]
+    for line in ("1.2.3.4 added", "fe80::1 six-added", "127.0.0.1 gate-added", "100", "200"):
+        assert line in said
+    assert any(line.startswith("shm 8192 ") for line in said)
+    build.fails("RUN true\n", "invalid IP address", "--no-cache", "--add-host", "x=1.2.3")

@@ -361,11 +361,7 @@ def write_etc(
     if hostname != os.uname().nodename:
         hosts += f"127.0.1.1\t{hostname}\n"
     for entry in extra_hosts:
-        name, _, address = entry.partition(":")
-        if not address:
-            raise Invalid(f"bad format for add-host: {entry!r}", hint="Use host:ip.")
-        if address == "host-gateway":
-            address = "127.0.0.1"
+        name, address = extra_host(entry)
         hosts += f"{address}\t{name}\n"
     resolv = "".join(f"nameserver {server}\n" for server in dns)
     contents = {
@@ -377,6 +373,26 @@ def write_etc(
         with open(os.path.join(directory, name), "w") as file:
             os.fchmod(file.fileno(), 0o644)  # whatever the umask is: all its users read them
             file.write(text)
+
+
+def extra_host(entry: str) -> tuple[str, str]:
+    """(name, address) of `host=ip` or `host:ip`; an IPv6 address may stand in brackets. With the
+    host's network its gateway is the host itself."""
+    import _socket as socket
+
+    name, separator, address = entry.partition("=")
+    if not separator:
+        name, _, address = entry.partition(":")
+    if not name or not address:
+        raise Invalid(f"bad format for add-host: {entry!r}", hint="Use host:ip or host=ip.")
+    if address == "host-gateway":
+        return name, "127.0.0.1"
+    address = address.removeprefix("[").removesuffix("]")
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+    except OSError:
+        raise Invalid(f"invalid IP address in add-host: {address!r}") from None
+    return name, address
 
 
 def _host_file(path: str) -> str:
