@@ -44,17 +44,29 @@ class ContextScanned(BuildEvent):
     files: int
 
 
+class Waiting(BuildEvent):
+    """Vertices run at once and none has said anything for a moment: displays may catch up."""
+
+
+class Planned(BuildEvent):
+    """So many vertices of the graph are going to be told of, cached ones too."""
+
+    vertices: int
+
+
 class VertexStarted(BuildEvent):
     """`number` counts from 1 in order of start (buildx's `#5`). `stage` is "" in one-stage builds.
 
     `name` is complete: "[2/4] RUN make", "[builder 1/2] FROM docker.io/library/python:latest",
-    "[internal] load metadata for docker.io/library/python:latest". `vertex` is unique in the build.
+    "[internal] load metadata for docker.io/library/python:latest". `vertex` is unique in the build,
+    `inputs` those of it that this one is made of.
     """
 
     number: int
     vertex: str
     name: str
     stage: str = ""
+    inputs: tuple[str, ...] = ()
 
 
 class VertexOutput(BuildEvent):

@@ -51,6 +51,7 @@ class Reporter:
         self._steps = list(dict.fromkeys(step for plan in plans for step in plan.steps))
         for place, step in enumerate(self._steps, 1):
             self._places.setdefault(step.vertex, []).append(place)
+        self._on_event(progress.Planned(len(self._shown)))
         self._announce(1)
 
     def begin(self, name: str) -> int:
@@ -80,7 +81,15 @@ class Reporter:
                 self._begun[number] = time.monotonic()
                 self._on_event(
                     progress.VertexStarted(
-                        number, f"vertex-{number}", vertex.name, self._shown[vertex]
+                        number,
+                        f"vertex-{number}",
+                        vertex.name,
+                        self._shown[vertex],
+                        tuple(
+                            f"vertex-{self._numbers[needed]}"
+                            for needed in vertex.inputs
+                            if needed in self._numbers
+                        ),
                     )
                 )
 

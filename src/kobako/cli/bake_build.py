@@ -11,16 +11,20 @@ if TYPE_CHECKING:
     from kobako.engine.building import BuildRequest, Built
 
 
+_QUIET = ("quiet", "none", "rawjson")
+
+
 def build(context: Context, values: Values, requests: tuple[BuildRequest, ...]) -> int:
     """Build all of them and say what came of it; the exit code."""
-    from kobako.cli import build_progress
     from kobako.cli.check_warnings import CheckWarnings
     from kobako.cli.endings import Ending
+    from kobako.cli.progress import style as styles
     from kobako.engine import building
 
-    style = values.text("progress") or context.environ.get("BUILDKIT_PROGRESS", "") or "auto"
-    progress = build_progress.select("plain" if style == "auto" else style)
-    warnings = CheckWarnings(progress.event)
+    texts = tuple(request.dockerfile for request in requests)
+    style = styles.choose(values.text("progress"), context.environ, ("", *texts))
+    progress = styles.make(style, context.environ)
+    warnings = CheckWarnings(progress)
     ending = Ending()
     built = None
     try:
@@ -32,11 +36,11 @@ def build(context: Context, values: Values, requests: tuple[BuildRequest, ...]) 
         return ending.code
     finally:
         progress.close()
-        if built is None and style != "quiet":
+        if built is None and style not in _QUIET:
             warnings.show()
     if values.text("metadata-file"):
         _metadata(values.text("metadata-file"), requests, built)
-    if style != "quiet":
+    if style not in _QUIET:
         for request, one in zip(requests, built, strict=True):
             _told(context, request, one)
         warnings.show()

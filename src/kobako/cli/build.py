@@ -24,6 +24,10 @@ COMMAND = Command(
 )
 
 
+_QUIET = ("quiet", "none", "rawjson")
+"""What is shown in these styles is not followed by words for a person."""
+
+
 def main(context: Context, values: Values, words: list[str]) -> int:
     if values.given("call") or values.given("check"):
         from kobako.cli import build_call
@@ -31,26 +35,22 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         call = build_call.wanted(values)
         if call is not None:
             return build_call.answer(context, build_flags.request(context, values, words[0]), call)
-    from kobako.cli import build_progress
     from kobako.cli.check_warnings import CheckWarnings
     from kobako.cli.endings import Ending
+    from kobako.cli.progress import style as styles
     from kobako.engine import building
-    from kobako.errors import Invalid, KobakoError
+    from kobako.errors import KobakoError
 
-    style = values.text("progress") or context.environ.get("BUILDKIT_PROGRESS", "") or "auto"
-    if values.on("quiet"):
-        style = "quiet"
-    if style not in build_flags.STYLES.split():
-        raise Invalid(
-            f"invalid progress mode {style!r}: one of {', '.join(build_flags.STYLES.split())}"
-        )
     request = build_flags.request(context, values, words[0])
-    if request.outputs is not None and _writes_to_stdout(request.outputs) and style != "quiet":
+    said = "quiet" if values.on("quiet") else values.text("progress")
+    texts = (request.dockerfile,) * max(1, len(request.platforms))
+    style = styles.choose(said, context.environ, texts)
+    if style == "classic" and request.outputs is not None and _writes_to_stdout(request.outputs):
         style = "plain"  # which goes to standard error
-    classic = style in ("auto", "classic")
+    classic = style == "classic"
     request = request.replace(context_size=classic)
-    progress = build_progress.select(style)
-    warnings = CheckWarnings(progress.event)
+    progress = styles.make(style, context.environ)
+    warnings = CheckWarnings(progress)
     on_event = warnings.event
     explanation = None
     if request.explain:
@@ -59,7 +59,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         explanation = Explanation(on_event)
         on_event = explanation.event
     last = None
-    if not classic:  # whose lines stay
+    if style == "quiet":  # the others leave it on the screen themselves
         from kobako.cli.last_output import LastOutput
 
         last = LastOutput(on_event)
@@ -76,6 +76,8 @@ def main(context: Context, values: Values, words: list[str]) -> int:
                 place = build_shell.at_stop(context, request, on_event)
             else:
                 built = building.build(context.engine, request, on_event, stdout=sys.stdout.buffer)
+            if built is not None and built.delivered is None and built.image_id:
+                progress.finished(built.image_id, built.names)
     except KeyboardInterrupt:
         return ending.code
     except KobakoError as error:
@@ -88,7 +90,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
             last.show()
         if explanation is not None:
             explanation.show()
-        if built is None and style != "quiet":
+        if built is None and style not in _QUIET:
             warnings.show()
     if fault is not None:
         from kobako.cli import build_shell
@@ -101,9 +103,9 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     if built.delivered is not None:
         from kobako.cli import build_outputs
 
-        build_outputs.told(context, built.delivered, quiet=style == "quiet")
+        build_outputs.told(context, built.delivered, quiet=style in _QUIET)
     if request.outputs is not None and _writes_to_stdout(request.outputs):
-        if style != "quiet":
+        if style not in _QUIET:
             warnings.show()
         return 0
     if style == "quiet":
@@ -113,9 +115,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
             context.out(f"Successfully built {built.image_id.partition(':')[2][:12]}")
         for name in built.names:
             context.out(f"Successfully tagged {name}")
-    elif built.delivered is None:
-        progress.finished(built.image_id, built.names)
-    if style != "quiet" and not classic:  # docker's classic lines never had them; --check has
+    if style not in _QUIET and not classic:  # docker's classic lines never had them; --check has
         warnings.show()
     return 0
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kobako.cli.flags import Values
     from kobako.engine.building import BuildRequest
 
-STYLES = "auto classic plain quiet tty"
+STYLES = "auto classic none plain quiet rawjson tty"
 
 FLAGS = (
     Flag("add-host", "", LIST, "Add a custom host-to-IP mapping (host:ip)"),

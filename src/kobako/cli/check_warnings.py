@@ -8,21 +8,22 @@ from kobako.build.progress import CheckWarning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kobako.events import Event, OnEvent
+    from kobako.cli.progress.base import Progress
+    from kobako.events import Event
 
 
 class CheckWarnings:
     """Keeps the warnings back from what shows the progress: they come after it."""
 
-    def __init__(self, on_event: OnEvent) -> None:
-        self._on_event = on_event
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self.found: list[CheckWarning] = []
 
     def event(self, event: Event) -> None:
-        if isinstance(event, CheckWarning):
+        if isinstance(event, CheckWarning) and not self._progress.wants_checks:
             self.found.append(event)
         else:
-            self._on_event(event)
+            self._progress.event(event)
 
     def show(self) -> None:
         """Count, rules and lines on standard error; nothing where there are none."""

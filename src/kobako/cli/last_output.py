@@ -1,4 +1,4 @@
-"""What a failed step said last, for displays that do not leave it on the screen."""
+"""What a failed step said last, for a display that shows no output."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import os
 import select
 import sys
 
+from kobako.build.progress import Waiting
 from kobako.linux import process
 
 TYPE_CHECKING = False
@@ -31,6 +32,8 @@ else:
 
 _ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 _HEAD = 4
+_MOMENT = 500
+"""Milliseconds without a word from any child after which that is told."""
 _CHUNK = 1 << 16
 
 
@@ -68,7 +71,10 @@ class ForkingCrew:
             poll.register(child.end.fileno(), select.POLLIN)
         by_fd = {child.end.fileno(): pid for pid, child in self._children.items()}
         while True:
-            for fd, _ in poll.poll():
+            ready = poll.poll(_MOMENT)
+            if not ready:
+                self._worker.on_event(Waiting())
+            for fd, _ in ready:
                 outcome = self._hear(self._children[by_fd[fd]])
                 if outcome is not None:
                     pid = by_fd[fd]

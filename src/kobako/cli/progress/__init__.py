@@ -1,0 +1,1 @@
+"""A build's events as a person or a program wants them: `--progress`."""
