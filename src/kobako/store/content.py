@@ -11,7 +11,7 @@ import fcntl
 import os
 
 from kobako.errors import Corrupt, Denied, Invalid, KobakoError, NotFound, Unavailable
-from kobako.oci.digest import Digest
+from kobako.oci.digest import Digest, Hasher
 from kobako.store import ingest
 
 TYPE_CHECKING = False
@@ -154,13 +154,10 @@ class BlobWriter:
     """A blob being written. Leaving the context without `commit` forgets it."""
 
     def __init__(self, store: ContentStore, expected: Digest | None, size: int | None) -> None:
-        import hashlib
-
         self._store = store
         self._expected = expected
         self._expected_size = size
-        self._algorithm = expected.algorithm if expected is not None else "sha256"
-        self._hash = hashlib.new(self._algorithm)
+        self._hash = Hasher(expected.algorithm if expected is not None else "sha256")
         self._size = 0
         try:
             self._file = ingest.create(store._ingest)
@@ -196,7 +193,7 @@ class BlobWriter:
         """Put the blob in its place, durably. Raises `Corrupt` unless digest and size are right."""
         if self._file.closed:
             raise ValueError("the blob has been committed or aborted")
-        digest = Digest(f"{self._algorithm}:{self._hash.hexdigest()}")
+        digest = self._hash.digest
         try:
             if self._expected_size is not None and self._size != self._expected_size:
                 raise Corrupt(
