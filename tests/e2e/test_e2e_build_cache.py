@@ -149,7 +149,7 @@ def test_a_cache_that_is_not_there_breaks_nothing(
         kobako, site, "--cache-from", f"{open_hub.address}/cache/nobody",  # type: ignore[attr-defined]  # a HubServer
         "--cache-from", "127.0.0.1:1/cache/nobody", "--cache-from", f"type=local,src={tmp_path}/no",
     )  # fmt: skip
-    warnings = [line for line in done.err.splitlines() if "importing cache manifest" in line]
+    warnings = [line for line in done.err.splitlines() if line.startswith("WARNING: importing")]
     assert len(warnings) == 3
     assert all(line.endswith("ignored") for line in warnings)
 
@@ -243,3 +243,19 @@ def swapped(directory: Path, layers: list[dict[str, object]]) -> None:
         pointer["digest"], pointer["size"] = str(Digest.of(raw)), len(raw)
         blob(directory, pointer["digest"]).write_bytes(raw)
     (directory / "index.json").write_text(json.dumps(index))
+
+
+def test_targets_of_a_bake_file_have_caches(kobako: Kobako, base: str, tmp_path: Path) -> None:
+    site, directory = context(tmp_path, base), tmp_path / "caches"
+    bake = tmp_path / "docker-bake.hcl"
+    bake.write_text(
+        'target "default" {\n'
+        f'  context = "{site}"\n'
+        f'  cache-from = ["type=local,src={directory}"]\n'
+        f'  cache-to = [{{type = "local", dest = "{directory}", mode = "max"}}]\n'
+        "}\n"
+    )
+    words = ("bake", "-f", str(bake), "--progress=plain")
+    assert "holds no cache" in kobako(*words, cwd=tmp_path).err
+    kobako("builder", "prune", "-af")
+    assert cached(kobako(*words, cwd=tmp_path)) == STEPS

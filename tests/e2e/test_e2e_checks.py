@@ -86,3 +86,12 @@ def test_of_a_base_only_the_config_is_fetched(
     assert elsewhere("images", "-q").out == ""
     layers = list((elsewhere.root / "layers").glob("*/*")) if elsewhere.root.exists() else []
     assert layers == []
+
+
+def test_named_contexts_stand_in_for_bases(kobako: Kobako, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM thing\nENV A=$PATH B=$HOME_OF_IT\n")
+    for context in ("docker-image://python", str(tmp_path)):
+        words = ("build", "--check", "--build-context", f"thing={context}", str(tmp_path))
+        done = kobako.attempt(*words)
+        assert "1 warning has been found" in done.out
+        assert "'$HOME_OF_IT'" in done.out

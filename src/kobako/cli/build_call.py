@@ -49,7 +49,15 @@ def parse(where: str, text: str) -> Call | None:
 
 
 def answer(context: Context, request: BuildRequest, call: Call) -> int:
-    """Print what is asked for; the exit code."""
+    """Print what is asked for; the exit code. A context that was fetched for it is discarded."""
+    try:
+        return _answer(context, request, call)
+    finally:
+        if request.fetched is not None:
+            request.fetched.discard()
+
+
+def _answer(context: Context, request: BuildRequest, call: Call) -> int:
     from kobako.engine import build_checks
 
     if call.method == "targets":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kobako.engine.exporting import Exporting
     from kobako.engine.worker import EngineWorker
     from kobako.events import Event, OnEvent
+    from kobako.oci import Descriptor
 
     Solve = Callable[[Cache, OnEvent], tuple[BuildResult, ...]]
 
@@ -134,6 +135,7 @@ class BuildCache:
         """Builds with what was imported; whatever turns out to be unusable is done without."""
         for source in self._sources:
             self._read(source)
+        self._passed = self._exporting.last
         self._worker.offered = self
         while True:
             self._seen, self._first = {}, set()
@@ -164,15 +166,17 @@ class BuildCache:
 
     def _read(self, source: RegistryCache | LocalCache) -> None:
         place: Place
+        name = source.ref if isinstance(source, RegistryCache) else source.directory
+        title = f"importing cache manifest from {name}"
         try:
-            if isinstance(source, RegistryCache):
-                place = RegistryPlace(self._engine, source)
-            else:
-                place = LocalPlace(self._engine, source)
-            records = place.records()
+            with self._exporting.vertex(title):
+                if isinstance(source, RegistryCache):
+                    place = RegistryPlace(self._engine, source)
+                else:
+                    place = LocalPlace(self._engine, source)
+                records = place.records()
         except (KobakoError, OSError) as fault:
-            name = source.ref if isinstance(source, RegistryCache) else source.directory
-            self._warn(f"importing cache manifest from {name}: {fault}: ignored")
+            self._warn(f"{title}: {fault}: ignored")
             return
         for record in records:
             self._rows.setdefault(record.key, (record, place))
@@ -185,10 +189,27 @@ class BuildCache:
 
     def _complete(self, result: BuildResult) -> None:
         """Whatever becomes of the result, all of its layers are here now, whole and unpacked."""
+        self._fetch_all(result)
         for layer in result.layers:
             there = self._engine.store.blobs.exists(layer.descriptor.digest)
             if not there or not self._engine.trees.has(layer.diff_id):
                 self.unpack(layer)
+
+    def _fetch_all(self, result: BuildResult) -> None:
+        """Fetches what is missing, several at once. What fails is told when it is asked for."""
+        wanted: dict[Place, list[Descriptor]] = {}
+        for layer in result.layers:
+            offer = self._offers.get(layer.descriptor.digest)
+            if offer is None or not offer.layer.here:
+                continue
+            if not self._engine.store.blobs.exists(layer.descriptor.digest):
+                wanted.setdefault(offer.place, []).append(layer.descriptor)
+        for place, blobs in wanted.items():
+            if len(blobs) > 1:
+                try:
+                    place.fetch(*blobs)
+                except KobakoError:
+                    pass
 
     def _drop(self, unusable: Unusable) -> None:
         """Forgets the layers that are only named, or the whole cache one of whose layers is not

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kobako.oci import ImageConfig, Platform, Reference
 
 _ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
+_IMAGE = "docker-image://"
 
 
 def check(engine: Engine, request: BuildRequest) -> Checked:
@@ -89,7 +90,7 @@ def _subject(
     return Subject(
         dockerfile,
         lines,
-        _Bases(engine, dockerfile.source, request.pull).config,
+        _Bases(engine, dockerfile.source, request).config,
         given=request.build_args,
         host=host,
         platform=Platform.parse(request.platforms[0]) if request.platforms else host,
@@ -104,7 +105,7 @@ def _ignore(request: BuildRequest) -> Ignore | None:
 
     if not request.directory:
         return None
-    name = request.dockerfile_name
+    name = request.dockerfile_path or request.dockerfile_name
     context = Context.open_directory(request.directory, name if os.path.exists(name) else "")
     try:
         return context.ignore
@@ -112,19 +113,39 @@ def _ignore(request: BuildRequest) -> Ignore | None:
         context.close()
 
 
+def _of_files(platform: Platform) -> ImageConfig:
+    """The config of a named context that is no image: there is nothing in it."""
+    from kobako.oci import ImageConfig
+
+    where = {"architecture": platform.architecture, "os": platform.os}
+    return ImageConfig.build({**where, "rootfs": {"type": "layers", "diff_ids": []}})
+
+
 class _Bases:
     """The configs of base images: from the store, else from their registry."""
 
-    def __init__(self, engine: Engine, source: Source, pull: bool) -> None:
+    def __init__(self, engine: Engine, source: Source, request: BuildRequest) -> None:
+        from kobako.build.named import NamedContext, NamedContexts
+
         self._engine = engine
         self._source = source
-        self._pull = pull
+        self._pull = request.pull
+        self._named = NamedContexts(
+            tuple(
+                (name, NamedContext(image=text.removeprefix(_IMAGE) if _IMAGE in text else ""))
+                for name, text in request.contexts
+            )
+        )
         self._known: dict[tuple[str, Platform], ImageConfig] = {}
 
     def config(self, name: str, platform: Platform, where: Range) -> ImageConfig:
         from kobako.build.dockerfile.source import StepFailed
         from kobako.oci import Reference
 
+        named = self._named.find(name, platform)
+        if named is not None and not named.image:
+            return _of_files(platform)
+        name = named.image if named is not None else name
         key = name, platform
         if key not in self._known:
             try:

@@ -35,8 +35,8 @@ class Place(Protocol):
     def records(self) -> list[CacheRecord]:
         """What it holds; no layer is fetched."""
 
-    def fetch(self, blob: Descriptor) -> None:
-        """Brings the blob of a layer into the store, verified."""
+    def fetch(self, *blobs: Descriptor) -> None:
+        """Brings blobs of layers into the store, verified."""
 
 
 class RegistryPlace:
@@ -56,12 +56,12 @@ class RegistryPlace:
         top, documents = read_documents(self._reference, client, _documents, MAX_CONFIG)
         return _records(top, lambda part: documents[part.digest])
 
-    def fetch(self, blob: Descriptor) -> None:
+    def fetch(self, *blobs: Descriptor) -> None:
         from kobako.engine import transfers
-        from kobako.remote.artifact import fetch_blob
+        from kobako.remote.artifact import fetch_blobs
 
         client = transfers.client(self._engine, insecure=self._secure_less())
-        fetch_blob(self._engine.store.blobs, self._reference, blob, client)
+        fetch_blobs(self._engine.store.blobs, self._reference, blobs, client)
 
     def write(self, raw: bytes, top: Manifest | Index, on_event: OnEvent) -> None:
         """Pushes a cache whose blobs are in the store."""
@@ -88,7 +88,11 @@ class LocalPlace:
         top = parse_manifest_or_index(self._read(self._top(), MAX_CONFIG))
         return _records(top, lambda part: self._read(part.digest, MAX_CONFIG, part.size))
 
-    def fetch(self, blob: Descriptor) -> None:
+    def fetch(self, *blobs: Descriptor) -> None:
+        for blob in blobs:
+            self._fetch(blob)
+
+    def _fetch(self, blob: Descriptor) -> None:
         path = self._path(blob.digest)
         try:
             with (

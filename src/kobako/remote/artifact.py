@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kobako.errors import Corrupt, Invalid
 from kobako.oci.manifest import Index, Manifest
+from kobako.remote import workers
 from kobako.remote.download import Download
 from kobako.remote.registry import Registry
 from kobako.remote.repository import Repository
@@ -11,7 +12,7 @@ from kobako.remote.transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kobako.oci.descriptor import Descriptor
     from kobako.oci.digest import Digest
@@ -67,14 +68,23 @@ def _document(repository: Repository, part: Descriptor, limit: int) -> bytes:
     return raw
 
 
-def fetch_blob(blobs: ContentStore, reference: Reference, blob: Descriptor, client: Client) -> None:
-    """Bring one blob of a repository into the store, verified by digest and size."""
+def fetch_blobs(
+    blobs: ContentStore, reference: Reference, wanted: Sequence[Descriptor], client: Client
+) -> None:
+    """Bring blobs of a repository into the store, verified by digest and size, several at once.
+    No threads are left behind."""
     with Transport(client) as transport:
-        registry = Registry(reference.domain, transport)
 
         def ask(session: Session) -> None:
             repository = Repository(session, reference)
-            source = session, lambda offset: repository.blob(blob.digest, offset)
-            Download(blobs, blob, None).run([source])
+            tasks = [_fetching(blobs, session, repository, blob) for blob in wanted]
+            workers.run(tasks, client.limits.parallel, transport.abort)
 
-        registry.first(ask)
+        Registry(reference.domain, transport).first(ask)
+
+
+def _fetching(
+    blobs: ContentStore, session: Session, repository: Repository, blob: Descriptor
+) -> workers.Task:
+    source = session, lambda offset: repository.blob(blob.digest, offset)
+    return lambda: Download(blobs, blob, None).run([source])

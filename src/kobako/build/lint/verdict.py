@@ -43,12 +43,13 @@ def warnings(
         str(around.platform),
         tuple(sorted((*k, image.config.digest) for k, image in lowering.images.items())),
         ignore.patterns,
-        around.named.names,
     )
-    row = around.cache.get(key)
+    named = bool(around.named.names)  # what those hold is in no key
+    row = None if named else around.cache.get(key)
     if row is None:
         row = _judge(lowering, options)
-        around.cache.put(key, row)
+        if not named:
+            around.cache.put(key, row)
     found = tuple(progress.CheckWarning(*one) for one in row["warnings"])
     return found, str(row["error"])
 
