@@ -277,6 +277,15 @@ def test_provenance_names_what_was_fetched(
     }
     assert told[1]["uri"] == f"{repository.url}#main" and len(told[1]["digest"]["sha1"]) == 40
     assert "hidden" not in text
+    (repository.work / "Dockerfile").write_text("FROM scratch\nCOPY first /\n")
+    repository.commit()
+    repository.publish()
+    kobako("build", "--provenance=true", "-o", str(out), f"{repository.url}#main")
+    definition = json.loads((out / "provenance.json").read_text())["predicate"]["buildDefinition"]
+    source = definition["externalParameters"]["configSource"]
+    assert source["uri"] == f"{repository.url}#main" and source["path"] == "Dockerfile"
+    assert source["digest"] == {"sha1": repository.git("rev-parse", "main")}
+    assert definition["resolvedDependencies"] == [{k: source[k] for k in ("uri", "digest")}]
 
 
 def test_a_context_from_standard_input(build: Builder, kobako: Kobako, tmp_path: Path) -> None:

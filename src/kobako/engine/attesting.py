@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from kobako.build.attest.options import Attestations, Provenance
     from kobako.build.options import BuildOptions, BuildResult
+    from kobako.build.sources import Remote
     from kobako.engine.engine import Engine
     from kobako.engine.exporting import ExportVertex
 
@@ -23,20 +24,26 @@ class Run(Record):
 
     id: str
     started_ns: int
-    local_context: bool
 
 
-def begin(local_context: bool) -> Run:
+class Origin(Record):
+    """What a target was built from: files of this machine (`local`) or of a `remote` source."""
+
+    local: bool
+    remote: Remote | None = None
+
+
+def begin() -> Run:
     """A run that starts now."""
     from random import SystemRandom
 
     letters = "0123456789abcdefghijklmnopqrstuvwxyz"
     name = "".join(SystemRandom().choice(letters) for _ in range(25))
-    return Run(name, time.time_ns(), local_context)
+    return Run(name, time.time_ns())
 
 
 def provenance(
-    wanted: Provenance, options: BuildOptions, result: BuildResult, run: Run
+    wanted: Provenance, options: BuildOptions, result: BuildResult, origin: Origin, run: Run
 ) -> Attestation:
     """How a result came to be."""
     from kobako.build.attest.provenance import Invocation, attestation
@@ -48,7 +55,8 @@ def provenance(
         rfc3339(run.started_ns),
         rfc3339(time.time_ns()),
         str(Platform.host()),
-        run.local_context,
+        origin.local,
+        origin.remote,
     )
     return attestation(wanted, options, result, invocation)
 
@@ -58,6 +66,7 @@ def attestations(
     wanted: Attestations,
     options: BuildOptions,
     result: BuildResult,
+    origin: Origin,
     run: Run,
     vertex: ExportVertex,
 ) -> tuple[Attestation, ...]:
@@ -68,7 +77,7 @@ def attestations(
         filename = "" if wanted.sbom.inline_only else wanted.sbom.filename
         found.append(Attestation(SPDX, _packages(engine, result, vertex), filename))
     if wanted.provenance is not None:
-        found.append(provenance(wanted.provenance, options, result, run))
+        found.append(provenance(wanted.provenance, options, result, origin, run))
     return tuple(found)
 
 

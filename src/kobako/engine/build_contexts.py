@@ -34,12 +34,14 @@ _TARGET = "target:"
 
 class FetchedContext(Record):
     """A context in a temporary directory: `directory` has its files, `place` is what to remove and
-    `lock` what holds it. `owners` are the files, by relative path, that are not root's."""
+    `lock` what holds it. `owners` are the files, by relative path, that are not root's. `remote`
+    is where it came from, None for an archive that was given."""
 
     directory: str
     place: str
     lock: int
     owners: dict[str, tuple[int, int]]
+    remote: Remote | None = None
 
     def discard(self) -> None:
         fetching.discard(self.place, self.lock)
@@ -71,7 +73,7 @@ def fetch(
     remote = fetching.look_up(engine, source, access)
     place, lock = fetching.temporary(engine)
     try:
-        return _filled(engine, remote, access, place, lock)
+        return _filled(engine, remote, access, place, lock).replace(remote=remote)
     except BaseException:
         fetching.discard(place, lock)
         raise

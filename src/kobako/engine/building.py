@@ -115,7 +115,7 @@ def build_all(
         from kobako.engine import attesting
         from kobako.engine.exporting import Exporting
 
-        run = attesting.begin(any(bool(request.directory) for request in requests))
+        run = attesting.begin()
         exporting = Exporting(on_event)
         on_event = exporting.event
     with lease(engine.store, f"build {requests[0].directory}"):
@@ -209,11 +209,15 @@ def _deliver(
     stdout: BinaryIO | None,
 ) -> Built:
     """The outputs of a target."""
+    from kobako.engine.attesting import Origin
     from kobako.engine.deliver import PlatformResult, deliver
 
     assert target.outputs is not None
+    fetched = target.request.fetched
+    remote = fetched.remote if fetched is not None else None
+    origin = Origin(bool(target.request.directory) and remote is None, remote)
     parts = [
-        PlatformResult(job.options.platform or result.config.platform, job.options, result)
+        PlatformResult(job.options.platform or result.config.platform, job.options, result, origin)
         for job, result in results
     ]
     done = deliver(
@@ -241,7 +245,7 @@ def _provenance(parts: list[PlatformResult], mode: str, run: Run) -> dict[str, A
     found = {}
     for part in parts:
         wanted = Provenance(mode=mode, version="v0.2")
-        told = provenance(wanted, part.options, part.result, run).predicate
+        told = provenance(wanted, part.options, part.result, part.origin, run).predicate
         if mode == "min":
             del told["metadata"]
         found[f"{key}/{part.platform}" if len(parts) > 1 else key] = told

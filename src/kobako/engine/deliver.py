@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kobako.build.attest.statement import Attestation
     from kobako.build.options import BuildOptions, BuildResult
     from kobako.build.outputs.spec import Output
-    from kobako.engine.attesting import Run
+    from kobako.engine.attesting import Origin, Run
     from kobako.engine.engine import Engine
     from kobako.engine.exporting import Exporting, ExportVertex
     from kobako.oci import Descriptor, Digest, Platform, Reference
@@ -44,6 +44,7 @@ class PlatformResult(Record):
     platform: Platform
     options: BuildOptions
     result: BuildResult
+    origin: Origin
 
 
 def check(outputs: Sequence[Output], platforms: int, *, attested: bool = False) -> None:
@@ -109,7 +110,7 @@ class _Delivery:
 
         with self.exporting.vertex("[internal] attesting") as vertex:
             self.attestations = [
-                attestations(self.engine, wanted, one.options, one.result, run, vertex)
+                attestations(self.engine, wanted, one.options, one.result, one.origin, run, vertex)
                 for one in self.results
             ]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kobako.build.graph import Vertex
     from kobako.build.ops.result import Result
     from kobako.build.options import BuildOptions, BuildResult
-    from kobako.build.sources import UrlSource
+    from kobako.build.sources import Remote, UrlSource
 
 _BUILD_TYPE = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md"
 _BUILD_TYPE_02 = "https://mobyproject.org/buildkit@v1"
@@ -37,7 +37,7 @@ _PREDICATES = {
 class Invocation(Record):
     """One run of a build: times are RFC 3339 texts, `builder` this machine's platform.
 
-    `local_context`: files came from a directory nobody else has.
+    `local_context`: files came from a directory nobody else has; `source`: they came from there.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Invocation(Record):
     finished: str
     builder: str
     local_context: bool = True
+    source: Remote | None = None
 
 
 def attestation(
@@ -85,11 +86,11 @@ def _predicate(
         "buildDefinition": {
             "buildType": _BUILD_TYPE,
             "externalParameters": {
-                "configSource": {"path": options.dockerfile_name.rpartition("/")[2]},
+                "configSource": _config_source(options, invocation),
                 "request": request,
             },
             "internalParameters": internal,
-            "resolvedDependencies": _materials(vertices, result.results or {}),
+            "resolvedDependencies": _materials(vertices, result.results or {}, invocation.source),
         },
         "runDetails": {"builder": {"id": wanted.builder_id}, "metadata": run},
     }
@@ -113,11 +114,13 @@ def _request(
     complete = not private or wanted.mode != MIN
     if wanted.mode != MIN:
         args |= private
-    names = ("context", "dockerfile") if invocation.local_context else ("dockerfile",)
     request: dict[str, Any] = {"frontend": "dockerfile.v0"}
     if args:
         request["args"] = args
-    request["locals"] = [{"name": name} for name in names]
+    if invocation.local_context:
+        request["locals"] = [{"name": "context"}, {"name": "dockerfile"}]
+    elif invocation.source is None:
+        request["locals"] = [{"name": "dockerfile"}]
     if wanted.mode != MIN:
         if options.secrets:
             request["secrets"] = [{"id": name, "optional": True} for name, _ in options.secrets]
@@ -127,13 +130,18 @@ def _request(
 
 
 def _materials(
-    vertices: list[Vertex[Result]], results: Mapping[Vertex[Result], Result]
+    vertices: list[Vertex[Result]],
+    results: Mapping[Vertex[Result], Result],
+    context: Remote | None,
 ) -> list[dict[str, Any]]:
     """What came from elsewhere, each once: images, then files and repositories."""
     found: dict[str, dict[str, Any]] = {}
     for vertex in vertices:
         if isinstance(vertex.op, BaseOp) and vertex.op.image is not None:
             image = vertex.op.image
+            if "://" in image.name:  # a layout of this machine
+                found.setdefault(image.name, {"uri": image.name})
+                continue
             reference = Reference.parse(image.name)
             uri = purl("docker", reference.replace(digest=None), image.config.platform)
             material: dict[str, Any] = {"uri": uri}
@@ -141,12 +149,22 @@ def _materials(
                 algorithm, encoded = reference.digest.algorithm, reference.digest.encoded
                 material["digest"] = {algorithm: encoded}
             found.setdefault(uri, material)
-    for vertex in vertices:
-        fetched = results.get(vertex)
-        if isinstance(fetched, Fetched) and fetched.remote is not None:
-            uri = _uri(fetched.remote.source)
-            found.setdefault(uri, {"uri": uri, "digest": _digest_set(fetched.remote.digest)})
+    fetched = [results.get(vertex) for vertex in vertices]
+    sources = [each.remote for each in fetched if isinstance(each, Fetched)]
+    for remote in (context, *sources):
+        if remote is not None:
+            uri = _uri(remote.source)
+            found.setdefault(uri, {"uri": uri, "digest": _digest_set(remote.digest)})
     return list(found.values())
+
+
+def _config_source(options: BuildOptions, invocation: Invocation) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if invocation.source is not None:
+        found["uri"] = _uri(invocation.source.source)
+        found["digest"] = _digest_set(invocation.source.digest)
+    found["path"] = options.dockerfile_name.rpartition("/")[2]
+    return found
 
 
 def _uri(source: UrlSource | GitSource) -> str:
@@ -228,7 +246,8 @@ def _op(vertex: Vertex[Result]) -> dict[str, Any]:
             meta["user"] = request.user
         return {"exec": {"meta": meta}}
     if isinstance(vertex.op, BaseOp) and vertex.op.image is not None:
-        return {"source": {"identifier": f"docker-image://{vertex.op.image.name}"}}
+        name = vertex.op.image.name
+        return {"source": {"identifier": name if "://" in name else f"docker-image://{name}"}}
     if isinstance(vertex.op, FetchOp):
         return {"source": {"identifier": _uri(vertex.op.source)}}
     return {"file": {"actions": [{"description": vertex.name}]}}
@@ -240,6 +259,10 @@ def _base64(text: str) -> str:
     return b2a_base64(text.encode("utf-8", "surrogateescape"), newline=False).decode("ascii")
 
 
+def _config_source_02(source: dict[str, Any]) -> dict[str, Any]:
+    return {"entryPoint" if key == "path" else key: value for key, value in source.items()}
+
+
 def _version_02(predicate: dict[str, Any]) -> dict[str, Any]:
     definition, run = predicate["buildDefinition"], predicate["runDetails"]
     external, internal = definition["externalParameters"], definition["internalParameters"]
@@ -249,7 +272,7 @@ def _version_02(predicate: dict[str, Any]) -> dict[str, Any]:
         "buildType": _BUILD_TYPE_02,
         "materials": definition["resolvedDependencies"],
         "invocation": {
-            "configSource": {"entryPoint": external["configSource"]["path"]},
+            "configSource": _config_source_02(external["configSource"]),
             "parameters": external["request"],
             "environment": {"platform": internal["builderPlatform"]},
         },
