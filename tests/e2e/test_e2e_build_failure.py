@@ -15,7 +15,7 @@ CMD never
 """
 
 
-@pytest.mark.parametrize("style", ["classic", "plain", "quiet", "tty"])
+@pytest.mark.parametrize("style", ["classic", "plain", "quiet"])
 def test_the_line_the_output_and_the_code(kobako: Kobako, style: str) -> None:
     failed = kobako.fails("build", "--progress", style, "-", data=DOCKERFILE)
     said = f"{failed.out}\n{failed.err}\n"
