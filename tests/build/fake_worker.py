@@ -43,6 +43,7 @@ class FakeChange:
         self.write = write
         self.layer: LayerRef | None = None
         self.path = ""
+        self.staged: list[tuple[Path, str]] = []
 
     def __enter__(self) -> FakeChange:
         below = self.worker.tree_of(self.layers)
@@ -59,7 +60,17 @@ class FakeChange:
     def own(self, path: str, uid: int, gid: int) -> None:
         self.tree.own(path, uid, gid)
 
+    def stage(self, path: str) -> str | None:
+        stage = self.worker.fresh()
+        self.staged.append((stage, path))
+        return str(stage)
+
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        for stage, path in self.staged:
+            place = self.directory / path
+            shutil.copystat(place, stage)
+            place.rmdir()
+            stage.rename(place)
         if kind is None and self.write:
             self.layer = self.worker.commit(self.layers, self.directory, self.owners)
 

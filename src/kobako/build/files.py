@@ -161,6 +161,10 @@ class Files:
             raise Unavailable(f"{entry.path} changed while it was being read")
         return fd
 
+    def directory(self, entry: Entry) -> int:
+        """A descriptor of a directory; the caller closes it."""
+        return self._open_directory(entry.path) if entry.path else os.dup(self._fd)
+
     def exists_but_excluded(self, path: str) -> bool:
         """Whether only the ignore patterns hide it (for the error message)."""
         return bool(self.ignore) and os.path.lexists(os.path.join(self.root, *_parts(path)))

@@ -189,6 +189,10 @@ class ChangedTree(MountedTree, Protocol):
 
     layer: LayerRef | None
 
+    def stage(self, path: str) -> str | None:
+        """An empty host directory for what is to be in the new and empty directory `path`: it is
+        seen there only when the block has ended. None where only `path` itself will do."""
+
 
 class Worker(Protocol):
     """What the engine does for a build. Errors are `KobakoError`s; the build adds the line."""

@@ -11,6 +11,7 @@ import errno
 import os
 
 from kobako.build.files import DIRECTORY, FILE, LINK
+from kobako.build.ops.pouring import pour
 from kobako.build.ops.rootpath import is_directory, resolve
 from kobako.errors import Conflict, Unavailable
 
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from kobako.build.worker import Tree
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_CHUNK = 1 << 20
 
 
 class Copier:
     """Writes into `tree`. `owner`, `mode` and `time` (seconds) override what the sources have;
-    `wanted` says by the path below a source (`--exclude`) whether to take a file."""
+    `wanted` says by the path below a source (`--exclude`) whether to take a file. `stage` is the
+    tree's (`ChangedTree.stage`) where one source of a context is all there is to copy."""
 
     def __init__(
         self,
@@ -38,19 +39,23 @@ class Copier:
         mode: Mode | None = None,
         wanted: Callable[[str, bool], bool] | None = None,
         time: int | None = None,
+        stage: Callable[[str], str | None] | None = None,
     ) -> None:
         self._tree = tree
         self._owner = owner
         self._mode = mode
         self._wanted = wanted
         self._time_ns = None if time is None else time * 1_000_000_000
+        self._stage = stage if owner in (None, (0, 0)) and wanted is None else None
         self._links: dict[tuple[int, int], str] = {}
 
     def place(self, files: Files, entry: Entry, name: str, destination: str) -> None:
         """Copies one source to `destination`, absolute in the tree. A trailing slash says that it
         is a directory; `name` is what a file is called in it."""
+        there = self._stage is None or is_directory(resolve(self._tree.path, destination))
         target = self._target(destination, name, entry.kind == DIRECTORY)
-        self._copy(files, entry, "", target, overwrite=False)
+        if there or entry.kind != DIRECTORY or not self._fill_new(files, entry, target):
+            self._copy(files, entry, "", target, overwrite=False)
 
     def place_below(self, files: Files, entry: Entry, base: Entry, destination: str) -> None:
         """`--parents`: copies one source to its path relative to `base`, parents included."""
@@ -88,7 +93,7 @@ class Copier:
         self._clear(target)
         fd = os.open(target, _NEW, 0o600)
         try:
-            _pour(source, fd, os.fstat(source).st_size)
+            pour(source, fd, os.fstat(source).st_size)
             self._own(target, self._owner or (0, 0), fresh=True)
             os.fchmod(fd, self._mode.of(mode, False) if self._mode else mode)
             os.utime(fd, ns=times)
@@ -131,6 +136,9 @@ class Copier:
             if not taken and not (self._wanted and self._wanted(relative, True)):
                 return
             created = taken and self._enter(target, overwrite)
+            if created and self._fill_new(files, entry, target):
+                self._finish(files, entry, target)
+                return
             for child in files.children(entry).values():
                 below = f"{relative}/{child.name}" if relative else child.name
                 if not taken and not is_directory(target):
@@ -140,6 +148,20 @@ class Copier:
                 self._finish(files, entry, target)
         elif taken:
             self._copy_file(files, entry, target)
+
+    def _fill_new(self, files: Files, entry: Entry, target: str) -> bool:
+        """Fills a directory that was made just now, the quick way if that can be."""
+        if self._stage is None or self._time_ns is None:
+            return False
+        stage = self._stage(os.path.relpath(target, self._tree.path))
+        if stage is None:
+            return False
+        from kobako.build.context import Context
+        from kobako.build.ops.fresh import fill
+
+        assert isinstance(files, Context)  # others have no stage
+        fill(files, entry, stage, self._mode, self._time_ns)
+        return True
 
     def _enter(self, target: str, overwrite: bool) -> bool:
         """Makes a directory; False when it was there."""
@@ -175,7 +197,7 @@ class Copier:
         try:
             sink = os.open(target, _NEW, 0o600)
             try:
-                _pour(source, sink, entry.stat.st_size)
+                pour(source, sink, entry.stat.st_size)
                 self._own(target, self._owner or files.owner(entry), fresh=True)
                 for name, value in files.xattrs(entry):
                     _set_xattr(sink, name, value)
@@ -224,27 +246,6 @@ class Copier:
 
     def _shown(self, path: str) -> str:
         return path[len(self._tree.path) :] or "/"
-
-
-def _pour(source: int, sink: int, size: int) -> None:
-    """All bytes from one file to another, in the kernel where it can."""
-    left = size
-    try:
-        while left > 0:
-            done = os.copy_file_range(source, sink, left)
-            if not done:
-                return
-            left -= done
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise
-        while True:
-            data = os.read(source, _CHUNK)
-            if not data:
-                return
-            view = memoryview(data)
-            while view:
-                view = view[os.write(sink, view) :]
 
 
 def _set_xattr(target: int | str, name: str, value: bytes) -> None:

@@ -175,13 +175,22 @@ class TransferOp:
                 target.close()
         mode = Mode(spec.chmod) if spec.chmod else None
         time = spec.epoch if self._context is not None else None
-        copier = Copier(tree, owner=owner, mode=mode, wanted=self._wanted(), time=time)
+        chosen = choose(files, self._local) if files is not None and self._local.sources else []
+        alone = time is not None and len(chosen) == 1 and not (spec.contents or spec.remotes)
+        copier = Copier(
+            tree,
+            owner=owner,
+            mode=mode,
+            wanted=self._wanted(),
+            time=time,
+            stage=tree.stage if alone else None,
+        )
         for fetched in self._fetched(inputs):
             from kobako.build.ops.remote import place
 
             place(fetched, spec, copier, tree, owner, self._worker)
-        if files is not None and self._local.sources:
-            for one in choose(files, self._local):
+        if files is not None:
+            for one in chosen:
                 if (
                     spec.unpack
                     and one.entry.kind == FILE
