@@ -259,3 +259,22 @@ def test_targets_of_a_bake_file_have_caches(kobako: Kobako, base: str, tmp_path:
     assert "holds no cache" in kobako(*words, cwd=tmp_path).err
     kobako("builder", "prune", "-af")
     assert cached(kobako(*words, cwd=tmp_path)) == STEPS
+
+
+def test_the_commands_of_the_page(
+    kobako: Kobako, registry: str, site: Path, tmp_path: Path
+) -> None:
+    """docs/caches.md, in the order of the page."""
+    with open(site / "Dockerfile", "a") as file:
+        file.write("RUN --mount=type=cache,target=/root/.cache echo kept > /root/.cache/file\n")
+    kobako("build", "-t", "page", str(site))
+    page = (Path(__file__).parents[2] / "docs" / "caches.md").read_text()
+    blocks = page.split("```sh\n")[1:]
+    lines = [line for block in blocks for line in block.partition("```")[0].splitlines()]
+    assert len(lines) == 11
+    for line in lines:
+        program, *words = line.replace("registry.example.org", registry).split()
+        assert program == "kobako"
+        done = kobako(*words, cwd=site)
+        if "--cache-from" in words:
+            assert "ignored" not in done.err

@@ -8,7 +8,7 @@ from __future__ import annotations
 from kobako import __version__
 from kobako.build import progress
 from kobako.build.cache import cache_key
-from kobako.errors import Invalid
+from kobako.errors import Invalid, KobakoError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ def warnings(
 
 
 def _judge(lowering: Lowering, options: BuildOptions) -> dict[str, Any]:
-    from kobako.build.dockerfile.source import DockerfileError
     from kobako.build.lint.check import check, check_text, settings_of, violations
     from kobako.build.lint.finding import Finding
     from kobako.build.lint.rules import RULES
@@ -78,7 +77,7 @@ def _judge(lowering: Lowering, options: BuildOptions) -> dict[str, Any]:
             ignore=around.context().ignore,
         )
         check(subject, settings, findings)
-    except DockerfileError:
+    except KobakoError:
         pass  # what is wrong with a stage that is not built is not told
     return {
         "kind": "checks",

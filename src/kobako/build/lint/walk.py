@@ -33,7 +33,7 @@ class Stages:
         names: dict[str, int] = {}
         for one in origins:
             stage = one.stage
-            index = names.get(one.image.value.lower())
+            index = names.get(one.image.value)  # lower case alone, other than in --from
             self._needs[stage.index] = self._taken(stage, names)
             if index is not None:
                 self.based[stage.index] = index
