@@ -251,11 +251,16 @@ def test_a_repository_is_cached_by_its_commit(build: Builder, repository: Reposi
     (build.context / "Dockerfile").write_text(text)
     again = build.kobako("build", "--progress", "plain", str(build.context)).err
     assert again.count("CACHED") == 1
-    keep = build(
-        f"FROM python\nADD --keep-git-dir=true {repository.url} /in\n"
-        'CMD ["test", "-e", "/in/.git/HEAD"]\n'
+    keep = (
+        f"FROM scratch\nADD --keep-git-dir=true {repository.url}#v1 /in\n"
+        'FROM python\nCOPY --from=0 /in /in\nCMD ["find", "/in/.git", "-type", "f"]\n'
     )
-    assert keep == ""
+    files = build(keep, "--no-cache").split("\n")
+    assert "/in/.git/refs/tags/v1" in files
+    assert "/in/.git/FETCH_HEAD" not in files
+    image = build.kobako.show("{{.Id}}", "remote")
+    build(keep, "--no-cache")
+    assert build.kobako.show("{{.Id}}", "remote") == image
 
 
 @pytest.mark.needs("git")

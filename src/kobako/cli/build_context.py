@@ -101,7 +101,8 @@ def _fetched(fetched: FetchedContext, file: str) -> Given:
         if file == "-":
             text = _text(sys.stdin.buffer.read(), "Dockerfile")
         else:
-            text = _read(resolve(fetched.directory, file or "Dockerfile"))
+            name = file or "Dockerfile"
+            text = _read(resolve(fetched.directory, name), f"{name} in the context")
     except BaseException:
         fetched.discard()
         raise
@@ -109,17 +110,20 @@ def _fetched(fetched: FetchedContext, file: str) -> Given:
     return Given(fetched.directory, text, name, "", fetched)
 
 
-def _read(full: str) -> str:
+def _read(full: str, shown: str = "") -> str:
     try:
         with open(full, "rb") as stream:
             return _text(stream.read(), full)
     except FileNotFoundError:
         raise NotFound(
-            f"failed to read dockerfile: lstat {os.path.abspath(full)}: no such file or directory",
+            f"failed to read dockerfile: lstat {shown or os.path.abspath(full)}:"
+            " no such file or directory",
             hint="Give its name with --file.",
         ) from None
     except OSError as fault:
-        raise Invalid(f"failed to read dockerfile: open {full}: {fault.strerror}") from None
+        raise Invalid(
+            f"failed to read dockerfile: open {shown or full}: {fault.strerror}"
+        ) from None
 
 
 def _text(data: bytes, name: str) -> str:

@@ -104,7 +104,10 @@ class Mounts:
 
     def _merged(self, number: int, mount: BuildBind) -> str:
         """The mount's files made visible at a path of ours; writes go nowhere."""
-        lowers = self.worker.lowers(mount.layers) if not mount.directory else [mount.directory]
+        if mount.directory:
+            lowers = [mount.directory]
+        else:
+            lowers = self.worker.lowers(mount.layers)[:-1]  # the skeleton is for containers
         if mount.hidden:
             veil = os.path.join(self.scratch.directory, f"veil-{number}")
             _veil(veil, mount.directory, mount.hidden)

@@ -89,7 +89,9 @@ class Git:
             self.run(work, "submodule", "update", "--init", "--recursive", "--depth=1", "-q")
         if source.commit_times:
             self._set_times(work)
-        if not source.keep_git_dir:
+        if source.keep_git_dir:
+            self._tidy(work, source)
+        else:
             _remove_git_dirs(work)
         if not source.subdir:
             os.rename(work, directory)
@@ -119,6 +121,22 @@ class Git:
             except Unavailable as fault:
                 last = fault
         raise last
+
+    def _tidy(self, work: str, source: GitSource) -> None:
+        """A repository that is kept has the tag it was asked for, and says nothing of how and when
+        it was fetched."""
+        tag = source.ref.removeprefix("refs/tags/")
+        if tag and not _is_commit(tag) and not tag.startswith("refs/"):
+            name = f"refs/tags/{tag}"
+            try:
+                self.run(work, "fetch", "-q", "--no-tags", "--depth=1", "origin", f"+{name}:{name}")
+            except Unavailable:
+                pass  # a branch
+        self.run(work, "reflog", "expire", "--all", "--expire=now")
+        for name in ("FETCH_HEAD", "ORIG_HEAD", "index"):
+            if os.path.exists(f"{work}/.git/{name}"):
+                os.unlink(f"{work}/.git/{name}")
+        self.run(work, "read-tree", "HEAD")  # an index without times and inodes
 
     def _set_times(self, work: str) -> None:
         seconds = int(self.run(work, "log", "-1", "--format=%ct"))
