@@ -77,7 +77,8 @@ def _session(before: str, text: str) -> list[Step]:
 class Terminal:
     """A bash in a terminal of its own, with a home and stores of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **more: str) -> None:
+        """`more` are variables of its environment."""
         home = directory / "home"
         home.mkdir()
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -90,6 +91,7 @@ class Terminal:
             "PS2": "",
             "TERM": "xterm",
             "LANG": "C.UTF-8",
+            **more,
         }
         words = ["--norc", "--noprofile", "--noediting"]
         self.bash = pexpect.spawn(
@@ -138,6 +140,7 @@ def check(step: Step, shown: str) -> None:
     """`shown` is what the page says, but for ids, times and sizes."""
     text = re.sub(r"\x1b\[\d*B", "\n", shown)  # down to below a progress line: a new line
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n")
+    check_columns(text.splitlines())
     lines = [normal(line) for line in text.splitlines()]
     # What bash says of its jobs, and a terminal that echoes in the container.
     lines = [line for line in lines if line and not line.startswith("[1]") and line != step.text]
@@ -147,6 +150,25 @@ def check(step: Step, shown: str) -> None:
     assert re.fullmatch(pattern, told), (
         f"{step.text}\n--- the page\n{step.output}\n--- here\n{told}"
     )
+
+
+def check_columns(lines: list[str]) -> None:
+    """Below a table's heads every cell begins where its head does, or is empty."""
+    starts: list[int] = []
+    for line in lines:
+        heads = list(re.finditer(r"\S+(?: \S+)*", line))
+        if (
+            len(heads) > 2
+            and "\t" not in line
+            and all(head[0].replace(" ", "").isupper() for head in heads)
+        ):
+            starts = [head.start() for head in heads]
+        elif not line:
+            starts = []
+        for start, end in zip(starts, [*starts[1:], len(line)], strict=bool(starts)):
+            cell = line[start:end]
+            assert line[:start].endswith(" ") or not start, f"{line!r}: column {start}"
+            assert not cell.startswith(" ") or not cell.strip(), f"{line!r}: column {start}"
 
 
 def normal(line: str) -> str:
