@@ -74,9 +74,12 @@ def test_beyond_the_directory_it_needs_leave(kobako: Kobako, project: Path) -> N
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ("app.ssh=default", "target app: ssh is not supported yet"),
+        ("app.ssh=key=nowhere", "target app: --ssh key=nowhere: "),
+        ("app.policy=filename=x", "target app: policy is not supported"),
+        ("app.cache-to=type=gha", "target app: "),
+        ("app.contexts.x=nowhere", "nowhere: no such directory"),
         ("app.attest=type=bom", "target app: --attest type=bom: unknown type 'bom'"),
-        ("app.resources.memory=1g", "target app: resources is not supported yet"),
+        ("app.resources.memory=1g", "target app: resources is not supported"),
         ("app.dockerfile=none", "target app: failed to read dockerfile: open none"),
         ("app.shm-size=big", "target app: shm-size: invalid size"),
         ("app.output=type=parcel", "target app: "),
@@ -94,3 +97,49 @@ def test_checks_of_every_target(kobako: Kobako, project: Path) -> None:
     assert found.lines[0] == "app" and "tool" in found.lines
     document = json.loads(kobako.attempt("bake", "--call=check,format=json").out)
     assert document["target"]["app"]["check"]["warnings"][0]["ruleName"] == "FromAsCasing"
+
+
+def test_a_target_is_the_context_of_another(kobako: Kobako, project: Path) -> None:
+    """What it is based on is built once, in the same graph, and is no image of its own."""
+    (project / "app.Dockerfile").write_text(
+        "FROM base AS first\nRUN cp /once /copy\nFROM python\nCOPY --from=base /once /once\n"
+        "COPY --from=first /copy /copy\nCOPY --from=files /file /file\n"
+    )
+    (project / "docker-bake.hcl").write_text(
+        """
+        target "base" {
+          target = "common"
+          tags   = ["bake-linked:never"]
+        }
+        target "one" {
+          dockerfile = "app.Dockerfile"
+          contexts   = { base = "target:base", files = "." }
+          tags       = ["bake-linked:one"]
+        }
+        target "two" {
+          inherits = ["one"]
+          labels   = { number = "2" }
+          tags     = ["bake-linked:two"]
+        }
+        """
+    )
+    done = kobako("bake", "one", "two", "--set=base.no-cache=true", "--progress=plain")
+    assert done.err.count("RUN cat /proc/sys/kernel/random/uuid") == 1
+    found = {
+        line
+        for tag in ("one", "two")
+        for line in kobako("run", "--rm", f"bake-linked:{tag}", "cat", "/once", "/copy").lines
+    }
+    assert len(found) == 1
+    assert not kobako("images", "-q", "bake-linked:never").out
+
+
+def test_caches_go_through(kobako: Kobako, elsewhere: Kobako, project: Path) -> None:
+    kobako("bake", "tool", "--set=*.cache-to=type=local,dest=cache,mode=max")
+    assert (project / "cache/index.json").exists()
+    kobako("save", "-o", "python.tar", "python")
+    elsewhere("load", "-i", "python.tar")
+    done = elsewhere("bake", "tool", "--set=*.cache-from=type=local,src=cache", "--progress=plain")
+    assert "CACHED" in done.err and "DONE" in done.err
+    number = next(x.split()[0] for x in done.err.splitlines() if "RUN cat /proc" in x)
+    assert f"{number} CACHED" in done.err

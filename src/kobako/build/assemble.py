@@ -100,12 +100,14 @@ class _FrontEnd:
             found = self._plans[job] = self._plan(job, context)
         return found
 
-    def _result(self, name: str) -> Step:
-        """The last step of another job of this build."""
-        for job, context in self._jobs:
-            if job.name == name:
-                return self.plan(job, context).target
-        raise NotFound(f"target:{name}: no such target in this build")
+    def _result(self, name: str, platform: Platform) -> Step:
+        """The last step of another job of this build; of a target with several platforms, of the
+        job for this one."""
+        for wanted in (name, f"{name} {platform}"):
+            for job, context in self._jobs:
+                if job.name == wanted:
+                    return self.plan(job, context).target
+        raise NotFound(f"target:{name}: no such target in this build, or not for {platform}")
 
     def _plan(self, job: Job, context: Context) -> Plan:
         options = job.options
@@ -164,7 +166,7 @@ class _FrontEnd:
                 load=lambda name, platform: self._loader.load(name, platform, options.pull),
                 epoch=epoch.given(options.build_args) if options.epoch is None else options.epoch,
                 job=job.name,
-                named=NamedContexts(job.contexts, self._result),
+                named=NamedContexts(job.contexts, lambda name: self._result(name, target)),
             ),
         )
 

@@ -71,8 +71,9 @@ def _carry_out(context: Context, values: Values, chosen: Selection, call: Call |
     metadata = bool(values.text("metadata-file"))
     building: list[BuildRequest] = []
     asked: dict[str, tuple[BuildRequest, Call]] = {}
+    requests = bake_requests.requests(context, chosen.targets, metadata=metadata)
     for target in chosen.targets:
-        request = bake_requests.request(context, target, metadata=metadata)
+        request = requests[target.name]
         own = bake_call.of(target, call)
         if own is None:
             building.append(request)

@@ -6,7 +6,7 @@ import os
 
 from kobako.bake.read import DEFAULT_FILES, Defined, Surroundings
 from kobako.bake.source import File
-from kobako.errors import Invalid, NotFound
+from kobako.errors import Invalid, NotFound, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +69,11 @@ def read(context: Context, names: list[str], around: Surroundings) -> Defined:
 
 
 def _files(context: Context, names: list[str]) -> list[File]:
+    if context.environ.get("BUILDX_BAKE_FILE_RELATIVE_PATHS", "0") not in ("", "0", "false"):
+        raise Unsupported(
+            "BUILDX_BAKE_FILE_RELATIVE_PATHS is not supported: paths are those of the directory "
+            "bake is called in"
+        )
     names = names or _from_environment(context)
     if not names:
         found = [File(name, held) for name in DEFAULT_FILES if (held := text(name)) is not None]

@@ -6,8 +6,10 @@ import os
 
 from kobako.bake import inputs
 from kobako.build import cache_spec
+from kobako.cli import build_context, build_sources
+from kobako.cli.build_context import Given
 from kobako.engine.building import BuildRequest
-from kobako.errors import Invalid, NotFound, Unsupported
+from kobako.errors import Invalid, KobakoError, NotFound, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,22 +19,51 @@ if TYPE_CHECKING:
     from kobako.build.outputs.spec import Output
     from kobako.cli.context import Context
 
-_NOT_YET = ("ssh", "policy", "resources")
+_UNSUPPORTED = ("policy", "resources")
 _SHM = 64 << 20
 
 
-def request(context: Context, target: Target, *, metadata: bool = False) -> BuildRequest:
-    """What a target asks for. What kobako cannot do is an error naming the target and the key.
+def requests(
+    context: Context, targets: tuple[Target, ...], *, metadata: bool = False
+) -> dict[str, BuildRequest]:
+    """What the targets ask for, by name. What kobako cannot do is an error naming target and key.
 
-    `metadata`: its result is to be told to a file, so its outputs have to be known.
+    A target others are based on, itself without platforms, is built for theirs. `metadata`: the
+    results are to be told to a file, so the outputs have to be known.
     """
-    _refuse(target)
-    directory = target.context or "."
-    text, name = _dockerfile(target)
+    wanted: dict[str, dict[str, None]] = {}
+    for target in targets:
+        for _, value in target.contexts:
+            if value.startswith("target:"):
+                held = wanted.setdefault(value.removeprefix("target:"), {})
+                held.update(dict.fromkeys(target.platforms or ()))
+    found = {}
+    for target in targets:
+        if target.linked and not target.platforms:
+            target = target.replace(platforms=tuple(wanted.get(target.name, ())))
+        try:
+            found[target.name] = _request(context, target, metadata)
+        except KobakoError as fault:
+            if fault.message.startswith("target "):
+                raise
+            raise type(fault)(f"target {target.name}: {fault.message}", hint=fault.hint) from None
+    return found
+
+
+def _request(context: Context, target: Target, metadata: bool) -> BuildRequest:
+    for field in _UNSUPPORTED:
+        if getattr(target, field):
+            raise Unsupported(f"{field} is not supported")
+    secrets = tuple(_secret(context, secret) for secret in target.secret or ())
+    ssh = build_sources.ssh([str(entry) for entry in target.ssh or ()], context.environ)
+    given = _given(context, target, secrets, ssh)
     return BuildRequest(
-        directory=directory,
-        dockerfile=text,
-        dockerfile_name=name,
+        directory=given.directory,
+        dockerfile=given.text,
+        dockerfile_name=given.name,
+        dockerfile_path=given.path,
+        fetched=given.fetched,
+        contexts=tuple((name, v.removeprefix(inputs.CWD)) for name, v in target.contexts),
         tags=target.tags or (),
         build_args=target.args,
         labels=target.labels,
@@ -42,10 +73,12 @@ def request(context: Context, target: Target, *, metadata: bool = False) -> Buil
         pull=bool(target.pull),
         platforms=_platforms(target),
         network=target.network or "default",
-        extra_hosts=tuple(f"{name}:{address}" for name, address in target.extra_hosts),
+        extra_hosts=tuple(f"{name}={address}" for name, address in target.extra_hosts),
         shm_size=_shm_size(target),
         ulimits=target.ulimits or (),
-        secrets=tuple(_secret(context, target, secret) for secret in target.secret or ()),
+        secrets=secrets,
+        ssh=ssh,
+        allow=target.entitlements or (),
         outputs=_outputs(target, metadata),
         attest=_attest(target),
         metadata_provenance=_provenance_told(context) if metadata else "",
@@ -56,19 +89,21 @@ def request(context: Context, target: Target, *, metadata: bool = False) -> Buil
     )
 
 
-def _refuse(target: Target) -> None:
-    for field in _NOT_YET:
-        if getattr(target, field):
-            key = field.replace("_", "-")
-            raise Unsupported(f"target {target.name}: {key} is not supported yet")
-    if target.contexts:
-        names = ", ".join(name for name, _ in target.contexts)
-        raise Unsupported(f"target {target.name}: contexts ({names}) are not supported yet")
-    if inputs.remote(target.context or "."):
-        raise Unsupported(
-            f"target {target.name}: context {target.context}: remote build contexts are not "
-            "supported yet: clone or download it"
-        )
+def _given(
+    context: Context,
+    target: Target,
+    secrets: tuple[tuple[str, bytes], ...],
+    ssh: tuple[tuple[str, tuple[str, ...]], ...],
+) -> Given:
+    """The context and the Dockerfile; a remote context is fetched."""
+    where = target.context or "."
+    if inputs.remote(where) and target.dockerfile_inline is None:
+        file = "" if target.dockerfile == "Dockerfile" else target.dockerfile or ""
+        return build_context.read(context, where, file, secrets, ssh)
+    if inputs.remote(where):
+        raise Unsupported(f"dockerfile-inline with the remote context {where} is not supported")
+    text, name = _dockerfile(target)
+    return Given(where, text, name, "" if target.dockerfile_inline is not None else name)
 
 
 def _dockerfile(target: Target) -> tuple[str, str]:
@@ -78,9 +113,7 @@ def _dockerfile(target: Target) -> tuple[str, str]:
     directory = target.context or "."
     if not os.path.isdir(directory):
         problem = "is not a directory" if os.path.exists(directory) else "not found"
-        raise NotFound(
-            f'target {target.name}: unable to prepare context: path "{directory}" {problem}'
-        )
+        raise NotFound(f'unable to prepare context: path "{directory}" {problem}')
     path = inputs.dockerfile_path(target)
     try:
         with open(path, "rb") as file:
@@ -88,13 +121,9 @@ def _dockerfile(target: Target) -> tuple[str, str]:
     except UnicodeDecodeError as fault:
         raise Invalid(f"{path} is not UTF-8 text: {fault.reason} at byte {fault.start}") from None
     except FileNotFoundError:
-        raise NotFound(
-            f"target {target.name}: failed to read dockerfile: open {path}: no such file"
-        ) from None
+        raise NotFound(f"failed to read dockerfile: open {path}: no such file") from None
     except OSError as fault:
-        raise Invalid(
-            f"target {target.name}: failed to read dockerfile: open {path}: {fault.strerror}"
-        ) from None
+        raise Invalid(f"failed to read dockerfile: open {path}: {fault.strerror}") from None
 
 
 def _platforms(target: Target) -> tuple[str, ...]:
@@ -111,13 +140,13 @@ def _shm_size(target: Target) -> int:
     try:
         return parse_size(target.shm_size)
     except ValueError:
-        raise Invalid(f"target {target.name}: shm-size: invalid size '{target.shm_size}'") from None
+        raise Invalid(f"shm-size: invalid size '{target.shm_size}'") from None
 
 
-def _secret(context: Context, target: Target, secret: Secret) -> tuple[str, bytes]:
-    lead = f"target {target.name}: secret {secret.id}"
+def _secret(context: Context, secret: Secret) -> tuple[str, bytes]:
+    lead = f"secret {secret.id}"
     if not secret.id:
-        raise Invalid(f"target {target.name}: secret: id is missing")
+        raise Invalid("secret: id is missing")
     name = secret.env or secret.id
     if secret.env or (not secret.src and name in context.environ):
         if name not in context.environ:
@@ -127,9 +156,8 @@ def _secret(context: Context, target: Target, secret: Secret) -> tuple[str, byte
         with open(secret.src or secret.id, "rb") as file:
             return secret.id, file.read()
     except OSError as fault:
-        raise NotFound(
-            f"{lead}: failed to read {secret.src or secret.id}: {fault.strerror}"
-        ) from None
+        source = secret.src or secret.id
+        raise NotFound(f"{lead}: failed to read {source}: {fault.strerror}") from None
 
 
 def _attest(target: Target) -> Attestations | None:
@@ -137,10 +165,7 @@ def _attest(target: Target) -> Attestations | None:
         return None
     from kobako.build.attest.options import parse
 
-    try:
-        return parse([str(entry) for entry in target.attest]) or None
-    except (Invalid, Unsupported) as fault:
-        raise type(fault)(f"target {target.name}: {fault.message}", hint=fault.hint) from None
+    return parse([str(entry) for entry in target.attest]) or None
 
 
 def _provenance_told(context: Context) -> str:
@@ -155,11 +180,8 @@ def _outputs(target: Target, metadata: bool) -> tuple[Output, ...] | None:
         return None
     from kobako.build.outputs import annotation, choice, spec
 
-    try:
-        return choice.choose(
-            [spec.parse(str(entry)) for entry in target.output or ()],
-            tags=target.tags or (),
-            annotations=[a for t in target.annotations or () for a in annotation.parse_flag(t)],
-        )
-    except Invalid as fault:
-        raise Invalid(f"target {target.name}: {fault.message}", hint=fault.hint) from None
+    return choice.choose(
+        [spec.parse(str(entry)) for entry in target.output or ()],
+        tags=target.tags or (),
+        annotations=[a for t in target.annotations or () for a in annotation.parse_flag(t)],
+    )
