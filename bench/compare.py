@@ -34,10 +34,20 @@ CASES = (
     ("exec", 5),
     ("commit 1 file", 2),
     ("commit 3000 files", 1),
-    ("build cold", 2),
-    ("build cached", 3),
-    ("build cold, BuildKit", 2),
-    ("build cached, BuildKit", 3),
+    *(
+        (case + kind, times)
+        for case, times in (
+            ("build cold", 2),
+            ("build cached", 3),
+            ("build 30 RUN cold", 1),
+            ("build 30 RUN cached", 2),
+            ("build COPY 20000 cold", 1),
+            ("build COPY 20000 unchanged", 2),
+            ("build ignore 19997 of 20000", 1),
+            ("build 4 stages of sleep 2", 1),
+        )
+        for kind in ("", ", BuildKit")
+    ),
     ("images", 5),
     ("ps", 5),
     ("load", 1),

@@ -31,6 +31,15 @@ SMALL = "echo hello > /hello.txt"
 MANY = "mkdir /many; i=0; while [ $i -lt 3000 ]; do echo $i > /many/$i; i=$((i+1)); done"
 
 
+THIRTY = "FROM bench\n" + "".join(f"RUN true {n}\n" for n in range(30))
+FILES = "FROM bench\nCOPY . /files\n"
+STAGES = (
+    "".join(f"FROM bench AS s{n}\nRUN sleep 2 && echo {n} > /{n}\n" for n in range(4))
+    + "FROM bench\n"
+    + "".join(f"COPY --from=s{n} /{n} /\n" for n in range(4))
+)
+
+
 class Work:
     """What one measurement of a case is: `prepare` untimed, then `copies` of `argv` at once."""
 
@@ -56,10 +65,29 @@ class Inputs:
         self.tar = tar
         self.base = scratch.archive("bench", tar)
         self.extra = scratch.archive("benchload", tar)
-        self.context = scratch.fresh("context")
-        (self.context / "Dockerfile").write_text(DOCKERFILE)
+        self.context = self._context("context", DOCKERFILE)
+        self.thirty = self._context("thirty", THIRTY)
+        self.stages = self._context("stages", STAGES)
+        self.many = self._context("many", FILES, 20000)
+        self.ignored = self._context("ignored", FILES, 20000)
+        kept = "".join(f"!d{n}/f{n}\n" for n in range(3))
+        (self.ignored / ".dockerignore").write_text(f"*\n{kept}")
         self.filled: dict[str, str] = {}  # registry kind -> host:port with `benchload` in it
         self.rootfs: Path | None = None
+
+    def _context(self, name: str, dockerfile: str, files: int = 0) -> Path:
+        """A directory to build from: its Dockerfile, and `files` small files in 100 directories."""
+        path = self.scratch.fresh(name)
+        (path / "Dockerfile").write_text(dockerfile)
+        for n in range(min(files, 100)):
+            (path / f"d{n}").mkdir()
+        for n in range(files):
+            (path / f"d{n % 100}" / f"f{n}").write_text(f"file {n}\n")
+        return path
+
+    def salted(self) -> Path:
+        """The archive `extra` with a layer that nobody has seen: no registry finds its blobs."""
+        return self.scratch.archive("benchload", self.tar, os.urandom(8).hex())
 
     def tree(self) -> Path:
         """The tar's content as a directory (root only)."""
@@ -128,8 +156,7 @@ class Engine(Tool):
             "exec": Work(command("exec", "bench-exec", "true")),
             "commit 1 file": Work(command("commit", "bench-small", "bench-1"), self._forgotten),
             "commit 3000 files": Work(command("commit", "bench-many", "bench-1"), self._forgotten),
-            "build cold": Work(self.build("--no-cache")),
-            "build cached": Work(self.build()),
+            **self.builds(),
             "images": Work(command("images")),
             "ps": Work(command("ps")),
             "load": Work(command("load", "-i", str(self.inputs.extra)), self.without_extra),
@@ -141,12 +168,25 @@ class Engine(Tool):
     def _forgotten(self) -> None:
         self.quietly("rmi", "-f", "bench-1")
 
-    def build(self, *options: str) -> list[str]:
+    def build(self, context: Path, *options: str) -> list[str]:
         options = ("--network", self.network_of_build, "-t", "bench-built", *options)
-        return self.command("build", *options, str(self.inputs.context))
+        return self.command("build", *options, str(context))
+
+    def builds(self) -> dict[str, Work]:
+        inputs, anew = self.inputs, "--no-cache"
+        return {
+            "build cold": Work(self.build(inputs.context, anew)),
+            "build cached": Work(self.build(inputs.context)),
+            "build 30 RUN cold": Work(self.build(inputs.thirty, anew)),
+            "build 30 RUN cached": Work(self.build(inputs.thirty)),
+            "build COPY 20000 cold": Work(self.build(inputs.many, anew)),
+            "build COPY 20000 unchanged": Work(self.build(inputs.many)),
+            "build ignore 19997 of 20000": Work(self.build(inputs.ignored, anew)),
+            "build 4 stages of sleep 2": Work(self.build(inputs.stages, anew)),
+        }
 
     def _transfers(self, kind: str, found: dict[str, Work]) -> None:
-        """Every push goes to an empty repository, by an engine that never pushed this image."""
+        """Every push is of a layer the registry has never seen, to an empty repository."""
         if kind not in self.inputs.filled:
             return
         host = self.inputs.filled[kind]
@@ -155,7 +195,7 @@ class Engine(Tool):
         def to_push() -> None:
             name = f"{host}/push{os.urandom(4).hex()}"
             self.without_extra()
-            self.loaded()
+            self.loaded(self.inputs.salted())
             self.do(*self.command("tag", "benchload", name))
             push.argv[:] = self.command("push", *self.insecure, name)
 
@@ -166,8 +206,8 @@ class Engine(Tool):
 
     insecure: tuple[str, ...] = ()
 
-    def loaded(self) -> None:
-        self.do(*self.command("load", "-i", str(self.inputs.extra)))
+    def loaded(self, archive: Path) -> None:
+        self.do(*self.command("load", "-i", str(archive)))
 
     def without_extra(self) -> None:
         """The image of the data cases, and all that was kept of it, is gone."""
@@ -206,8 +246,8 @@ class Kobako(Engine):
     def without_extra(self) -> None:
         self.scratch.fresh(f"{self._slug}-data", self.who)
 
-    def loaded(self) -> None:
-        argv = self.command("load", "-i", str(self.inputs.extra))
+    def loaded(self, archive: Path) -> None:
+        argv = self.command("load", "-i", str(archive))
         self.scratch.run(argv, self.data, self.who)
 
     def do(self, *argv: str) -> None:
@@ -241,8 +281,8 @@ class Docker(Engine):
     def works(self) -> dict[str, Work]:
         found = super().works()
         buildkit = {**self.env, "DOCKER_BUILDKIT": "1"}
-        found["build cold, BuildKit"] = Work(self.build("--no-cache"), env=buildkit)
-        found["build cached, BuildKit"] = Work(self.build(), env=buildkit)
+        for case, work in self.builds().items():
+            found[f"{case}, BuildKit"] = Work(work.argv, env=buildkit)
         return found
 
     @staticmethod
@@ -339,7 +379,6 @@ class Skopeo(Tool):
         self.layout = self.scratch.path / "skopeo"
         self._copy = [self.program, "copy", "-q", "--insecure-policy"]
         self._load = [*self._copy, f"docker-archive:{self.inputs.extra}"]
-        self.do(*self._load, f"oci:{self.layout}:extra")
 
     def works(self) -> dict[str, Work]:
         target = self.scratch.path / "skopeo-copy"
@@ -353,6 +392,9 @@ class Skopeo(Tool):
 
             def to_push(push: Work = push, host: str = host) -> None:
                 name = f"docker://{host}/skopeo{os.urandom(4).hex()}"
+                shutil.rmtree(self.layout, ignore_errors=True)
+                salted = f"docker-archive:{self.inputs.salted()}"
+                self.do(*self._copy, salted, f"oci:{self.layout}:extra")
                 options = ["--dest-tls-verify=false", f"oci:{self.layout}:extra", name]
                 push.argv[:] = [*self._copy, *options]
 
@@ -414,7 +456,7 @@ class Registries:
         if registry:
             self._docker_registry(registry)
         self.kobako.without_extra()
-        self.kobako.loaded()
+        self.kobako.loaded(self.inputs.extra)
         for host in self.inputs.filled.values():
             self.kobako.do(*self.kobako.command("tag", "benchload", f"{host}/benchload"))
             push = self.kobako.command("push", f"{host}/benchload")
