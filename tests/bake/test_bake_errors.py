@@ -176,6 +176,9 @@ def test_overrides_that_fit_nothing(said: str, message: str) -> None:
             "infinite loop from b to a",
         ),
         ('target "a" { context = "-" }', ["a"], "context from stdin not allowed"),
+        ('target "a" { platforms = ["linux/x/y/z"] }', ["a"], "target a: platforms: "),
+        ('target "a" { ulimits = ["nofile"] }', ["a"], "invalid ulimit argument: nofile"),
+        ('target "a" { shm-size = "big" }', ["a"], "shm-size: invalid size 'big'"),
     ],
 )
 def test_targets_that_are_not_there(text: str, words: list[str], message: str) -> None:

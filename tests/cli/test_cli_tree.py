@@ -213,6 +213,7 @@ def test_a_terminal_that_goes_away_ends_nothing(tmp_path: Path) -> None:
         """
 import signal
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
+start(3, "prepared")
 until("go")
 for n in range(100):
     out(2, b"line")
@@ -221,11 +222,11 @@ open("through", "w").close()
 """,
         tmp_path,
     )
-    screen.until("[base 2/2]")
+    screen.until("prepared")
     pid = screen.process.pid
-    os.close(screen.process.child_fd)
+    screen.process.ptyproc.fileobj.close()
     (tmp_path / "go").touch()
     _, status = os.waitpid(pid, 0)
     assert status == 0 and (tmp_path / "through").exists()
-    screen.process.terminated = True
-    screen.process.closed = True
+    screen.process.terminated = screen.process.ptyproc.terminated = True
+    screen.process.closed = screen.process.ptyproc.closed = True

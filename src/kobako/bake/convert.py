@@ -108,12 +108,12 @@ def _primitive(value: Value, wanted: Type) -> Value:
             if low in ("true", "false"):
                 raise Fault(f'a bool is required; to convert from string, use lowercase "{low}"')
             raise Fault("a bool is required")
-    raise Fault(f"{wanted} required")
+    raise Fault(f"{wanted} required, but have {value.type}")
 
 
 def _sequence(value: Value, wanted: Type) -> Value:
     if not value.type.sequence:
-        raise Fault(f"{wanted} required")
+        raise Fault(f"{wanted} required, but have {value.type}")
     of = wanted.element
     if of.kind == "dynamic":
         of = unify([item.type for item in value.raw]) or _mixed()
@@ -123,7 +123,7 @@ def _sequence(value: Value, wanted: Type) -> Value:
 
 def _map(value: Value, wanted: Type) -> Value:
     if not value.type.mapping:
-        raise Fault(f"{wanted} required")
+        raise Fault(f"{wanted} required, but have {value.type}")
     of = wanted.element
     if of.kind == "dynamic":
         of = unify([item.type for item in value.raw.values()]) or _mixed()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+import re
 
 from kobako.bake.targets import Target
-from kobako.errors import Invalid
+from kobako.errors import Invalid, KobakoError
+from kobako.oci import Platform
 
 CWD = "cwd://"
 
@@ -22,11 +24,30 @@ def cleaned(target: Target) -> Target:
         raise Invalid(f"target {target.name}: context from stdin not allowed in bake")
     if dockerfile == "-":
         raise Invalid(f"target {target.name}: dockerfile from stdin not allowed in bake")
+    _check(target)
     if context.startswith(CWD):
         context = _clean(context.removeprefix(CWD))
     elif not remote(context):
         context = _clean(context)
     return target.replace(context=context, dockerfile=dockerfile)
+
+
+def _check(target: Target) -> None:
+    """`Invalid` for values whose form only a build would find wrong."""
+    for platform in target.platforms or ():
+        if platform != "local":
+            try:
+                Platform.parse(platform)
+            except KobakoError as fault:
+                raise Invalid(f"target {target.name}: platforms: {fault.message}") from None
+    for limit in target.ulimits or ():
+        if not re.fullmatch(r"[a-z]+=-?\d+(:-?\d+)?", limit):
+            raise Invalid(f"target {target.name}: ulimits: invalid ulimit argument: {limit}")
+    if target.shm_size and not re.fullmatch(_SIZE, target.shm_size, re.IGNORECASE):
+        raise Invalid(f"target {target.name}: shm-size: invalid size '{target.shm_size}'")
+
+
+_SIZE = r"\d+(\.\d+)? ?([kmgtp]?i?b?)"
 
 
 def dockerfile_path(target: Target) -> str:
