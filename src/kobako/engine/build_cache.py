@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Solve = Callable[[Cache, OnEvent], tuple[BuildResult, ...]]
 
 
-_WANTING = "the imported cache names without its content the layer"
+_LEAD = "the imported cache "
 _VERTEX_EVENTS = (progress.VertexStarted, progress.VertexOutput, progress.VertexDone)
 
 
@@ -72,6 +72,7 @@ class BuildCache:
         self._first: set[str] = set()
         self._latest: dict[str, Any] | None = None
         self._passed = 0
+        self._under_way: dict[int, progress.VertexStarted] = {}
 
     # What the build sees
 
@@ -111,13 +112,13 @@ class BuildCache:
         try:
             if not self._engine.store.blobs.exists(digest):
                 if not offer.layer.here:
-                    raise Unusable(f"{_WANTING} {digest}", digest)
+                    raise Unusable(f"{_LEAD}only names the layer {digest}", digest)
                 offer.place.fetch(layer.descriptor)
             unpack.unpack_one(self._engine, layer.diff_id, layer.descriptor)
         except Unusable:
             raise
         except KobakoError as fault:
-            raise Unusable(f"layer {digest}: {fault.message}", digest) from fault
+            raise Unusable(f"{_LEAD}has no good layer {digest}: {fault.message}", digest) from fault
         return True
 
     def _is_here(self, record: CacheRecord) -> bool:
@@ -148,7 +149,7 @@ class BuildCache:
                 if unusable is None or unusable.digest not in self._offers:
                     raise
                 self._drop(unusable)
-                self._passed = self._exporting.last
+                self._begin_anew()
                 continue
             self._keep()
             return results
@@ -156,13 +157,24 @@ class BuildCache:
     def _event(self, event: Event) -> None:
         """What the build tells. An attempt that ended for want of a layer is not told as a failure,
         and the vertices of the next one come after its own."""
-        if isinstance(event, progress.VertexDone) and event.error.startswith(_WANTING):
+        if isinstance(event, progress.VertexDone) and event.error.startswith(_LEAD):
             event = event.replace(error="")
         if self._passed and isinstance(event, _VERTEX_EVENTS):
             event = event.replace(
                 number=event.number + self._passed, vertex=f"{event.vertex}+{self._passed}"
             )
+        if isinstance(event, progress.VertexStarted):
+            self._under_way[event.number] = event
+        elif isinstance(event, progress.VertexDone):
+            self._under_way.pop(event.number, None)
         self._exporting.event(event)
+
+    def _begin_anew(self) -> None:
+        """Closes the vertices of the attempt that ended."""
+        for one in self._under_way.values():
+            self._exporting.event(progress.VertexDone(one.number, one.vertex, one.name, 0.0))
+        self._under_way.clear()
+        self._passed = self._exporting.last
 
     def _read(self, source: RegistryCache | LocalCache) -> None:
         place: Place
@@ -218,7 +230,7 @@ class BuildCache:
         if not offer.layer.here:
             dropped = {d for d, one in self._offers.items() if not one.layer.here}
         else:
-            self._warn(f"cache of {offer.place.name}: {unusable.message}: ignored")
+            self._warn(f"{offer.place.name}: {unusable.message}: ignored")
             dropped = {d for d, one in self._offers.items() if one.place is offer.place}
             self._rows = {k: v for k, v in self._rows.items() if v[1] is not offer.place}
         self._offers = {d: one for d, one in self._offers.items() if d not in dropped}
