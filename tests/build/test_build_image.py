@@ -494,3 +494,18 @@ def test_independent_stages_run_at_once(site: Site) -> None:
     assert steps == list(range(1, len(steps) + 1))
     outputs = [e.number for e in site.events if isinstance(e, progress.StepOutput)]
     assert outputs == sorted(outputs)
+
+
+def test_a_context_directorys_own_mode_does_not_matter(site: Site) -> None:
+    """Those of temporary directories are 700; what is sent lies in a new directory."""
+    site.base()
+    site.put({"file": "1"})
+    text = "FROM base\nCOPY . /in\nRUN --mount=target=/m x\n"
+    site.context.chmod(0o700)
+    tree = site.tree(site.build(text))
+    assert tree["in"][1] == "0o755"
+    (mount,) = site.worker.requests[0].mounts
+    assert mount.mode == 0o755  # type: ignore[attr-defined]  # a BindMount
+    site.context.chmod(0o755)
+    site.build(text)
+    assert not site.worker.requests

@@ -31,11 +31,22 @@ _SETTLED = 50_000_000
 """A file changed less than this before it was hashed (ns) may change again unseen by its times."""
 
 
+class _Root(Entry):
+    """The directory itself: what is sent of a context is what lies in it, in a new directory."""
+
+    __slots__ = ()
+
+    @property
+    def mode(self) -> int:
+        return 0o755
+
+
 class Context(Files):
     """A build context. The digests of files are remembered in the build cache between builds."""
 
     def __init__(self, root: str = "", ignore: Ignore | None = None) -> None:
         super().__init__(root, ignore)
+        self._top = _Root("", "", self._top.stat)
         self._opener = os.geteuid(), os.getegid()
         self._owners: dict[str, tuple[int, int]] = {}
         self._began_ns = time.time_ns()

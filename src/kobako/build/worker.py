@@ -57,12 +57,14 @@ class BindMount(Mount):
     """A path of the build context, of a stage or of an image.
 
     `path` within the directory `directory` (absolute, resolved) or, when that is empty, within the
-    merged tree of `layers`. `hidden` are paths of the directory that are not there for the build.
+    merged tree of `layers`. `hidden` are paths of the directory that are not there for the build,
+    `mode` is what the build takes its mode for.
     Writes, where not `readonly`, are thrown away.
     """
 
     directory: str = ""
     hidden: tuple[str, ...] = ()
+    mode: int | None = None
     layers: tuple[LayerRef, ...] = ()
     path: str = "/"
     readonly: bool = True

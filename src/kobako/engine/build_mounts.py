@@ -95,7 +95,7 @@ class Mounts:
             self._bind(number, mount)
 
     def _bind(self, number: int, mount: BuildBind) -> None:
-        if mount.directory and mount.readonly and not mount.hidden:
+        if mount.directory and mount.readonly and not mount.hidden and mount.mode is None:
             root = mount.directory
         else:
             root = self._merged(number, mount)
@@ -108,9 +108,11 @@ class Mounts:
             lowers = [mount.directory]
         else:
             lowers = self.worker.lowers(mount.layers)[:-1]  # the skeleton is for containers
-        if mount.hidden:
+        if mount.hidden or mount.mode is not None:
             veil = os.path.join(self.scratch.directory, f"veil-{number}")
             _veil(veil, mount.directory, mount.hidden)
+            if mount.mode is not None:
+                os.chmod(veil, mount.mode)
             lowers.insert(0, veil)
         view = Scratch(self.worker.engine, lowers).__enter__()
         self._undo.append(view.remove)

@@ -119,6 +119,7 @@ def document(
         host_network=request.network != "none",
         extra_hosts=request.extra_hosts,
         dns=(),
+        building=True,
     )
     process = spec.ProcessOptions(
         args=request.args,

@@ -352,13 +352,16 @@ def write_etc(
     host_network: bool,
     extra_hosts: tuple[str, ...],
     dns: tuple[str, ...],
+    building: bool = False,
 ) -> None:
     """The files docker puts over the image's, in a container's directory: hosts, hostname and
-    resolv.conf."""
+    resolv.conf. What a build sees of the hosts is the same on every machine."""
     hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-    if host_network:
+    if building:
+        hosts = hosts.replace("localhost\n", f"localhost {hostname}\n", 1)
+    elif host_network:
         hosts = _host_file("/etc/hosts") or hosts
-    if hostname != os.uname().nodename:
+    if hostname != os.uname().nodename and not building:
         hosts += f"127.0.1.1\t{hostname}\n"
     for entry in extra_hosts:
         name, address = extra_host(entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from kobako.build.cache import cache_key
 from kobako.build.files import DIRECTORY
@@ -219,4 +220,6 @@ def _of_context(bound: ContextMount) -> Mount:
         parent = os.path.dirname(os.path.join(context.root, entry.path))
         return bound.mount.replace(directory=parent, path="/" + entry.name)
     base = os.path.join(context.root, entry.path) if entry.path else context.root
-    return bound.mount.replace(directory=base, path="/", hidden=tuple(context.hidden_below(entry)))
+    mode = entry.mode if entry.mode != stat.S_IMODE(entry.stat.st_mode) else None
+    hidden = tuple(context.hidden_below(entry))
+    return bound.mount.replace(directory=base, path="/", hidden=hidden, mode=mode)
