@@ -44,15 +44,18 @@ def lint(
 
     found: list[Finding] = []
     fault: KobakoError | None = None
+    parsed = False
     try:
         check_argument = given.pop("BUILDKIT_DOCKERFILE_CHECK", None)
         settings = settings_of(source, read_directives(source)[0], check_argument)
         lines = check_text(source, settings, found)
+        dockerfile = parse(text)
+        parsed = True
         subject = Subject(
-            parse(text), lines, bases, given=tuple(given.items()), host=HOST, platform=HOST,
+            dockerfile, lines, bases, given=tuple(given.items()), host=HOST, platform=HOST,
             target=target or "", ignore=parse_ignore(ignore), everything=target is None,
         )  # fmt: skip
         check(subject, settings, found)
     except KobakoError as error:
         fault = error
-    return Checked(source, tuple(found), fault)
+    return Checked(source, tuple(found), fault, parsed)

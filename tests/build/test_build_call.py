@@ -57,6 +57,13 @@ def test_a_fault_as_json() -> None:
     }
 
 
+def test_a_fault_of_a_file_that_could_be_read_as_json() -> None:
+    document = lint("FROM base\nUSER ${who:?is needed} \\\n  x\n").document()
+    assert document["buildError"]["message"].startswith("failed to process")
+    lines = [r["start"]["line"] for r in document["buildError"]["location"]["ranges"]]
+    assert lines == [2, 3]
+
+
 STAGES = """\
 # tools has the compilers
 FROM base AS tools

@@ -41,11 +41,13 @@ def check(engine: Engine, request: BuildRequest) -> Checked:
     source = Source(request.dockerfile_name, request.dockerfile)
     findings: list[Finding] = []
     fault: KobakoError | None = None
+    parsed = False
     try:
         given = dict(request.build_args).get(_ARGUMENT)
         settings = settings_of(source, read_directives(source)[0], given)
         lines = check_text(source, settings, findings)
         dockerfile = parse(source.text, source.name)
+        parsed = True
         subject = _subject(engine, request, dockerfile, lines, everything=not request.target)
         judge(subject, settings, findings)
         failure = violations(findings, settings)
@@ -53,7 +55,7 @@ def check(engine: Engine, request: BuildRequest) -> Checked:
             raise ChecksFailed(failure)
     except KobakoError as error:
         fault = error
-    return Checked(source, tuple(findings), fault)
+    return Checked(source, tuple(findings), fault, parsed)
 
 
 def outline(engine: Engine, request: BuildRequest) -> Outline:

@@ -61,6 +61,7 @@ class DockerfileError(Invalid):
         super().__init__(f"dockerfile parse error on line {where.start}: {problem}", hint=hint)
         self.problem = problem
         self.line = where.start
+        self.last_line = where.end
         self.excerpt = source.excerpt(where, token)
 
 
