@@ -29,6 +29,12 @@ class FakeTree:
     def owner(self, path: str) -> tuple[int, int]:
         return self.owners.get(os.path.normpath(path), (0, 0))
 
+    def stands_for(self, path: str) -> tuple[int, int] | None:
+        return None
+
+    def make_device(self, path: str, kind: int, rdev: int) -> None:
+        os.mknod(os.path.join(self.path, path), kind | 0o600, rdev)
+
     def own(self, path: str, uid: int, gid: int) -> None:
         assert os.path.lexists(os.path.join(self.path, path))
         self.owners[os.path.normpath(path)] = (uid, gid)
@@ -64,6 +70,12 @@ class FakeChange:
         stage = self.worker.fresh()
         self.staged.append((stage, path))
         return str(stage)
+
+    def stands_for(self, path: str) -> tuple[int, int] | None:
+        return self.tree.stands_for(path)
+
+    def make_device(self, path: str, kind: int, rdev: int) -> None:
+        self.tree.make_device(path, kind, rdev)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         for stage, path in self.staged:
@@ -186,6 +198,8 @@ def snapshot(directory: Path, owners: dict[str, tuple[int, int]]) -> dict[str, t
             found[name] = ("link", owner, os.readlink(path))
         elif path.is_dir():
             found[name] = ("dir", oct(path.stat().st_mode & 0o7777), owner)
+        elif not path.is_file():
+            found[name] = ("other", oct(path.lstat().st_mode), owner)
         else:
             found[name] = ("file", oct(path.stat().st_mode & 0o7777), owner, path.read_bytes())
     return found

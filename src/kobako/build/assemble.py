@@ -152,7 +152,8 @@ class _FrontEnd:
         dockerfile = self._parse(options.dockerfile, options.dockerfile_name)
         host = Platform.host()
         target = options.platform or host
-        arguments = Arguments(dockerfile, options.build_args, host, target, _stage_name(options))
+        stage = options.target or dockerfile.stages[-1].name
+        arguments = Arguments(dockerfile, options.build_args, host, target, stage)
         return Lowering(
             dockerfile,
             arguments,
@@ -300,10 +301,6 @@ def _parallelism(options: BuildOptions) -> int:
     from os import cpu_count
 
     return max(_FEW, cpu_count() or 1)
-
-
-def _stage_name(options: BuildOptions) -> str:
-    return "" if options.target.isdigit() else options.target
 
 
 def _result(plan: Plan, options: BuildOptions, images: Images, reporter: Reporter) -> BuildResult:

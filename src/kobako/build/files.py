@@ -23,7 +23,10 @@ FILE, DIRECTORY, LINK, OTHER = "file", "directory", "link", "other"
 _MAX_LINKS = 255
 _DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KIND = 0o170000
-_KINDS = frozenset((stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK))
+_KINDS = frozenset(
+    (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK)
+)
+"""What can be copied: all but sockets."""
 _NAME = itemgetter(0)
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -90,6 +93,13 @@ class Files:
     def xattrs(self, entry: Entry) -> list[tuple[str, bytes]]:
         """The extended attributes to copy along."""
         return []
+
+    def device(self, entry: Entry) -> tuple[int, int] | None:
+        """The type (S_IFIFO, S_IFCHR or S_IFBLK) and number of what is neither file, directory nor
+        link."""
+        if entry.kind != OTHER:
+            return None
+        return stat.S_IFMT(entry.stat.st_mode), entry.stat.st_rdev
 
     def lookup(self, path: str, *, follow: bool = True) -> Entry | None:
         """The entry at `path`. Symlinks are resolved as if `root` were `/`; the last one only
@@ -262,6 +272,11 @@ class TreeFiles(Files):
 
     def owner(self, entry: Entry) -> tuple[int, int]:
         return self._tree.owner(entry.path)
+
+    def device(self, entry: Entry) -> tuple[int, int] | None:
+        if entry.kind == FILE and not entry.stat.st_size:
+            return self._tree.stands_for(entry.path)
+        return super().device(entry)
 
     def xattrs(self, entry: Entry) -> list[tuple[str, bytes]]:
         path = os.path.join(self.root, entry.path)

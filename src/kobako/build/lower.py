@@ -132,6 +132,14 @@ class Lowering:
     def find_stage(self, name: str) -> int | None:
         return self._names.get(name.lower())
 
+    def base_stage(self, name: str, before: int) -> int | None:
+        """The stage FROM means by a name: the last one above that is called so. Stages' names are
+        in lower case, and here, unlike in `--from`, capitals are not taken for them."""
+        for stage in reversed(self.dockerfile.stages[:before]):
+            if stage.name and stage.name == name:
+                return stage.index
+        return None
+
     def single(self) -> bool:
         """Whether stages need no name in front of what progress shows."""
         return len(self.dockerfile.stages) == 1
@@ -227,8 +235,6 @@ class Lowering:
         if not target:
             return len(stages) - 1
         index = self.find_stage(target)
-        if index is None and target.isdigit() and int(target) < len(stages):
-            index = int(target)
         if index is None:
             names = [stage.name for stage in stages if stage.name]
             raise DockerfileError(
@@ -296,8 +302,8 @@ class LoweredStage:
         if named is not None:
             self._begin_with_named(self.stage.name, named)
             return []  # nothing is carried out on top of what stands in for a stage
-        index = self.lowering.find_stage(name)
-        if index is not None and index < self.stage.index:
+        index = self.lowering.base_stage(name, self.stage.index)
+        if index is not None:
             return self._begin_with_stage(self.lowering.stage(index, self.stage.index))
         named = self.around.named.find(name, self.platform)
         if named is not None:
@@ -386,10 +392,11 @@ class LoweredStage:
         self.metadata(instruction, "ARG " + " ".join(shown))
 
     def _workdir(self, instruction: i.Workdir, trigger: bool) -> None:
-        expander = self.state.expander()
-        path = self.state.absolute(expander.word(instruction.path)).rstrip("/") or "/"
-        self.state.set("WorkingDir", path)
-        created_by = f"WORKDIR {path}"
+        written = self.state.expander().word(instruction.path)
+        path = self.state.absolute(written).rstrip("/") or "/"
+        shown = written if written.startswith("/") else path  # an absolute one stays as it is
+        self.state.set("WorkingDir", shown)
+        created_by = f"WORKDIR {shown}"
         if path == "/":
             self.metadata(instruction, created_by)
             return

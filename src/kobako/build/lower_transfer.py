@@ -25,7 +25,6 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
     sources = tuple(expander.word(source) for source in instruction.sources)
     destination = expander.word(instruction.destination)
     chown, chmod = expander.word(instruction.chown), expander.word(instruction.chmod)
-    _check(instruction, sources, destination)
     from_ = instruction.from_ if isinstance(instruction, i.Copy) else ""
     remotes = _remotes(instruction, sources, expander)
     inputs: tuple[Vertex[Result], ...] = ()
@@ -48,8 +47,9 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
         ),
         chown=chown,
         chmod=chmod,
-        exclude=tuple(expander.word(pattern) for pattern in instruction.exclude),
+        exclude=instruction.exclude,
         parents=isinstance(instruction, i.Copy) and instruction.parents,
+        link=instruction.link,
         unpack=isinstance(instruction, i.Add) and instruction.unpack is not False,
         epoch=stage.epoch,
         keyword=instruction.keyword,
@@ -64,18 +64,6 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
     name = f"{spec.keyword} {stage.show(instruction)}"
     created_by = _created_by(spec, destination)
     stage.vertex(instruction, name, op, inputs, created_by, trigger)
-
-
-def _check(instruction: i.Copy | i.Add, sources: tuple[str, ...], destination: str) -> None:
-    keyword = instruction.keyword
-    if len(sources) + len(instruction.contents) > 1 and not (
-        destination.endswith(("/", "/.")) or destination in (".", "..")
-    ):
-        raise Problem(
-            f"When using {keyword} with more than one source file,"
-            " the destination must be a directory and end with a /",
-            instruction.destination,
-        )
 
 
 def _remotes(

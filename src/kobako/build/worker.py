@@ -167,6 +167,9 @@ class Tree(Protocol):
     def own(self, path: str, uid: int, gid: int) -> None:
         """Gives a file its owner; call it before the final chmod (chown clears set-id bits)."""
 
+    def stands_for(self, path: str) -> tuple[int, int] | None:
+        """Of an empty file: the type and number of the device it stands for, if it does."""
+
     def make_device(self, path: str, kind: int, rdev: int) -> None:
         """Makes a device (`kind`: S_IFCHR or S_IFBLK), or what stands for it where none may be
         made."""

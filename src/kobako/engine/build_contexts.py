@@ -149,6 +149,9 @@ class _Noted:
         else:
             self.owners.pop(path, None)
 
+    def stands_for(self, path: str) -> tuple[int, int] | None:
+        return None
+
     def make_device(self, path: str, kind: int, rdev: int) -> None:
         """A context has no devices."""
 

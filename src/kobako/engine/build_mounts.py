@@ -107,7 +107,7 @@ class Mounts:
         if mount.directory:
             lowers = [mount.directory]
         else:
-            lowers = self.worker.lowers(mount.layers)[:-1]  # the skeleton is for containers
+            lowers = self.worker.lowers(mount.layers)
         if mount.hidden or mount.mode is not None:
             veil = os.path.join(self.scratch.directory, f"veil-{number}")
             _veil(veil, mount.directory, mount.hidden)

@@ -7,11 +7,14 @@ import select
 
 from kobako.engine.build_mounts import Mounts
 
+_PLACES = ("dev", "proc", "sys")
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.build.worker import OnOutput, RunRequest
     from kobako.engine.scratch import Scratch
     from kobako.engine.worker import EngineWorker
+    from kobako.layer.change import Change
     from kobako.runtime.bundle import Stdio
 
 
@@ -56,6 +59,21 @@ def _run(
     except BaseException:
         container.end()
         raise
+
+
+def places(scratch: Scratch) -> list[Change]:
+    """The directories every container is mounted on that the image lacks: made in the writable
+    layer, where a runtime without a tree beneath would have left them."""
+    from kobako.layer.change import Change
+
+    trees = scratch.lowers[:-1]
+    missing = [p for p in _PLACES if not any(os.path.isdir(f"{tree}/{p}") for tree in trees)]
+    for place in missing:
+        path = os.path.join(scratch.directory, "upper", place)
+        if not os.path.isdir(path):
+            os.mkdir(path)
+            os.chmod(path, 0o755)
+    return [Change(f"/{place}", "A") for place in missing]
 
 
 def _copy(streams: dict[int, int], on_output: OnOutput) -> None:

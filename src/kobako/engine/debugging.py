@@ -44,7 +44,7 @@ def open_shell(engine: Engine, place: Place, io: Stdio) -> int:
     request = place.request
     with lease(engine.store, "shell in a build"):
         worker = EngineWorker(engine, ignore)
-        lowers = worker.lowers(request.layers)
+        lowers = worker.lowers(request.layers, places=True)
         name = os.path.basename(place.kept) or request.id
         scratch = Scratch(engine, lowers, name, left=bool(place.kept))
         with scratch, Mounts(worker, scratch, request) as mounts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from kobako.linux.ownership import XATTR, Own, make_placeholder
+from kobako.linux.ownership import XATTR, Own, device_of, make_placeholder
 
 
 class PlainTree:
@@ -29,6 +29,9 @@ class PlainTree:
         except OSError:
             return 0, 0
         return own.uid, own.gid
+
+    def stands_for(self, path: str) -> tuple[int, int] | None:
+        return None if self._native else device_of(os.path.join(self.path, path))
 
     def make_device(self, path: str, kind: int, rdev: int) -> None:
         full = os.path.join(self.path, path)

@@ -10,6 +10,7 @@ from kobako.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
     from kobako.build.sources import GitSource, Remote, UrlSource
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from kobako.engine.fetching import Access, Obtained
     from kobako.engine.images import LocalImage
     from kobako.events import OnEvent
+    from kobako.layer.change import Change
     from kobako.linux.ownership import Owners
     from kobako.oci import Platform, Reference
 
@@ -81,8 +83,9 @@ class EngineWorker:
             return True
         return self.offered is not None and self.offered.offers(layer)
 
-    def lowers(self, layers: tuple[LayerRef, ...]) -> list[str]:
-        """Tree paths of layers given bottom first, topmost first; missing ones are unpacked."""
+    def lowers(self, layers: tuple[LayerRef, ...], *, places: bool = False) -> list[str]:
+        """Tree paths of layers given bottom first, topmost first; missing ones are unpacked.
+        `places`: with what a container has its mounts on beneath."""
         from kobako.engine import unpack
 
         for layer in layers:
@@ -90,25 +93,28 @@ class EngineWorker:
                 continue
             if self.offered is None or not self.offered.unpack(layer):
                 unpack.unpack_one(self.engine, layer.diff_id, layer.descriptor)
-        return unpack.stack(self.engine, tuple(layer.diff_id for layer in layers))
+        found = unpack.stack(self.engine, tuple(layer.diff_id for layer in layers))
+        return found if places else found[:-1]
 
     def run(self, request: RunRequest, on_output: OnOutput) -> RunResult:
         from kobako.engine import build_run
 
-        with Scratch(self.engine, self.lowers(request.layers), request.id) as scratch:
+        lowers = self.lowers(request.layers, places=True)
+        with Scratch(self.engine, lowers, request.id) as scratch:
             code = build_run.run(self, scratch, request, on_output)
             if code != 0:
                 return RunResult(code, kept=scratch.leave() if self.keep_failed else "")
-            return RunResult(0, self.keep(scratch, request.epoch))
+            return RunResult(0, self.keep(scratch, request.epoch, build_run.places(scratch)))
 
-    def keep(self, scratch: Scratch, epoch: int | None) -> LayerRef | None:
-        """What a scratch's writable layer changed, as a layer; the tree itself becomes the
-        unpacked layer. None when nothing changed."""
+    def keep(self, scratch: Scratch, epoch: int | None, places: Sequence[Change] = ()) -> LayerRef:
+        """What a scratch's writable layer changed, and `places`, as a layer; the tree itself
+        becomes the unpacked layer. A layer in which nothing changed is one, as BuildKit has it."""
         from kobako.engine import filesystem, layers
+        from kobako.layer.change import path_order
 
         changes = filesystem.packable(self.engine, scratch.directory, scratch.lowers)
-        if not changes:
-            return None
+        if places:
+            changes = sorted([*changes, *places], key=path_order)
         if epoch is not None:
             layers.settle(scratch.directory, changes, epoch)
         made = layers.commit(
@@ -234,6 +240,13 @@ class WorkerTree:
                 os.removexattr(full, XATTR)
         else:
             self._table()[os.fsencode(path)] = (uid, gid)
+
+    def stands_for(self, path: str) -> tuple[int, int] | None:
+        if self.worker.engine.mode.format == "native":
+            return None
+        from kobako.linux.ownership import device_of
+
+        return device_of(os.path.join(self.path, path))
 
     def make_device(self, path: str, kind: int, rdev: int) -> None:
         full = os.path.join(self.path, path)

@@ -62,6 +62,15 @@ def make_placeholder(path: str, kind: int, rdev: int) -> None:
     os.setxattr(path, XATTR, Own(0, 0, kind, rdev).encode())
 
 
+def device_of(path: str) -> tuple[int, int] | None:
+    """The type and number of the device the file at `path` stands for, if it does."""
+    try:
+        own = Own.decode(os.getxattr(path, XATTR, follow_symlinks=False))
+    except OSError:
+        return None
+    return (own.type, own.rdev) if own.type else None
+
+
 class Owners(dict[bytes, tuple[int, int]]):
     """The owners table of a tree: path relative to its root -> (uid, gid). Absent means 0:0."""
 

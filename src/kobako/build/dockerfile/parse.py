@@ -58,7 +58,8 @@ def parse(text: str, name: str = "Dockerfile") -> i.Dockerfile:
         else:
             raise DockerfileError(source, line.where, "no build stage in current context")
     if line is None:
-        raise DockerfileError(source, Range(1, 1), "file with no instructions")
+        last = max(1, text.rstrip("\n").count("\n") + 1)
+        raise DockerfileError(source, Range(last, last), "file with no instructions")
     if not stages:
         raise DockerfileError(source, line.where, "dockerfile contains no stages to build")
     built = tuple(i.Stage(index, start, tuple(body)) for index, (start, body) in enumerate(stages))
@@ -175,6 +176,11 @@ def _command(s: _Statement, text: str) -> i.CommandLine:
     return i.CommandLine((text,) if text else (), True, s.heredocs)
 
 
+def _command_or_blank(s: _Statement) -> i.CommandLine:
+    """Of CMD and ENTRYPOINT nothing at all is a shell with nothing to do; `[]` is no command."""
+    return _command(s, s.rest) if s.rest else i.CommandLine(("",), True)
+
+
 def _run(s: _Statement) -> i.Instruction:
     command = _command(s, s.rest)
     network, security = s.flags.text("network", "default"), s.flags.text("security", "sandbox")
@@ -270,11 +276,11 @@ def _maintainer(s: _Statement) -> i.Instruction:
 
 
 def _cmd(s: _Statement) -> i.Instruction:
-    return i.Cmd(s.where, s.text, _command(s, s.rest))
+    return i.Cmd(s.where, s.text, _command_or_blank(s))
 
 
 def _entrypoint(s: _Statement) -> i.Instruction:
-    return i.Entrypoint(s.where, s.text, _command(s, s.rest))
+    return i.Entrypoint(s.where, s.text, _command_or_blank(s))
 
 
 def _shell(s: _Statement) -> i.Instruction:
@@ -353,8 +359,6 @@ def _onbuild(s: _Statement) -> i.Instruction:
         raise Problem("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", trigger)
     if trigger.upper() in ("MAINTAINER", "FROM"):
         raise Problem(f"{trigger.upper()} isn't allowed as an ONBUILD trigger", trigger)
-    if trigger.upper() not in _READERS:
-        raise Problem(f"unknown instruction: {trigger}{suggest(trigger, _READERS)}", trigger)
     bodies = "".join(f"\n{h.content}{h.name}" for h in s.heredocs)
     return i.Onbuild(s.where, s.text, s.rest + bodies)
 

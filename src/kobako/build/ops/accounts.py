@@ -7,42 +7,40 @@ from kobako.errors import Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kobako.build.files import Entry
 
 _LIMIT = 16 << 20
 
 
-def resolve(owner: str, files: Files) -> tuple[int, int]:
+def resolve(
+    owner: str, files: Files | None, note: Callable[[str], object] = str
+) -> tuple[int, int]:
     """The uid and gid `user[:group]` means in the tree of `files`; numbers need no entry there.
 
     A user without a group brings the group of the passwd file if named, else the gid that equals
-    the uid given as a number.
+    the uid given as a number. As BuildKit has it, a user that is not there is root and a group that
+    is not there is the user's own: `note` is told. Without `files` there are no names.
     """
-    user, colon, group = owner.partition(":")
-    if not user or (colon and not group):
-        raise Invalid(f"invalid owner {owner!r}: expected user or user:group")
+    user, _, group = owner.partition(":")
+    uid = gid = 0
     if user.isdigit():
         uid = gid = _number(user, owner)
-    else:
-        fields = _find(files, "/etc/passwd", user, 4)
+    elif user:
+        fields = _find(files, "/etc/passwd", user, 4, owner)
         if fields is None:
-            raise Invalid(
-                f"unable to convert uid/gid chown string to host mapping: "
-                f"can't find uid for user {user}: no such user: {user}",
-                hint="The name is looked up in /etc/passwd of the image.",
-            )
-        uid, gid = _number(fields[2], owner), _number(fields[3], owner)
+            note(f"user {user} is not in /etc/passwd of the image: root is taken")
+        else:
+            uid, gid = _number(fields[2], owner), _number(fields[3], owner)
     if group.isdigit():
         gid = _number(group, owner)
     elif group:
-        fields = _find(files, "/etc/group", group, 3)
+        fields = _find(files, "/etc/group", group, 3, owner)
         if fields is None:
-            raise Invalid(
-                f"unable to convert uid/gid chown string to host mapping: "
-                f"can't find gid for group {group}: no such group: {group}",
-                hint="The name is looked up in /etc/group of the image.",
-            )
-        gid = _number(fields[2], owner)
+            note(f"group {group} is not in /etc/group of the image: {gid} is taken")
+        else:
+            gid = _number(fields[2], owner)
     return uid, gid
 
 
@@ -52,7 +50,12 @@ def _number(text: str, owner: str) -> int:
     return int(text)
 
 
-def _find(files: Files, path: str, name: str, least: int) -> list[str] | None:
+def _find(files: Files | None, path: str, name: str, least: int, owner: str) -> list[str] | None:
+    if files is None:
+        raise Invalid(
+            f"invalid owner {owner!r}: there is no {path} to look {name} up in",
+            hint="Upon scratch, and with --link, owners are numbers.",
+        )
     entry = files.lookup(path)
     if entry is None or entry.kind != FILE:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from kobako.build.files import DIRECTORY, FILE, LINK
 from kobako.build.ops.pouring import pour
@@ -100,10 +101,12 @@ class Copier:
         finally:
             os.close(fd)
 
-    def make_directories(self, path: str, mode: int = 0o755) -> None:
-        """Creates the directory `path` (resolved, a host path) and its parents."""
-        if self._mode and self._mode.absolute is not None:
-            mode = self._mode.absolute
+    def make_directories(self, path: str, *, plain: bool = False) -> None:
+        """Creates the directory `path` (resolved, a host path) and its parents, with what bits of
+        rwx an absolute mode has unless they are to be `plain`."""
+        mode = 0o755
+        if self._mode and self._mode.absolute is not None and not plain:
+            mode = self._mode.absolute & 0o777
         missing = []
         while not is_directory(path):
             if os.path.lexists(path):
@@ -176,7 +179,10 @@ class Copier:
     def _copy_file(self, files: Files, entry: Entry, target: str) -> None:
         self._clear(target)
         status = entry.stat
-        if entry.kind == LINK:
+        device = files.device(entry)
+        if device is not None:
+            self._make_special(target, *device)
+        elif entry.kind == LINK:
             os.symlink(entry.target, target)
         elif entry.kind == FILE:
             inode = (status.st_dev, status.st_ino)
@@ -188,6 +194,12 @@ class Copier:
                 self._links[inode] = target
             return
         self._finish(files, entry, target)
+
+    def _make_special(self, target: str, kind: int, rdev: int) -> None:
+        if kind == stat.S_IFIFO:
+            os.mkfifo(target, 0o600)
+        else:
+            self._tree.make_device(os.path.relpath(target, self._tree.path), kind, rdev)
 
     def _copy_bytes(self, files: Files, entry: Entry, target: str) -> None:
         try:
@@ -209,12 +221,14 @@ class Copier:
             os.close(source)
 
     def _finish(self, files: Files, entry: Entry, target: str) -> None:
-        """Owner, mode, attributes and time of a directory or link that is otherwise complete."""
+        """Owner, mode, attributes and time of what is complete otherwise and no plain file."""
         self._own(target, self._owner or files.owner(entry))
         if entry.kind == DIRECTORY:
             for name, value in files.xattrs(entry):
                 _set_xattr(target, name, value)
-            os.chmod(target, self._mode.of(entry.mode, True) if self._mode else entry.mode)
+        if entry.kind != LINK:
+            directory = entry.kind == DIRECTORY
+            os.chmod(target, self._mode.of(entry.mode, directory) if self._mode else entry.mode)
         os.utime(target, ns=self._times(entry), follow_symlinks=False)
 
     def _times(self, entry: Entry) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from kobako.build.files import DIRECTORY, FILE
+from kobako.build.files import DIRECTORY, FILE, OTHER
 from kobako.build.ops.pouring import pour
 from kobako.errors import Unavailable
 from kobako.linux import fs
@@ -56,6 +56,8 @@ class _Writing:
                     elif child.kind == DIRECTORY:
                         os.mkdir(child.name, 0o700, dir_fd=target)
                         directories.append(child)
+                    elif child.kind == OTHER:
+                        self._special(child, target)
                     else:
                         os.symlink(child.target, child.name, dir_fd=target)
                         os.utime(child.name, ns=self._times, dir_fd=target, follow_symlinks=False)
@@ -67,6 +69,16 @@ class _Writing:
             os.fchmod(target, self._mode.of(entry.mode, True) if self._mode else entry.mode)
             os.utime(target, ns=self._times)
             os.close(target)
+
+    def _special(self, entry: Entry, target: int) -> None:
+        """A named pipe or a device, never opened."""
+        kind = stat.S_IFMT(entry.stat.st_mode)
+        mode = self._mode.of(entry.mode, False) if self._mode else entry.mode
+        try:
+            os.mknod(entry.name, kind | mode, entry.stat.st_rdev, dir_fd=target)
+        except OSError as error:
+            raise Unavailable(f"cannot make {entry.path}: {error.strerror}") from None
+        os.utime(entry.name, ns=self._times, dir_fd=target, follow_symlinks=False)
 
     def _file(self, entry: Entry, source: int, target: int, root: int, path: str) -> None:
         status = entry.stat

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kobako.build.ops.copying import Copier
     from kobako.build.sources import GitSource, UrlSource
     from kobako.build.why.listing import Listing
-    from kobako.build.worker import ChangedTree, Worker
+    from kobako.build.worker import ChangedTree, LayerRef, Worker
 
 
 _MANY = 64
@@ -35,8 +35,9 @@ class TransferSpec(Record):
 
     `epoch` (seconds) is the time of files from a context, and the latest of others.
     `remotes` says which of the sources, by position, are fetched. `contents` are (name, bytes) of
-    here-documents. `literal`: there are no wildcards.
-    `origin` is what errors call the source.
+    here-documents. `literal`: there are no wildcards. `link`: the layer is made of nothing but what
+    is copied, whatever is below it: its symlinks are not followed and the directories above are
+    new. `origin` is what errors call the source.
     """
 
     sources: tuple[str, ...]
@@ -46,6 +47,7 @@ class TransferSpec(Record):
     chmod: str = ""
     exclude: tuple[str, ...] = ()
     parents: bool = False
+    link: bool = False
     unpack: bool = False
     epoch: int = 0
     remotes: tuple[tuple[int, UrlSource | GitSource], ...] = ()
@@ -92,7 +94,7 @@ class TransferOp:
         s = self._spec
         key = cache_key(
             "transfer", s.sources, s.destination, s.contents, s.chown, s.chmod, s.exclude,
-            s.parents, s.unpack, s.epoch, inputs[0].chain, repr(s.remotes),
+            s.parents, s.link, s.unpack, s.epoch, inputs[0].chain, repr(s.remotes),
             [fetched.lineage for fetched in self._fetched(inputs)],
         )  # fmt: skip
         if not self._local.sources:
@@ -143,15 +145,21 @@ class TransferOp:
         return cache_key("transfer", self._spec.keyword, self._spec.sources, self._spec.destination)
 
     def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
-        change = self._worker.change(inputs[0].layers, self._spec.epoch)
+        below = () if self._spec.link else inputs[0].layers
+        change = self._worker.change(below, self._spec.epoch)
+
+        def note(text: str) -> None:
+            output(2, f"{self._spec.keyword} --chown: {text}\n".encode())
+
         with change as tree:
             if self._context is not None or not self._local.sources:
-                self._fill(tree, self._context() if self._context else None, inputs)
+                context = self._context() if self._context else None
+                self._fill(tree, context, inputs, below, note)
             else:
                 with self._worker.mounted(inputs[1].layers) as source:
                     files = TreeFiles(source)
                     try:
-                        self._fill(tree, files, inputs)
+                        self._fill(tree, files, inputs, below, note)
                     finally:
                         files.close()
         return inputs[0].then(self._lineage(), change.layer, self._spec.epoch)
@@ -160,7 +168,14 @@ class TransferOp:
         count = len(self._spec.remotes)
         return inputs[-count:] if count else ()
 
-    def _fill(self, tree: ChangedTree, files: Files | None, inputs: tuple[Result, ...]) -> None:
+    def _fill(
+        self,
+        tree: ChangedTree,
+        files: Files | None,
+        inputs: tuple[Result, ...],
+        below: tuple[LayerRef, ...],
+        note: Callable[[str], object],
+    ) -> None:
         from kobako.build.ops.accounts import resolve
         from kobako.build.ops.copying import Copier
         from kobako.build.ops.modes import Mode
@@ -170,7 +185,7 @@ class TransferOp:
         if spec.chown:
             target = TreeFiles(tree)
             try:
-                owner = resolve(spec.chown, target)
+                owner = resolve(spec.chown, target if below else None, note)
             finally:
                 target.close()
         mode = Mode(spec.chmod) if spec.chmod else None
@@ -220,7 +235,7 @@ class TransferOp:
             if not is_archive(fd):
                 return False
             directory = resolve(tree.path, self._spec.destination)
-            copier.make_directories(directory)
+            copier.make_directories(directory, plain=True)
             unpack(fd, tree, directory, owner, entry.path)
             return True
         finally:
@@ -330,6 +345,9 @@ def _digest_tree(files: Files, chosen: list[Chosen]) -> str:
                 content = hash_file(files.open(entry), entry.stat.st_size)
             inner = entry.path[len(one.entry.path) :]
             parts.append((inner, entry.kind, entry.mode, content))
+            device = files.device(entry)
+            if device is not None:
+                parts.append(device)
             parts.append((files.owner(entry), files.xattrs(entry)))
     return cache_key(parts)
 

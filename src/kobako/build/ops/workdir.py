@@ -53,7 +53,7 @@ class WorkdirOp:
             if self._user:
                 files = TreeFiles(tree)
                 try:
-                    owner = resolve(self._user, files)
+                    owner = resolve(self._user, files if inputs[0].layers else None)
                 finally:
                     files.close()
             Copier(tree, owner=owner).make_directories(resolve_path(tree.path, self._path))
