@@ -1,0 +1,64 @@
+"""Thousands of inputs gone wrong, in bounded memory: a message each, and nothing out of place.
+
+KOBAKO_TEST_FULL=1 makes it the 10,000 of each kind that the project promises.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from torture_command import FULL
+
+SCRIPT = str(Path(__file__).with_name("torture_mutations.py"))
+FRONT_END = str(Path(__file__).parents[1] / "build" / "test_build_front_end_fuzz.py")
+COUNT = 10_000 if FULL else 300
+MEMORY = 1 << 30
+"""Address space: the interpreter, its libraries and the stacks of threads are most of it."""
+PEAK_KIB = 200 << 10
+
+
+def run_bounded(*words: str) -> str:
+    """What a Python prints that may not have more than MEMORY; its pages stay below PEAK_KIB."""
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = process.stdout.read()
+    process.stdout.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, said[-8000:]
+    assert usage.ru_maxrss < PEAK_KIB, usage
+    return said
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", ["tarballs", "manifests"])
+def test_mutated(tmp_path: Path, kind: str) -> None:
+    cage = tmp_path / "around" / "cage"
+    cage.mkdir(parents=True)
+    ends = json.loads(run_bounded(SCRIPT, kind, str(COUNT), str(cage)).splitlines()[-1])
+    assert sum(ends.values()) == COUNT
+    assert ends["good"] > COUNT // 50 and ends["Invalid"] > COUNT // 50, ends
+    assert (cage / "victim").read_text() == "whole"
+    assert os.listdir(tmp_path) == ["around"] and os.listdir(tmp_path / "around") == ["cage"]
+    assert set(os.listdir(cage)) == {"victim", {"tarballs": "t", "manifests": "store"}[kind]}
+    if kind == "tarballs":
+        assert {int(name) for name in os.listdir(cage / "t")} <= set(range(20))
+        subprocess.run(["chmod", "-R", "u+rwx", str(cage)], check=False)
+
+
+@pytest.mark.timeout(900)
+def test_mutated_dockerfiles() -> None:
+    """What the front end's own test does with its 10,000, here in bounded memory."""
+    which = "test_mutated" if FULL else "test_mutated[0]"
+    said = run_bounded("-m", "pytest", "-q", "-p", "no:cacheprovider", f"{FRONT_END}::{which}")
+    assert f"{10 if FULL else 1} passed" in said, said
