@@ -23,12 +23,12 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    from kobako.engine import images
+    from kobako.engine import image_removal
 
     engine, force = context.engine, values.on("force")
 
     def remove(name: str) -> None:
-        for line in images.remove(engine, name, force=force):
+        for line in image_removal.remove(engine, name, force=force):
             context.out(line)
 
     return context.each(words, remove, echo=False)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from kobako.build import cache_records, progress
 from kobako.build.cache_records import CacheLayer, CacheRecord
 from kobako.build.cache_spec import InlineCache, RegistryCache
-from kobako.engine.building import StoreCache
 from kobako.engine.cache_places import LocalPlace, RegistryPlace
+from kobako.engine.store_cache import StoreCache
 from kobako.errors import KobakoError
 from kobako.fastjson import loads
 

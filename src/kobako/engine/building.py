@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 from kobako.errors import Invalid
 from kobako.record import Record
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from kobako.engine.worker import EngineWorker
     from kobako.events import OnEvent
     from kobako.oci import Digest, Platform, Reference
-    from kobako.store.cache import Cache as Table
 
 
 class BuildRequest(Record):
@@ -104,6 +102,7 @@ def build_all(
     takes the output that goes to "-".
     """
     from kobako.build import build_all as solve
+    from kobako.engine.store_cache import StoreCache
     from kobako.engine.worker import EngineWorker
     from kobako.store.leases import lease
 
@@ -158,6 +157,7 @@ def build_up_to(engine: Engine, request: BuildRequest, on_event: OnEvent) -> Pla
     from kobako.build import build_all as solve
     from kobako.build.halt import state_after
     from kobako.engine.debugging import Place
+    from kobako.engine.store_cache import StoreCache
     from kobako.engine.worker import EngineWorker
     from kobako.store.leases import lease
 
@@ -353,31 +353,3 @@ def _size(engine: Engine, sizes: dict[str, int], result: BuildResult) -> int:
         known = sizes.get(layer.diff_id)
         size += engine.trees.usage(layer.diff_id) if known is None else known
     return size
-
-
-class StoreCache:
-    """The store's build cache as the build wants it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @property
-    def table(self) -> Table:
-        return self._engine.store.db.cache
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        from kobako.fastjson import loads
-
-        row = self.table.get(key)
-        if row is None:
-            return None
-        if time.time_ns() - row.used_ns > 60_000_000_000:
-            self.table.touch([key])  # once a minute is enough to know what is in use
-        found: dict[str, Any] = loads(row.value)
-        return found
-
-    def put(self, key: str, value: dict[str, Any]) -> None:
-        from kobako.fastjson import dumps
-        from kobako.store.rows import CacheRow
-
-        self.table.put(CacheRow(key, dumps(value), kind=str(value.get("kind", ""))))

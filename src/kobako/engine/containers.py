@@ -294,11 +294,11 @@ def unpause(engine: Engine, name: str) -> None:
 
 def rename(engine: Engine, name: str, new_name: str) -> None:
     """Give a container another name; `Conflict` when it is taken."""
-    from kobako.engine.create import check_name
+    from kobako.engine import names
 
     if not new_name:
         raise Invalid("Neither old nor new names may be empty")
-    check_name(new_name)
+    names.check(new_name)
     container = find(engine, name)
     if container.name == new_name.removeprefix("/"):
         raise Conflict("Renaming a container with the same name as its current name")

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from kobako.runtime.spec import BindMount, Tmpfs
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 
 class Created(Record):
@@ -42,7 +41,7 @@ def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created
     from kobako.engine import names, unpack
     from kobako.linux import claim
 
-    check_name(request.name)
+    names.check(request.name)
     image = find_image(engine, request, on_event)
     container_id = names.random_id()
     lowers = unpack.lowers(engine, image)
@@ -108,14 +107,6 @@ def namespaces(request: CreateRequest) -> list[dict[str, str]]:
         uts=request.uts or "private",
         cgroup="private",
     )
-
-
-def check_name(name: str) -> None:
-    """`Invalid` unless `name` is empty or what docker accepts."""
-    if name and (len(name) < 2 or not name[0].isalnum() or not set(name.lstrip("/")) <= _NAME):
-        raise Invalid(
-            f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-        )
 
 
 def command_line(

@@ -319,7 +319,7 @@ class Memory:
     """Which blob an earlier conversion of a layer gave, kept in the build cache."""
 
     def __init__(self, engine: Engine, prefix: str) -> None:
-        from kobako.engine.building import StoreCache
+        from kobako.engine.store_cache import StoreCache
 
         self._cache = StoreCache(engine)
         self._prefix = prefix

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.errors import Conflict, Invalid, NotFound
+from kobako.errors import Invalid, NotFound
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -94,7 +94,7 @@ def _by_reference(engine: Engine, reference: Reference) -> LocalImage | None:
         target = db.refs.get(str(reference)) or row.manifest
         return LocalImage(row, target, reference)
     for ref in db.refs.list():
-        if ref.digest == reference.digest and _repository(ref.name) == reference.name:
+        if ref.digest == reference.digest and repository(ref.name) == reference.name:
             row = db.images.get(ref.image)
             if row is not None:
                 return LocalImage(row, ref.digest, reference)
@@ -113,7 +113,7 @@ def _by_target(engine: Engine, digest: str) -> LocalImage | None:
     return None
 
 
-def _repository(name: str) -> str:
+def repository(name: str) -> str:
     """The repository of a ref's name, without tag and digest."""
     head = name.partition("@")[0]
     path, colon, tag = head.rpartition(":")
@@ -314,98 +314,6 @@ def new_name(text: str) -> Reference:
     return reference.with_default_tag()
 
 
-def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
-    """Take a name from an image and, with the last one, the image; docker's lines.
-
-    By id, an image with several names needs `force`. An image that a container uses stays (without
-    a name) until the container goes; taking its last name needs `force`, and is refused altogether
-    while the container runs.
-    """
-    image = find(engine, name)
-    db = engine.store.db
-    with db.transaction():  # a name given meanwhile must not be lost
-        names = [ref.name for ref in db.refs.of_image(image.id)]
-        users = [row.id for row in db.containers.list() if row.image_id == image.id]
-        if image.reference is not None:
-            taken = _names_meant(names, image)
-        else:
-            taken = names
-            if len({_repository(n) for n in names}) > 1 and not force:
-                raise Conflict(
-                    f"conflict: unable to delete {image.id.short} (must be forced) - image is "
-                    "referenced in multiple repositories"
-                )
-        last = set(names) <= set(taken)
-        running = [user for user in users if _runs(engine, user)]
-        if last and users and (running or not force):
-            told = "" if force else name  # what is forced is the image itself, whatever its name
-            raise Conflict(_in_use(engine, image, told, (running or users)[0]))
-        for key in taken:
-            db.refs.delete(key)
-        gone = [image.id] if last and not users else []
-        gone += _siblings_alone(engine, image) if last else []
-        for image_id in gone:
-            db.images.delete(image_id)
-    lines = [f"Untagged: {_shown(n)}" for n in taken]
-    if gone:
-        from kobako.engine import sweep
-
-        sweep.sweep(engine, grace_seconds=0)  # what running operations need, leases keep
-        lines += [f"Deleted: {image_id}" for image_id in gone]
-    return lines
-
-
-def _siblings_alone(engine: Engine, image: LocalImage) -> list[Digest]:
-    """Images for other platforms that only the index of a removed name made known."""
-    index = index_of(engine, image)
-    db = engine.store.db
-    if index is None or any(ref.digest == image.target for ref in db.refs.list()):
-        return []
-    used = {row.image_id for row in db.containers.list()}
-    rows = [db.images.of_manifest(entry.digest) for entry in index.manifests]
-    return [
-        row.id
-        for row in rows
-        if row is not None
-        and row.id != image.id
-        and row.id not in used
-        and not db.refs.of_image(row.id)
-    ]
-
-
-def _runs(engine: Engine, container: str) -> bool:
-    from kobako.engine import containers
-
-    return containers.find(engine, container).running
-
-
-def _names_meant(names: list[str], image: LocalImage) -> list[str]:
-    """Which names a removal by reference takes away: that tag, or all of that digest's."""
-    reference = image.reference
-    assert reference is not None
-    if reference.digest is None:
-        return [str(reference)]
-    return [n for n in names if _repository(n) == reference.name]
-
-
-def _in_use(engine: Engine, image: LocalImage, name: str, container: str) -> str:
-    """Docker's two sentences: for a name and for an id."""
-    from kobako.engine import containers
-
-    if image.reference is not None and name:
-        return (
-            f'conflict: unable to remove repository reference "{name}" (must force) - container '
-            f"{container[:12]} is using its referenced image {image.id.short}"
-        )
-    running = containers.find(engine, container).running
-    state = "running" if running else "stopped"
-    forced = "cannot be forced" if running else "must be forced"
-    return (
-        f"conflict: unable to delete {image.id.short} ({forced}) - image is being used by "
-        f"{state} container {container[:12]}"
-    )
-
-
 def history(engine: Engine, name: str) -> list[HistoryStep]:
     """The steps of an image, newest first, with the size of the layer each added."""
     from kobako.engine import unpack
@@ -444,7 +352,7 @@ def _parts(name: str) -> tuple[str, str, str]:
     return reference.familiar_name, reference.tag or "", str(reference.digest or "")
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     from kobako.oci.reference import Reference
 
     return Reference.parse(name).familiar()

@@ -1,8 +1,10 @@
-"""Names for containers nobody named, and their ids."""
+"""Names of containers: which are allowed, some for those nobody named, and ids."""
 
 from __future__ import annotations
 
 import os
+
+from kobako.errors import Invalid
 
 _LEFT = (
     "able agile amber ample apt azure bold brave breezy bright brisk calm candid careful cheery "
@@ -23,6 +25,8 @@ _RIGHT = (
     "satchel sparrow spruce swan teapot thistle tiger tulip turtle walnut willow wren"
 ).split()
 
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
 
 def random_name() -> str:
     """Two words and an underscore, as docker names containers; not necessarily unique."""
@@ -37,3 +41,11 @@ def random_id() -> str:
         name = os.urandom(32).hex()
         if not name[:12].isdigit():
             return name
+
+
+def check(name: str) -> None:
+    """`Invalid` unless `name` is empty or what docker accepts."""
+    if name and (len(name) < 2 or not name[0].isalnum() or not set(name.lstrip("/")) <= _NAME):
+        raise Invalid(
+            f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        )

@@ -209,7 +209,7 @@ def _compressed(engine: Engine, image: LocalImage, on_event: OnEvent) -> Digest:
 
 def packed(engine: Engine, plain: Image, on_event: OnEvent) -> Image:
     """The image with its plain layers compressed, each once however often it is asked for."""
-    from kobako.engine.building import StoreCache
+    from kobako.engine.store_cache import StoreCache
     from kobako.image.compress import compressed, is_compressed
     from kobako.oci import Descriptor, Digest
 

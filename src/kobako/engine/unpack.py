@@ -23,10 +23,11 @@ def lowers(engine: Engine, image: LocalImage) -> list[str]:
     trees = engine.trees
     missing = [d for d in image.row.diff_ids if not trees.has(d)]
     if missing:
-        from kobako.engine import images
         from kobako.events import ignore
+        from kobako.image.mutate import Image
 
-        unpack(engine, images.manifest(engine, image), images.config(engine, image), ignore)
+        whole = Image.read(engine.store.blobs, image.row.manifest)
+        unpack(engine, whole.manifest, whole.config, ignore)
     return stack(engine, image.row.diff_ids)
 
 
