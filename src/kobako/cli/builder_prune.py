@@ -48,7 +48,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
 def _bounds(values: Values) -> Bounds | None:
     """What may stay: of several bounds the largest one, but never more than the maximum."""
-    from kobako.cli.container_flags import size_flag
+    from kobako.cli.flags import size_flag
     from kobako.engine.cache_usage import Bounds
 
     names = ("keep-storage", "max-used-space", "min-free-space", "reserved-space")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Flag, Values
+from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Flag, Values, pairs, size_flag
 from kobako.errors import Invalid
 
 TYPE_CHECKING = False
@@ -139,25 +139,6 @@ def labels(given: list[str], files: list[str]) -> list[tuple[str, str]]:
     for path in files:
         found += _file_lines(path, "label-file")
     return pairs(found + given)
-
-
-def pairs(words: list[str]) -> list[tuple[str, str]]:
-    """KEY=VALUE words as pairs; a bare KEY has the value ""."""
-    split = (word.partition("=") for word in words)
-    return [(key, value) for key, _, value in split]
-
-
-def size_flag(values: Values, name: str, default: int) -> int:
-    """A flag such as 64m in bytes."""
-    if not values.given(name):
-        return default
-    from kobako.cli.units import parse_size
-
-    try:
-        return parse_size(values.text(name))
-    except ValueError:
-        text = values.text(name)
-        raise Invalid(f'invalid argument "{text}" for "--{name}" flag: invalid size') from None
 
 
 def _file_lines(path: str, flag: str) -> list[str]:

@@ -6,6 +6,7 @@ start; the same declarations also feed `--help` and shell completion.
 
 from __future__ import annotations
 
+from kobako.errors import Invalid
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -180,6 +181,25 @@ def _shorts(
         else:
             raise UsageError(f"flag needs an argument: '{letter}' in {word}")
     return at
+
+
+def pairs(words: list[str]) -> list[tuple[str, str]]:
+    """KEY=VALUE words as pairs; a bare KEY has the value ""."""
+    split = (word.partition("=") for word in words)
+    return [(key, value) for key, _, value in split]
+
+
+def size_flag(values: Values, name: str, default: int) -> int:
+    """A flag such as 64m in bytes."""
+    if not values.given(name):
+        return default
+    from kobako.cli.units import parse_size
+
+    try:
+        return parse_size(values.text(name))
+    except ValueError:
+        text = values.text(name)
+        raise Invalid(f'invalid argument "{text}" for "--{name}" flag: invalid size') from None
 
 
 class Help(Exception):

@@ -33,7 +33,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     import signal
     import sys
 
-    from kobako.cli.container_flags import size_flag
+    from kobako.cli.flags import size_flag
     from kobako.cli.hub_flags import data_dir
     from kobako.errors import Invalid
     from kobako.hub.hub import Hub

@@ -52,7 +52,7 @@ class EngineWorker:
         return BaseImage(f"{reference}@{local.target}", image.config, layers)
 
     def _local(self, reference: Reference, platform: Platform, pull: bool) -> LocalImage:
-        from kobako.engine import images, transfers
+        from kobako.engine import images
 
         name = str(reference)
         if not pull:
@@ -64,6 +64,8 @@ class EngineWorker:
                 here = images.for_platform(self.engine, found, str(platform))
                 if here is not None:
                     return here
+        from kobako.engine import transfers
+
         transfers.pull(self.engine, name, str(platform), self.on_event)
         pulled = images.find(self.engine, name)
         return images.for_platform(self.engine, pulled, str(platform)) or pulled
