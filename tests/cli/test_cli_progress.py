@@ -130,9 +130,9 @@ def test_transfers_are_told_by_steps() -> None:
     told += [LayerProgress("0123456789ab", "Pull complete"), done(1)]
     lines = plain(*told).splitlines()
     assert lines[1] == "#1 0123456789ab Downloading 0B / 1.00MB"
-    assert lines[2] == "#1 0123456789ab Downloading 50.00kB / 1.00MB 0.1s"
+    assert lines[2] == "#1 0123456789ab Downloading 200.00kB / 1.00MB 0.2s"
     assert lines[-2] == "#1 0123456789ab Pull complete 1.0s done"
-    assert len(lines) == 24
+    assert len(lines) in (7, 8, 9)
 
 
 @given(

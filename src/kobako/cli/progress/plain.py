@@ -21,9 +21,9 @@ _DWELL = 1.0
 _KEPT = 10
 """Lines of a step that are told again when it failed, and so many bytes at most."""
 _TAIL = 1 << 16
-_STEP = 0.05
-"""A transfer is told of anew when this part of it has come, or after..."""
-_PATIENCE = 5.0
+_STEP, _PAUSE, _PATIENCE = 0.05, 0.2, 5.0
+"""A transfer is told of anew when this part of it has come and so many seconds have gone, or after
+so many without that."""
 
 
 class _Vertex:
@@ -195,7 +195,7 @@ class Plain(Progress):
         when, before = self.told.get(key, (0.0, -1))
         if before >= 0 and not ended:
             moved = (event.current - before) / event.total if event.total else 0
-            if moved < _STEP and now - when < _PATIENCE:
+            if now - when < (_PAUSE if moved >= _STEP else _PATIENCE):
                 return
         if ended and before >= 0:
             return
