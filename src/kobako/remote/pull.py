@@ -16,7 +16,6 @@ from kobako.remote.registry import Registry
 from kobako.remote.repository import MAX_MANIFEST, Repository
 from kobako.remote.sources import Sources
 from kobako.remote.transport import Transport
-from kobako.store.leases import lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def pull(
     unsupported manifests, `Corrupt` for content that is not what its digest says, `Unavailable`.
     """
     reference = reference.with_default_tag()
-    with lease(store, f"pull {reference.familiar()}"), Transport(client) as transport:
+    with Transport(client) as transport:
         return _Pull(store, reference, platform, transport, on_event).run(known)
 
 

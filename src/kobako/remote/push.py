@@ -14,7 +14,6 @@ from kobako.remote.repository import MAX_MANIFEST, Repository
 from kobako.remote.sources import Sources
 from kobako.remote.transport import Transport
 from kobako.remote.upload import Upload
-from kobako.store.leases import lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +48,8 @@ def push(
     Blobs come first, several at once, then manifests, the tag last: a registry never shows half an
     image. A blob that another repository of the registry is known to hold (seen in earlier pulls
     and pushes of this store, or named in `mounts` by its path) is mounted, not uploaded. Doing it
-    again finishes what was broken off. No threads are left behind.
+    again finishes what was broken off. The caller holds a lease that keeps `target`. No threads are
+    left behind.
 
     Emits `LayerProgress` with the short DiffID of each layer. Raises `NotFound` for content the
     store lacks, `Unauthorized`, `Denied`, `Unavailable`.
@@ -60,8 +60,7 @@ def push(
         reference = reference.with_default_tag()
     if reference.tag is None and not by_digest:
         raise Invalid("cannot push a digest reference", hint="give it a tag: kobako tag")
-    with lease(store, f"push {reference.familiar()}") as held, Transport(client) as transport:
-        held.keep(target)
+    with Transport(client) as transport:
         return _Push(store, reference, transport, on_event, mounts).run(target)
 
 
