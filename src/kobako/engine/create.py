@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kobako.engine.images import LocalImage
     from kobako.engine.requests import CreateRequest
     from kobako.events import OnEvent
-    from kobako.runtime.spec import BindMount, Tmpfs
+    from kobako.runtime.spec import BindMount, ContainerOptions, ProcessOptions, Tmpfs
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -147,18 +147,49 @@ def _document(
     lowers: list[str],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the container's own document, as docker's inspect shows it; its runtime-spec)."""
-    from kobako.engine import images, users
+    from kobako.engine import images
     from kobako.runtime import spec
 
     config = images.config(engine, image).config
     entrypoint, command = command_line(config, request.entrypoint, request.command)
-    if not entrypoint and not command:
+    words = entrypoint + command
+    if not words:
         raise Invalid("no command specified", hint="The image has none either: add one.")
-    hostname = request.hostname or container_id[:12]
-    if request.network == "host" and not request.hostname and request.uts != "private":
-        hostname = os.uname().nodename
-    user_text = request.user or config.get("User", "")
-    user = users.resolve(user_text, lowers, request.groups)
+    hostname = _hostname(request, container_id)
+    binds, tmpfs = _volumes(engine, request)
+    own = etc_binds(engine.container_dir(container_id), {b.target for b in binds})
+    process = _process(request, config, words, hostname, lowers)
+    document = {
+        "Config": _config(request, config, entrypoint, command, hostname),
+        "HostConfig": _host_config(request),
+        "Path": words[0],
+        "Args": words[1:],
+        "Mode": engine.mode.name,
+        "Mounts": _mount_list(binds, tmpfs),
+        "Lowers": lowers,
+    }
+    return document, spec.document(_options(request, process, hostname, own + binds, tmpfs))
+
+
+def _hostname(request: CreateRequest, container_id: str) -> str:
+    if request.hostname:
+        return request.hostname
+    shared = request.network == "host" and request.uts != "private"
+    return os.uname().nodename if shared else container_id[:12]
+
+
+def _process(
+    request: CreateRequest,
+    config: dict[str, Any],
+    words: list[str],
+    hostname: str,
+    lowers: list[str],
+) -> ProcessOptions:
+    """The first process: the image's user, environment and directory where nothing else is said."""
+    from kobako.engine import users
+    from kobako.runtime import spec
+
+    user = users.resolve(request.user or config.get("User", ""), lowers, request.groups)
     env = environment(
         config.get("Env") or [],
         request.env,
@@ -166,15 +197,10 @@ def _document(
         hostname=hostname,
         home=user.home,
     )
-    binds, tmpfs = _volumes(engine, request)
-    directory = engine.container_dir(container_id)
-    binds = etc_binds(directory, {b.target for b in binds}) + binds
-    cwd = request.workdir or config.get("WorkingDir") or "/"
-    ulimits = tuple(ulimit(text) for text in request.ulimits)
-    process = spec.ProcessOptions(
-        args=(*entrypoint, *command),
+    return spec.ProcessOptions(
+        args=tuple(words),
         env=tuple(env),
-        cwd=cwd,
+        cwd=request.workdir or config.get("WorkingDir") or "/",
         uid=user.uid,
         gid=user.gid,
         groups=user.groups,
@@ -183,9 +209,21 @@ def _document(
         cap_add=request.cap_add,
         cap_drop=request.cap_drop,
         no_new_privileges=_no_new_privileges(request.security_opt),
-        ulimits=ulimits,
+        ulimits=tuple(ulimit(text) for text in request.ulimits),
     )
-    options = spec.ContainerOptions(
+
+
+def _options(
+    request: CreateRequest,
+    process: ProcessOptions,
+    hostname: str,
+    binds: list[BindMount],
+    tmpfs: list[Tmpfs],
+) -> ContainerOptions:
+    """Everything around the process."""
+    from kobako.runtime import spec
+
+    return spec.ContainerOptions(
         process=process,
         hostname=hostname,
         domainname=request.domainname,
@@ -199,57 +237,63 @@ def _document(
         shm_size=request.shm_size,
         sysctls=request.sysctls,
     )
-    labels = {**(config.get("Labels") or {}), **dict(request.labels)}
-    document: dict[str, Any] = {
-        "Config": {
-            "Hostname": hostname,
-            "Domainname": request.domainname,
-            "User": user_text,
-            "AttachStdin": request.stdin,
-            "AttachStdout": True,
-            "AttachStderr": True,
-            "Tty": request.tty,
-            "OpenStdin": request.stdin,
-            "StdinOnce": request.stdin,
-            "Env": _kept_env(config.get("Env") or [], request.env),
-            "Cmd": command or None,
-            "Image": request.image,
-            "Volumes": config.get("Volumes"),
-            "WorkingDir": request.workdir or config.get("WorkingDir", ""),
-            "Entrypoint": entrypoint or None,
-            "OnBuild": config.get("OnBuild"),
-            "Labels": labels,
-            "StopSignal": request.stop_signal or config.get("StopSignal") or "",
-        },
-        "HostConfig": {
-            "Binds": list(request.volumes) or None,
-            "NetworkMode": request.network,
-            "AutoRemove": request.auto_remove,
-            "Privileged": request.privileged,
-            "ReadonlyRootfs": request.read_only,
-            "CapAdd": list(request.cap_add) or None,
-            "CapDrop": list(request.cap_drop) or None,
-            "SecurityOpt": list(request.security_opt) or None,
-            "ExtraHosts": list(request.extra_hosts) or None,
-            "Dns": list(request.dns),
-            "ShmSize": request.shm_size,
-            "Tmpfs": dict(t.partition(":")[::2] for t in request.tmpfs) or None,
-            "PidMode": request.pid,
-            "IpcMode": _ipc(request.ipc),
-            "UTSMode": request.uts,
-        },
-        "Path": (entrypoint + command)[0],
-        "Args": (entrypoint + command)[1:],
-        "Mode": engine.mode.name,
-        "Mounts": _mount_list(binds[3:] if len(binds) >= 3 else [], tmpfs),
-        "Lowers": lowers,
+
+
+def _config(
+    request: CreateRequest,
+    config: dict[str, Any],
+    entrypoint: list[str],
+    command: list[str],
+    hostname: str,
+) -> dict[str, Any]:
+    """docker's Config: the image's, changed as asked."""
+    found: dict[str, Any] = {
+        "Hostname": hostname,
+        "Domainname": request.domainname,
+        "User": request.user or config.get("User", ""),
+        "AttachStdin": request.stdin,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Tty": request.tty,
+        "OpenStdin": request.stdin,
+        "StdinOnce": request.stdin,
+        "Env": _kept_env(config.get("Env") or [], request.env),
+        "Cmd": command or None,
+        "Image": request.image,
+        "Volumes": config.get("Volumes"),
+        "WorkingDir": request.workdir or config.get("WorkingDir", ""),
+        "Entrypoint": entrypoint or None,
+        "OnBuild": config.get("OnBuild"),
+        "Labels": {**(config.get("Labels") or {}), **dict(request.labels)},
+        "StopSignal": request.stop_signal or config.get("StopSignal") or "",
     }
     if request.stop_timeout is not None:
-        document["Config"]["StopTimeout"] = request.stop_timeout
+        found["StopTimeout"] = request.stop_timeout
     for key in ("ExposedPorts", "Healthcheck", "Shell"):
         if config.get(key):
-            document["Config"][key] = config[key]
-    return document, spec.document(options)
+            found[key] = config[key]
+    return found
+
+
+def _host_config(request: CreateRequest) -> dict[str, Any]:
+    """docker's HostConfig: what was asked for beside the image."""
+    return {
+        "Binds": list(request.volumes) or None,
+        "NetworkMode": request.network,
+        "AutoRemove": request.auto_remove,
+        "Privileged": request.privileged,
+        "ReadonlyRootfs": request.read_only,
+        "CapAdd": list(request.cap_add) or None,
+        "CapDrop": list(request.cap_drop) or None,
+        "SecurityOpt": list(request.security_opt) or None,
+        "ExtraHosts": list(request.extra_hosts) or None,
+        "Dns": list(request.dns),
+        "ShmSize": request.shm_size,
+        "Tmpfs": dict(t.partition(":")[::2] for t in request.tmpfs) or None,
+        "PidMode": request.pid,
+        "IpcMode": _ipc(request.ipc),
+        "UTSMode": request.uts,
+    }
 
 
 def _volumes(engine: Engine, request: CreateRequest) -> tuple[list[BindMount], list[Tmpfs]]:
