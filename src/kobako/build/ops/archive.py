@@ -94,7 +94,8 @@ class _Unpacker:
         elif member.islnk():
             head, _, last = member.linkname.rstrip("/").rpartition("/")
             os.link(os.path.join(resolve(self._directory, head), last), path, follow_symlinks=False)
-            return path
+            if os.path.islink(path):
+                return path
         elif member.isreg():
             self._write(path, member, tar)
         elif member.isfifo():

@@ -48,6 +48,7 @@ class Copier:
         self._wanted = wanted
         self._time_ns = None if time is None else time * 1_000_000_000
         self._stage = stage if owner in (None, (0, 0)) and wanted is None else None
+        self._above: set[str] = set()
         self._links: dict[tuple[int, int], str] = {}
 
     def place(self, files: Files, entry: Entry, name: str, destination: str) -> None:
@@ -69,6 +70,10 @@ class Copier:
             target = os.path.join(target, part)
             if self._enter(target, overwrite=False):
                 self._finish(files, at, target)
+                self._above.add(target)
+            elif target not in self._above:  # as BuildKit: the mode alone, and once
+                os.chmod(target, at.mode)
+                self._above.add(target)
         target = os.path.join(target, relative[-1]) if entry is not base else target
         self._copy(files, entry, "/".join(relative), target, overwrite=True)
 

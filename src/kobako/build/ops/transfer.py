@@ -204,6 +204,10 @@ class TransferOp:
             from kobako.build.ops.remote import place
 
             place(fetched, spec, copier, tree, owner, self._worker)
+        if spec.parents:  # is made even if nothing is found to copy
+            from kobako.build.ops.rootpath import resolve as resolve_path
+
+            copier.make_directories(resolve_path(tree.path, spec.destination))
         if files is not None:
             for one in chosen:
                 if (
