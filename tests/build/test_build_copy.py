@@ -279,12 +279,12 @@ def test_hostile_archives(site: Site) -> None:
     outside = site.context.parent / "outside"
     outside.mkdir()
     (site.context / "t").write_bytes(_tar("w", l=f"-> {outside}", l__evil="E", up="-> ../.."))
-    tree = site.tree(site.build("FROM scratch\nADD t /x/\n"))
-    assert list(outside.iterdir()) == []
-    assert tree[f"x/{str(outside).lstrip('/')}/evil"][3] == b"E"
-    (site.context / "t").write_bytes(_tar("w", **{"..__evil": "E"}))
-    with pytest.raises(StepFailed, match="would leave the destination"):
+    with pytest.raises(StepFailed, match="behind a link to nowhere"):
         site.build("FROM scratch\nADD t /x/\n")
+    assert list(outside.iterdir()) == []
+    (site.context / "t").write_bytes(_tar("w", **{"..__evil": "E"}))
+    tree = site.tree(site.build("FROM scratch\nADD t /x/\n"))
+    assert tree["x/evil"][3] == b"E"
     (site.context / "t").write_bytes(_tar("w:gz", a="A" * 9999)[:-20])
     with pytest.raises(StepFailed, match="cannot unpack t"):
         site.build("FROM scratch\nADD t /x/\n")

@@ -65,6 +65,10 @@ class Context(Files):
         if dockerfile:
             candidates.insert(0, dockerfile + ".dockerignore")
         for path in candidates:
+            if path == candidates[-1] and not os.path.realpath(path).startswith(
+                root.rstrip("/") + "/"
+            ):
+                continue  # a link that leads out of the context
             try:
                 with open(path, encoding="utf-8") as file:
                     return cls(root, parse_ignore(file.read(), os.path.basename(path)))

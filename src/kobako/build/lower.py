@@ -97,6 +97,7 @@ class Lowering:
     def plan(self, target: str) -> Plan:
         """The plan for a target stage: by name, by number, "" for the last one."""
         index = self._target(target)
+        self._check_indices()
         for below in stages_below(
             self.dockerfile, index, self.arguments.known, self.find_stage, self._replaced
         ):
@@ -109,6 +110,16 @@ class Lowering:
     def _replaced(self, stage: str) -> bool:
         """Whether a named context stands in for the stage of that name."""
         return bool(stage) and self.around.named.find(stage) is not None
+
+    def _check_indices(self) -> None:
+        """No stage may copy from a number there is not, needed or not."""
+        for stage in self.dockerfile.stages:
+            for one in stage.instructions:
+                name = one.from_ if isinstance(one, i.Copy) else ""
+                if name.isascii() and name.isdigit() and int(name) >= len(self.dockerfile.stages):
+                    raise DockerfileError(
+                        self.source, one.where, f"invalid stage index {name}", token=name
+                    )
 
     def _needed_by(self, index: int) -> set[int]:
         """A stage and those it is made of; other targets may have had others lowered."""

@@ -108,14 +108,19 @@ class EngineWorker:
                 return RunResult(code, kept=scratch.leave() if self.keep_failed else "")
             return RunResult(0, self.keep(scratch, request.epoch, build_run.places(scratch)))
 
-    def keep(self, scratch: Scratch, epoch: int | None, places: Sequence[Change] = ()) -> LayerRef:
-        """What a scratch's writable layer changed, and `places`, as a layer; the tree itself
-        becomes the unpacked layer. A layer in which nothing changed is one, as BuildKit has it."""
+    def keep(
+        self, scratch: Scratch, epoch: int | None, places: Sequence[Change] | None = None
+    ) -> LayerRef:
+        """What a scratch's writable layer changed, as a layer; the tree itself becomes the unpacked
+        layer. A layer in which nothing changed is one too, as BuildKit has it. Of a container,
+        which gives `places`, what it was mounted on is no change, but `places` are."""
         from kobako.engine import filesystem, layers
         from kobako.layer.change import path_order
 
-        changes = filesystem.packable(self.engine, scratch.directory, scratch.lowers)
-        if places:
+        if places is None:
+            changes = self.engine.driver.diff(scratch.directory, scratch.lowers)
+        else:
+            changes = filesystem.packable(self.engine, scratch.directory, scratch.lowers)
             changes = sorted([*changes, *places], key=path_order)
         if epoch is not None:
             layers.settle(scratch.directory, changes, epoch)

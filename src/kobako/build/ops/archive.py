@@ -10,7 +10,7 @@ import os
 import stat
 
 from kobako.build.ops.rootpath import is_directory, resolve
-from kobako.errors import Invalid
+from kobako.errors import Invalid, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ class _Unpacker:
 
     def put(self, member: tarfile.TarInfo, tar: tarfile.TarFile) -> str:
         """Writes one member; its host path, "" for the destination itself."""
-        parts = [p for p in member.name.split("/") if p not in ("", ".")]
-        if ".." in parts:
-            raise Invalid(f"the archive's {member.name!r} would leave the destination")
+        parts = _inside(member.name)
         if not parts:
             return ""
         parent = resolve(self._directory, "/".join(parts[:-1]))
+        if not is_directory(parent) and parent != os.path.join(self._directory, *parts[:-1]):
+            raise NotFound(f"the archive's {member.name!r} is behind a link to nowhere")
         self._make_parents(parent)
         path = os.path.join(parent, parts[-1])
         if member.isdir():
@@ -153,6 +153,17 @@ class _Unpacker:
                 pass
 
 
+def _inside(name: str) -> list[str]:
+    """The parts of a name below the destination: `..` goes no further up than there."""
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
+
+
 def _times(member: tarfile.TarInfo) -> tuple[int, int]:
     nanoseconds = int(member.mtime * 1_000_000_000)
     return nanoseconds, nanoseconds
@@ -166,11 +177,9 @@ def _compression(head: bytes) -> str:
 
 
 def _is_header(block: bytes) -> bool:
-    """A first header whose checksum is right, or an archive of nothing but zeros."""
-    if len(block) < 512:
+    """A first header whose checksum is right. An archive of nothing is a file like others."""
+    if len(block) < 512 or not block.strip(b"\0"):
         return False
-    if not block.strip(b"\0"):
-        return True
     try:
         said = int(block[148:156].rstrip(b"\0 ").lstrip(b" ") or b"0", 8)
     except ValueError:

@@ -363,7 +363,7 @@ def choose(files: Files, spec: TransferSpec) -> list[Chosen]:
         if spec.parents:
             chosen += _with_parents(files, source, spec)
             continue
-        parts = [p for p in source.split("/") if p not in ("", ".")]
+        parts = _clean(source)
         plain = 0
         while plain < len(parts) and (spec.literal or not has_wildcards(parts[plain])):
             plain += 1
@@ -376,6 +376,17 @@ def choose(files: Files, spec: TransferSpec) -> list[Chosen]:
                 for m in _matching(files, base, parts[plain:])
             ]
     return chosen
+
+
+def _clean(source: str) -> list[str]:
+    """The parts of a path; `..` is taken by the letter, whatever a link would make of it."""
+    parts: list[str] = []
+    for part in source.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
 
 
 def _matching(files: Files, base: Entry, parts: list[str]) -> Iterator[Entry]:
