@@ -255,6 +255,23 @@ def test_detached(kobako: Kobako, name: str) -> None:
     eventually(lambda: not kobako("ps", "-aq", "-f", f"name={name}-gone").out, "--rm removes it")
 
 
+@pytest.mark.only("emulated")
+def test_exec_without_a_supervisor(kobako: Kobako, name: str) -> None:
+    """The emulated root's supervisor is killed: exec says what to do, and leaves no process."""
+    script = "import signal; print('ready', flush=True); signal.pause()"  # no call it answers
+    identity = kobako("run", "-d", "--name", name, "python", "python3", "-c", script).out
+    eventually(lambda: kobako("logs", name).out == "ready", "it is under way")
+    record = json.loads((kobako.root / "containers" / identity / "state" / "pid").read_text())
+    monitor, first = record["monitor"], record["pid"]
+    children = Path(f"/proc/{monitor}/task/{monitor}/children")
+    (supervisor,) = {int(pid) for pid in children.read_text().split()} - {first}
+    os.kill(supervisor, signal.SIGKILL)
+    says = "no ownership supervisor answers"
+    kobako.fails("exec", name, "sleep", "7331", code=125, says=says)
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        assert b"7331" not in command.read_bytes()
+
+
 def test_left_behind_with_rm(kobako: Kobako, name: str) -> None:
     """Whoever was to remove the container is killed: it can be started again as it was."""
     script = "cat /made; date > /made; exec sleep 100"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import os
 
-from kobako.errors import Conflict, StartFailed
+from kobako.errors import Conflict, KobakoError, StartFailed
 from kobako.linux import process
 from kobako.linux.channel import Channel
 from kobako.runtime import init, program, state
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 
+_SIGKILL = 9
 Streams = tuple[int, int, int]
 
 
@@ -40,7 +41,7 @@ def exec_(
     """Runs a runtime-spec `process` object in the container and stays until it ends.
 
     Output is not logged. With a terminal, stdin is in raw mode meanwhile if it is a terminal.
-    `intercept.serve` gets the listener and P's pid, in a process forked for it.
+    `intercept.serve` gets the listener and P's pid and hands the listener on: it must soon return.
     Returns the exit code (128 + signal when killed); None when `io.detach_keys` were typed, and
     the program runs on. Raises `Conflict` when the container does not
     run or is paused, `StartFailed` (125, 126, 127) when the program cannot be started.
@@ -64,7 +65,6 @@ class _Exec:
         self.intercept = intercept
         self.terminal = bool(document.get("terminal"))
         self.pid = 0
-        self.serve_pid = 0
         self.target = -1  # where stdin is pumped to
         self.outputs: dict[int, int] = {}  # descriptor to read from -> the caller's own
 
@@ -110,7 +110,7 @@ class _Exec:
                 self.target = fds[0]
                 self.outputs = {fds[0]: self.io.stdout}
             elif kind == b"L":
-                self._serve(fds[0])
+                self._hand_on(fds[0])
             elif kind == b"X":
                 about_to_exec = True
             elif kind == b"E":
@@ -124,16 +124,17 @@ class _Exec:
         self._close()
         raise refusal or StartFailed("the program was killed while being set up")
 
-    def _serve(self, listener: int) -> None:
+    def _hand_on(self, listener: int) -> None:
         assert self.intercept is not None
-        self.serve_pid = os.fork()
-        if self.serve_pid == 0:
-            try:
-                process.close_all_but({listener, *self.intercept.fds})
-                self.intercept.serve(lambda: listener, self.pid)
-            finally:
-                os._exit(0)
-        os.close(listener)
+        try:
+            self.intercept.serve(lambda: listener, self.pid)
+        except KobakoError as fault:
+            os.kill(self.pid, _SIGKILL)
+            os.waitpid(self.pid, 0)
+            self._close()
+            raise StartFailed(fault.message, hint=fault.hint) from None
+        finally:
+            os.close(listener)
 
     def _attend(self) -> int | None:
         pidfd = os.pidfd_open(self.pid)
@@ -159,8 +160,6 @@ class _Exec:
                 self.target = -1  # the session's
             self._close()
         _, status = os.waitpid(self.pid, 0)
-        if self.serve_pid:
-            os.waitpid(self.serve_pid, os.WNOHANG)
         code = os.waitstatus_to_exitcode(status)
         return 128 - code if code < 0 else code
 
