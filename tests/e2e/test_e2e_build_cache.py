@@ -88,7 +88,7 @@ def test_a_registry_carries_the_cache(
     done = build(elsewhere, site, "--cache-from", ref)
     assert cached(done) == STEPS
     assert identity(elsewhere) == identity(kobako)
-    assert cached(build(elsewhere, site)) == STEPS - 3  # all but what was never fetched
+    assert cached(build(elsewhere, site)) == 2  # what was fetched: the result
     (site / "input").write_text("bye\n")
     done = build(elsewhere, site, "--cache-from", ref)
     assert cached(done) == 1  # WORKDIR
