@@ -24,7 +24,7 @@ _BLOCK = 512
 _CHUNK = 1 << 20
 _SMALL = 64 << 10
 _LARGE = 1 << 20
-_FEW = 32
+_FEW, _MANY = 32, 500
 _KIND, _DIRECTORY, _REGULAR = 0o170000, 0o040000, 0o100000
 _TRAITS = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 _SETTLED = 50_000_000
@@ -53,6 +53,7 @@ class Context(Files):
         self._newest_ns = 0
         self._memory: Memory | None = None
         self._learned = 0
+        self._asked = 0
         self._digests: dict[str, str] = {}
         self.listings: dict[str, tuple[dict[str, Any] | None, Listing]] = {}
 
@@ -168,22 +169,21 @@ class Context(Files):
         return found
 
     def digest_all(self, entries: list[Entry], cache: Cache) -> None:
-        """Has the digests of many files ready; large ones are hashed side by side."""
-        large = [
+        """Has the digests of files ready; many of them, or large ones, are hashed side by side."""
+        unknown = [
             entry
             for entry in entries
-            if entry.stat.st_size > _LARGE
-            and entry.path not in self._digests
-            and self._known(entry, cache) is None
+            if entry.path not in self._digests and self._known(entry, cache) is None
         ]
-        if len(large) < 2:
+        large = sum(entry.stat.st_size > _LARGE for entry in unknown)
+        if large < 2 and len(unknown) < _MANY:
             return
         from kobako.build.hashing import hash_all
 
-        digests = hash_all(large, self.open)
-        for entry, found in zip(large, digests, strict=True):
-            self._digests[entry.path] = found
-            self._learn(entry, found, cache)
+        digests = hash_all(self, unknown)
+        for entry in unknown:
+            self._digests[entry.path] = digests[entry.path]
+            self._learn(entry, digests[entry.path], cache)
 
     def remember(self, cache: Cache) -> None:
         """Keeps the digests for the next build, if it is worth it."""
@@ -196,7 +196,8 @@ class Context(Files):
     def _known(self, entry: Entry, cache: Cache) -> str | None:
         # Reading a few small files is cheaper than remembering them.
         if self._memory is None:
-            if entry.stat.st_size <= _SMALL and len(self._digests) < _FEW:
+            if entry.stat.st_size <= _SMALL and len(self._digests) + self._asked < _FEW:
+                self._asked += 1
                 return None
             self._memory = Memory(cache.get(self._row()))
         return self._memory.get(entry.path, entry.stat)

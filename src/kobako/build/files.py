@@ -28,7 +28,7 @@ _KINDS = frozenset(
 )
 """What can be copied: all but sockets."""
 _NAME = itemgetter(0)
-_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class Entry:
@@ -165,15 +165,20 @@ class Files:
     def open(self, entry: Entry) -> int:
         """A descriptor to read a file's bytes; the caller closes it."""
         with self._lock:
-            fd = os.open(entry.name, _FILE_FLAGS, dir_fd=self._directory(entry))
+            fd = os.open(entry.name, FILE_FLAGS, dir_fd=self._directory(entry))
+        self.check_regular(fd, entry)
+        return fd
+
+    def directory_fd(self, path: str) -> int:
+        """A descriptor of a directory; the caller closes it."""
+        return self._open_directory(path) if path else os.dup(self._fd)
+
+    @staticmethod
+    def check_regular(fd: int, entry: Entry) -> None:
+        """Closes what is no regular file any more, and raises `Unavailable`."""
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise Unavailable(f"{entry.path} changed while it was being read")
-        return fd
-
-    def directory(self, entry: Entry) -> int:
-        """A descriptor of a directory; the caller closes it."""
-        return self._open_directory(entry.path) if entry.path else os.dup(self._fd)
 
     def exists_but_excluded(self, path: str) -> bool:
         """Whether only the ignore patterns hide it (for the error message)."""
@@ -193,7 +198,7 @@ class Files:
             waiting += [child for child in shown.values() if child.kind == DIRECTORY]
 
     def _read(self, path: str) -> list[tuple[str, os.stat_result]]:
-        fd = self._open_directory(path) if path else os.dup(self._fd)
+        fd = self.directory_fd(path)
         try:
             with os.scandir(fd) as found:
                 listed = list(found)

@@ -1,48 +1,50 @@
-"""Several large files hashed at once: hashlib lets other threads run meanwhile."""
+"""Many files, or large ones, hashed by several threads."""
 
 from __future__ import annotations
 
-import threading
+import os
+from functools import partial
 
 from kobako.build.context import hash_file
+from kobako.build.files import FILE_FLAGS
+from kobako.build.together import run_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from kobako.build.context import Context
     from kobako.build.files import Entry
 
+_CHUNK = 200
+_LARGE = 1 << 20
 
-def hash_all(files: list[Entry], open_file: Callable[[Entry], int]) -> list[str]:
-    """sha256 (hex) of each file. Every thread has ended on return; the first error is raised."""
-    import os
 
-    digests = [""] * len(files)
-    errors: list[BaseException] = []
-    waiting = iter(sorted(range(len(files)), key=lambda n: -files[n].stat.st_size))
-    lock = threading.Lock()
-
-    def work() -> None:
-        while not errors:
-            with lock:
-                number = next(waiting, -1)
-            if number < 0:
-                return
-            try:
-                digests[number] = hash_file(open_file(files[number]), files[number].stat.st_size)
-            except BaseException as error:
-                errors.append(error)
-
-    count = min(len(files), os.cpu_count() or 1)
-    threads = [threading.Thread(target=work) for _ in range(count - 1)]
-    for thread in threads:
-        thread.start()
-    try:
-        work()
-    except BaseException as error:  # an interrupt: the others stop at their next file
-        errors.append(error)
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
+def hash_all(files: Context, entries: list[Entry]) -> dict[str, str]:
+    """path -> sha256 (hex) of each file. The first error is raised."""
+    digests: dict[str, str] = {}
+    directories: dict[str, list[Entry]] = {}
+    large = []
+    for entry in entries:
+        if entry.stat.st_size > _LARGE:
+            large.append([entry])
+        else:
+            directories.setdefault(entry.path.rpartition("/")[0], []).append(entry)
+    chunks = [
+        some[at : at + _CHUNK]
+        for some in directories.values()
+        for at in range(0, len(some), _CHUNK)
+    ]
+    large.sort(key=lambda one: -one[0].stat.st_size)
+    run_all([partial(_hash, files, chunk, digests) for chunk in (*large, *chunks)])
     return digests
+
+
+def _hash(files: Context, entries: list[Entry], digests: dict[str, str]) -> None:
+    """The files of one directory."""
+    fd = files.directory_fd(entries[0].path.rpartition("/")[0])
+    try:
+        for entry in entries:
+            file = os.open(entry.name, FILE_FLAGS, dir_fd=fd)
+            files.check_regular(file, entry)
+            digests[entry.path] = hash_file(file, entry.stat.st_size)
+    finally:
+        os.close(fd)

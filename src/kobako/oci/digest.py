@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from kobako.errors import Invalid
 
 TYPE_CHECKING = False
@@ -130,13 +132,13 @@ def _sha256(data: bytes) -> str:
         import hashlib
 
         return hashlib.sha256(data).hexdigest()
-    try:
-        from _sha2 import sha256  # type: ignore[import-not-found]  # Python 3.12 and later
+    try:  # looking for a module that is not there takes longer than the hash
+        if sys.version_info >= (3, 12):
+            from _sha2 import sha256  # type: ignore[import-not-found]  # no stubs
+        else:
+            from _sha256 import sha256  # type: ignore[import-not-found]  # no stubs
     except ImportError:
-        try:
-            from _sha256 import sha256  # type: ignore[import-not-found]  # Python 3.11
-        except ImportError:
-            from hashlib import sha256
+        from hashlib import sha256
     digest: str = sha256(data).hexdigest()
     return digest
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import partial
 
-from kobako.build.files import DIRECTORY, FILE, OTHER
+from kobako.build.files import DIRECTORY, FILE, FILE_FLAGS, OTHER
 from kobako.build.ops.pouring import pour
 from kobako.errors import Unavailable
 from kobako.linux import fs
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from kobako.build.ops.modes import Mode
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CHUNK = 200
 _SMALL = 64 << 10
 _SPECIAL = 0o7000  # a write may clear set-id bits: they come last
 
@@ -43,31 +44,57 @@ class _Writing:
         self._links: dict[tuple[int, int], str] = {}
 
     def run(self, top: Entry, root: int) -> None:
+        """Directories, then files by several threads, then further names of files."""
         cut = len(top.path) + 1 if top.path else 0
         directories = [top]
         for entry in directories:  # which grows meanwhile
-            path = entry.path[cut:]
-            target = fs.open_directory(root, os.fsencode(path)) if path else os.dup(root)
-            source = self._files.directory(entry)
-            try:
-                for child in self._files.children(entry).values():
-                    if child.kind == FILE:
-                        self._file(child, source, target, root, child.path[cut:])
-                    elif child.kind == DIRECTORY:
-                        os.mkdir(child.name, 0o700, dir_fd=target)
-                        directories.append(child)
-                    elif child.kind == OTHER:
-                        self._special(child, target)
-                    else:
-                        os.symlink(child.target, child.name, dir_fd=target)
-                        os.utime(child.name, ns=self._times, dir_fd=target, follow_symlinks=False)
-            finally:
-                os.close(source)
-                os.close(target)
+            for child in self._files.children(entry).values():
+                if child.kind == DIRECTORY:
+                    directories.append(child)
+        for entry in directories[1:]:
+            above, _, name = entry.path[cut:].rpartition("/")
+            target = fs.open_directory(root, os.fsencode(above))
+            os.mkdir(name, 0o700, dir_fd=target)
+            os.close(target)
+        tasks = []
+        linked = []
+        for entry in directories:
+            inside = [c for c in self._files.children(entry).values() if c.kind != DIRECTORY]
+            linked += [c for c in inside if c.stat.st_nlink > 1 and c.kind == FILE]
+            alone = [c for c in inside if c.stat.st_nlink == 1 or c.kind != FILE]
+            tasks += [
+                partial(self._fill, entry, alone[at : at + _CHUNK], root, cut)
+                for at in range(0, len(alone), _CHUNK)
+            ]
+        if len(tasks) > 1:
+            from kobako.build.together import run_all
+
+            run_all(tasks)
+        elif tasks:
+            tasks[0]()
+        for child in linked:
+            self._link(child, root, cut)
         for entry in reversed(directories[1:]):
             target = fs.open_directory(root, os.fsencode(entry.path[cut:]))
             os.fchmod(target, self._mode.of(entry.mode, True) if self._mode else entry.mode)
             os.utime(target, ns=self._times)
+            os.close(target)
+
+    def _fill(self, directory: Entry, children: list[Entry], root: int, cut: int) -> None:
+        """Some of the files and links of a directory, which have no other names."""
+        target = fs.open_directory(root, os.fsencode(directory.path[cut:]))
+        source = self._files.directory_fd(directory.path)
+        try:
+            for child in children:
+                if child.kind == FILE:
+                    self._file(child, source, target)
+                elif child.kind == OTHER:
+                    self._special(child, target)
+                else:
+                    os.symlink(child.target, child.name, dir_fd=target)
+                    os.utime(child.name, ns=self._times, dir_fd=target, follow_symlinks=False)
+        finally:
+            os.close(source)
             os.close(target)
 
     def _special(self, entry: Entry, target: int) -> None:
@@ -80,14 +107,26 @@ class _Writing:
             raise Unavailable(f"cannot make {entry.path}: {error.strerror}") from None
         os.utime(entry.name, ns=self._times, dir_fd=target, follow_symlinks=False)
 
-    def _file(self, entry: Entry, source: int, target: int, root: int, path: str) -> None:
-        status = entry.stat
-        if status.st_nlink > 1:
-            inode = status.st_dev, status.st_ino
-            first = self._links.setdefault(inode, path)
-            if first != path:
-                os.link(first, entry.name, src_dir_fd=root, dst_dir_fd=target)
+    def _link(self, child: Entry, root: int, cut: int) -> None:
+        """A file that may have another name among those that are copied."""
+        above = child.path.rpartition("/")[0]
+        target = fs.open_directory(root, os.fsencode(above[cut:]))
+        try:
+            inode = child.stat.st_dev, child.stat.st_ino
+            first = self._links.setdefault(inode, child.path[cut:])
+            if first != child.path[cut:]:
+                os.link(first, child.name, src_dir_fd=root, dst_dir_fd=target)
                 return
+            source = self._files.directory_fd(above)
+            try:
+                self._file(child, source, target)
+            finally:
+                os.close(source)
+        finally:
+            os.close(target)
+
+    def _file(self, entry: Entry, source: int, target: int) -> None:
+        status = entry.stat
         mode = self._mode.of(entry.mode, False) if self._mode else entry.mode
         reader = self._open(entry, source)
         try:
@@ -109,10 +148,8 @@ class _Writing:
 
     def _open(self, entry: Entry, directory: int) -> int:
         try:
-            reader = os.open(entry.name, _SOURCE, dir_fd=directory)
+            reader = os.open(entry.name, FILE_FLAGS, dir_fd=directory)
         except OSError as error:
             raise Unavailable(f"cannot read {entry.path}: {error.strerror}") from None
-        if not stat.S_ISREG(os.fstat(reader).st_mode):
-            os.close(reader)
-            raise Unavailable(f"{entry.path} changed while it was being read")
+        self._files.check_regular(reader, entry)
         return reader
