@@ -290,6 +290,21 @@ def test_hostile_archives(site: Site) -> None:
         site.build("FROM scratch\nADD t /x/\n")
 
 
+def test_holes_stay_holes(site: Site) -> None:
+    with open(site.context / "hole", "wb") as file:
+        file.truncate(32 << 20)
+        file.seek(9 << 20)
+        file.write(b"in the middle")
+    for source in ("hole", "."):  # into what is there, and into a new directory
+        result = site.build(f"FROM scratch\nCOPY {source} /x/\n")
+        info = os.stat(site.path(result) / "x/hole")
+        assert info.st_size == 32 << 20
+        assert info.st_blocks * 512 < 1 << 20
+        with open(site.path(result) / "x/hole", "rb") as file:
+            file.seek(9 << 20)
+            assert file.read(14) == b"in the middle\0"
+
+
 def test_add_copies_what_is_no_archive(site: Site) -> None:
     site.put({"a": "A" * 600})
     assert files(site, "ADD a /") == {"a": "A" * 600}
