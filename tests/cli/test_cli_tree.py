@@ -61,10 +61,14 @@ class Screen:
     def until(self, text: str) -> list[str]:
         """Read on until `text` is on the screen."""
         while not any(text in line for line in self.lines):
-            data = self.process.read_nonblocking(4096, 30)
-            self.raw += data
-            self.stream.feed(data)
+            self.read()
         return self.lines
+
+    def read(self) -> None:
+        """What the program has written since."""
+        data = self.process.read_nonblocking(4096, 30)
+        self.raw += data
+        self.stream.feed(data)
 
     def end(self) -> list[str]:
         """Read until nobody has the terminal any more, the painter included."""
@@ -230,3 +234,18 @@ open("through", "w").close()
     assert status == 0 and (tmp_path / "through").exists()
     screen.process.terminated = screen.process.ptyproc.terminated = True
     screen.process.closed = screen.process.ptyproc.closed = True
+
+
+def test_a_stopped_build_leaves_the_cursor_and_goes_on_below(play, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    screen = play('until("go"); done(2); tree.close()')
+    screen.until("[base 2/2]")
+    pid = screen.process.pid
+    painter = int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+    os.kill(painter, signal.SIGTSTP)
+    while screen.screen.cursor.hidden:
+        screen.read()
+    os.kill(painter, signal.SIGCONT)
+    (tmp_path / "go").touch()
+    lines = screen.end()
+    assert sum("[base 2/2]" in line for line in lines) == 2
+    assert not screen.screen.cursor.hidden

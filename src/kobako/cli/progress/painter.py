@@ -37,6 +37,7 @@ class Painter:
         self.columns = 0
         self.painted = 0.0
         self.hidden = False
+        self.stopped = False
 
     def run(self) -> None:
         """Until the build says it is over, or is gone."""
@@ -102,12 +103,13 @@ class Painter:
         lines = self.board.frame(
             max(20, columns - 1), max(2, rows - 1), time.monotonic(), final=final
         )
+        if self.stopped:  # the shell has written below: this frame stands on its own
+            self.drawn, self.stopped = [], False
         up = self._height(columns, rows)
-        head = "" if self.hidden else _HIDE
         body = "".join(f"{self._styled(line)}\x1b[K\n" for line in lines)
         move = f"\x1b[{up}A" if up else ""
-        self._write(f"{head}\r{move}{body}\x1b[J")
-        self.hidden = True
+        self.hidden = True  # before it is: a signal may come in between
+        self._write(f"{_HIDE}\r{move}{body}\x1b[J")
         self.drawn = [line.text for line in lines]
         self.columns = columns
         self.painted = time.monotonic()
@@ -127,8 +129,8 @@ class Painter:
         return f"{_COLORS[line.style]}{line.text}\x1b[0m"
 
     def show_cursor(self) -> None:
+        """Also where it is not hidden just now: the next frame hides it again."""
         if self.hidden:
-            self.hidden = False
             self._write(_SHOW)
 
     def _write(self, text: str) -> None:
@@ -147,6 +149,7 @@ def main(source: int, terminal: int, parent: int, *, color: bool) -> None:
     def suspend(number: int, frame: FrameType | None) -> None:
         painter.show_cursor()
         os.kill(os.getpid(), signal.SIGSTOP)
+        painter.stopped = True
 
     code = 1
     try:
