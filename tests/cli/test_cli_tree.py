@@ -244,6 +244,8 @@ def test_a_stopped_build_leaves_the_cursor_and_goes_on_below(play, tmp_path: Pat
     os.kill(painter, signal.SIGTSTP)
     while screen.screen.cursor.hidden:
         screen.read()
+    while Path(f"/proc/{painter}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert screen.process.isalive()
     os.kill(painter, signal.SIGCONT)
     (tmp_path / "go").touch()
     lines = screen.end()
