@@ -72,3 +72,16 @@ def test_a_failure_in_one_target_shows_its_own_file(site: Site) -> None:
     with pytest.raises(StepFailed) as caught:
         site.build_all(Job(good), Job(bad))
     assert caught.value.line == 3 and "bad:3" in caught.value.excerpt
+
+
+@pytest.mark.parametrize(
+    ("place", "ran"), [("2", ["run setup"]), ("4", ["run make-a", "run setup"]), ("a", 2), ("3", 1)]
+)
+def test_a_build_that_stops_at_a_line_or_stage(
+    site: Site, place: str, ran: list[str] | int
+) -> None:
+    site.base()
+    site.write(x="x")
+    site.build(TWO, stop_at=place)
+    done = sorted(line for line in site.worker.log if line.startswith("run"))
+    assert done == ran if isinstance(ran, list) else len(done) == ran

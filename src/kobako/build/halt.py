@@ -38,7 +38,7 @@ def plan_up_to(lowering: Lowering, place: str) -> Plan:
     if index < 0:
         first = lowering.dockerfile.stages[0].start.where
         raise DockerfileError(source, first, f"line {line} is before the first stage")
-    plan = lowering.plan(str(index))
+    plan = lowering.plan_stage(index)
     steps = [s for s in plan.steps if s.stage == index and s.where.start <= line]
     last = steps[-1]
     if line > last.where.end and line > lowering.dockerfile.stages[-1].start.where.end:

@@ -95,8 +95,11 @@ class Lowering:
         self._names = {stage.name: stage.index for stage in dockerfile.stages if stage.name}
 
     def plan(self, target: str) -> Plan:
-        """The plan for a target stage: by name, by number, "" for the last one."""
-        index = self._target(target)
+        """The plan for a target stage: by name, "" for the last one."""
+        return self.plan_stage(self._target(target))
+
+    def plan_stage(self, index: int) -> Plan:
+        """The plan for a stage by its number."""
         self._check_indices()
         for below in stages_below(
             self.dockerfile, index, self.arguments.known, self.find_stage, self._replaced
