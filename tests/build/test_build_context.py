@@ -105,6 +105,12 @@ def test_the_dockerfiles_own_ignore_file_comes_first(tmp_path: Path) -> None:
     own.close()
 
 
+def test_an_ignore_file_that_is_none_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".dockerignore")
+    with pytest.raises(Invalid, match=r"cannot read .*\.dockerignore: it is not a regular file"):
+        Context.open_directory(str(tmp_path))
+
+
 def test_an_excluded_directory_with_nothing_left_is_gone(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d/x").touch()

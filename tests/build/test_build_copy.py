@@ -99,6 +99,11 @@ def test_names_are_looked_up_in_the_image(site: Site) -> None:
         assert tree["x"][2] == expected
     with pytest.raises(StepFailed, match="there is no /etc/passwd"):
         site.build("FROM scratch\nCOPY --chown=web x /x\n")
+    for owner in ("4294967295", "\u00b2", "9" * 5000):
+        with pytest.raises(StepFailed, match="owner"):
+            site.build(f"FROM base\nCOPY --chown={owner} x /x\n")
+    with pytest.raises(StepFailed, match=r"File name too long: \S+nnn\.\.\. \(5\d+ characters\)$"):
+        site.build(f"FROM base\nCOPY x /{'n' * 5000}\n")
     made = site.tree(site.build("FROM base\nUSER web\nWORKDIR /home/web\n"))
     assert made["home/web"] == ("dir", "0o755", (33, 44))
     assert made["home"][2] == (33, 44)

@@ -73,8 +73,11 @@ def test_sizes_round_as_dockers() -> None:
     assert [units.size(n, 3) for n in (0, 999, 922e6, 4.41e6)] == ["0B", "999B", "922MB", "4.41MB"]
     assert units.size(2048) == "2.048kB"
     assert units.parse_size("64m") == 64 << 20 and units.parse_size("1.5gb") == 3 << 29
-    with pytest.raises(ValueError, match="invalid size"):
-        units.parse_size("12q")
+    for text in ("12q", "-5", "1e99", "inf", "nan", "", "m"):
+        with pytest.raises(ValueError, match="invalid size"):
+            units.parse_size(text)
+    with pytest.raises(ValueError, match="no machine"):
+        units.parse_size("99999999t")
 
 
 @pytest.mark.parametrize(

@@ -24,3 +24,11 @@ def test_the_line_the_output_and_the_code(kobako: Kobako, style: str) -> None:
     assert "broken\n" in said and "line-25\n" in said
     if style == "quiet":
         assert "line-6\n" not in said and "line-7\n" in said  # the last twenty lines
+
+
+def test_a_terminal_that_is_said_to_know_only_ascii(kobako: Kobako) -> None:
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    shown = kobako.attempt(
+        "build", "-", data="FROM scratch\nENV A=\u96ea\n".encode(), env={**kobako.environ, **plain}
+    )
+    assert shown.code == 0 and "ENV A=\u96ea" in shown.out

@@ -21,6 +21,8 @@ REFUSED = [
     (["-w", "relative", "python", "true"], 125, "the working directory 'relative' is invalid"),
     (["-u", "nosuch", "python", "true"], 125, "unable to find user nosuch: no matching entries"),
     (["-u", "0:nosuch", "python", "true"], 125, "unable to find group nosuch: no matching"),
+    (["-u", "99999999999", "python", "true"], 125, "uids and gids must be in range 0-2147483647"),
+    (["-u", "0:4294967295", "python", "true"], 125, "uids and gids must be in range 0-2147483647"),
     (["-e", "=2", "python", "true"], 125, 'invalid argument "=2" for "-e, --env" flag'),
     (["--name", "bad name", "python"], 125, "Invalid container name (bad name), only"),
     (["-v", "/x:rel", "python"], 125, "invalid mount path: 'rel' mount path must be absolute"),

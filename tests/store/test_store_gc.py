@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kobako.errors import Corrupt
+from kobako.errors import Corrupt, Unavailable
 from kobako.oci import Digest, Index
 from kobako.store import CacheRow, ContainerRow, Store, fsck, gc, lease, remove_tree
 
@@ -122,6 +122,13 @@ def test_a_lease_keeps_what_was_written_or_found_under_it(store: Store, unrecord
     assert store.db.leases.list() == []
     assert os.listdir(store.ingest_dir) == []
     assert len(gc(store, grace_seconds=-2).blobs) == 6
+
+
+def test_a_store_that_cannot_be_written_says_which(store: Store) -> None:
+    os.rmdir(store.ingest_dir)
+    Path(store.ingest_dir).touch()
+    with pytest.raises(Unavailable, match=f"cannot begin an operation in {store.root}: Not a dir"):
+        lease(store, "test")
 
 
 def test_a_dead_owners_lease_is_void(store: Store) -> None:

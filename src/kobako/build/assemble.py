@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from kobako.build import epoch, progress
 from kobako.build.arguments import Arguments
 from kobako.build.context import Context
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _OWN_SYNTAX = ("docker/dockerfile:", "docker/dockerfile-upstream:", "docker/dockerfile@")
 _FEW = 4
+_LONG = 500
 """So many vertices run at once on a machine with fewer cores: most of them wait, not compute."""
 
 
@@ -234,9 +237,26 @@ def _solve(
         raise _with_place(*place, error, images) from error
     except OSError as error:  # a full disk, a name too long: what the kernel refuses an op
         place = _place(plans, failed)
-        name = f": {error.filename}" if error.filename else ""
-        fault = Unavailable(f"{error.strerror or error}{name}")
+        fault = _refused(error)
         raise _with_place(*place, fault, images) if place else fault from error
+
+
+def _refused(error: OSError) -> Unavailable:
+    """What the kernel refused an operation, in the names of the tree it was about."""
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Unavailable(
+            f"cannot write what the step makes: {error.strerror}",
+            hint="free some space: kobako system prune",
+        )
+    name = error.filename
+    if isinstance(name, bytes | str):
+        name = os.fsdecode(name)
+        _, inside, below = name.partition("/rootfs/")
+        name = f"/{below}" if inside else name
+        name = name if len(name) < _LONG else f"{name[: _LONG // 2]}... ({len(name)} characters)"
+    return Unavailable(f"{error.strerror or error}{'' if name is None else f': {name}'}")
 
 
 def _place(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from _operator import attrgetter
@@ -71,7 +72,7 @@ class Context(Files):
             ):
                 continue  # a link that leads out of the context
             try:
-                with open(path, encoding="utf-8") as file:
+                with open(path, encoding="utf-8", opener=_open_at_once) as file:
                     return cls(root, parse_ignore(file.read(), os.path.basename(path)))
             except (FileNotFoundError, NotADirectoryError):
                 continue
@@ -229,3 +230,14 @@ def hash_file(fd: int, size: int) -> str:
             digest.update(data)
     finally:
         os.close(fd)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """`open`'s opener that does not wait for whoever may write to a FIFO."""
+    import stat
+
+    fd = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
+    return fd

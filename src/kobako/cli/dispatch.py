@@ -23,8 +23,8 @@ def main(argv: list[str]) -> None:
         from kobako.cli import unforeseen
 
         unforeseen.open_missing_streams()
-    # Names are bytes: those that are not UTF-8 are printed as they are.
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # a text file
+    # Names are bytes: those that are not UTF-8 are printed as they are, whatever the locale is.
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]  # a text file
     try:
         code = run(argv[1:])
         sys.stdout.flush()

@@ -52,9 +52,12 @@ def parse_size(text: str) -> int:
     word = text.strip().lower()
     number = word.rstrip("abcdefghijklmnopqrstuvwxyz ")
     suffix = word[len(number) :].strip().removesuffix("b").removesuffix("i")
-    if suffix not in _SUFFIX:
+    if suffix not in _SUFFIX or not number.replace(".", "", 1).isdecimal():
         raise ValueError(f"invalid size: {text!r}")
-    return int(float(number) * _SUFFIX[suffix])
+    size = float(number) * _SUFFIX[suffix]
+    if size >= 1 << 63:
+        raise ValueError(f"a size no machine has: {text!r}")
+    return int(size)
 
 
 def local_time(ns: int) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 
-from kobako.errors import NotFound
+from kobako.errors import Invalid, NotFound
 from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_LARGEST = 2**31 - 1
 
 
 class User(Record):
@@ -59,7 +61,7 @@ def _user(name: str, passwd: list[list[str]]) -> tuple[int, int, str, str]:
         if fields[0] == name or fields[2] == name:
             return int(fields[2]), int(fields[3]), fields[5] or "/", fields[0]
     if name.isdigit():
-        return int(name), 0, "/root" if name == "0" else "/", ""
+        return _number(name), 0, "/root" if name == "0" else "/", ""
     raise NotFound(f"unable to find user {name}: no matching entries in passwd file")
 
 
@@ -68,8 +70,16 @@ def _group(name: str, lines: list[list[str]]) -> int:
         if len(fields) > 2 and name in (fields[0], fields[2]) and fields[2].isdigit():
             return int(fields[2])
     if name.isdigit():
-        return int(name)
+        return _number(name)
     raise NotFound(f"unable to find group {name}: no matching entries in group file")
+
+
+def _number(text: str) -> int:
+    """An id that no file names. What the kernel takes beyond docker's bound stands for "nobody" or
+    "unchanged" in some of its calls."""
+    if not text.isascii() or len(text) > len(str(_LARGEST)) or int(text) > _LARGEST:
+        raise Invalid(f"uids and gids must be in range 0-{_LARGEST}: {text}")
+    return int(text)
 
 
 def _read(trees: Sequence[str], path: str) -> list[list[str]]:

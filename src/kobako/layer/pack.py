@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _SECOND = 10**9
+_OF_THE_SINK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)
+"""Errors of writing, which who gave the sink explains: the tree is only read."""
 
 
 class Packed(Record):
@@ -202,6 +204,8 @@ class _Packing:
                 except OSError as fault:
                     if self._moving and fault.errno in (errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
                         continue  # something else has taken its place
+                    if fault.errno in _OF_THE_SINK:
+                        raise
                     message = f"pack {change.path}: {fault.strerror or fault}"
                     raise Conflict(message, hint="did the tree change meanwhile?") from fault
         finally:

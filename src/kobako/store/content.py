@@ -265,7 +265,10 @@ def failed(doing: str, root: str, error: OSError) -> KobakoError:
             hint="free some space: kobako system prune",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return Denied(f"cannot {doing} in {root}: {error.strerror}")
+        return Denied(
+            f"cannot {doing} in {root}: {error.strerror}",
+            hint="set KOBAKO_ROOT to a directory that you may write to",
+        )
     return Unavailable(f"cannot {doing} in {root}: {error.strerror}")
 
 

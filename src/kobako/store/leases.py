@@ -64,7 +64,12 @@ class Lease:
 
     def __init__(self, store: Store, note: str) -> None:
         self._store = store
-        self._file = ingest.create(store.ingest_dir, suffix=".lease")
+        try:
+            self._file = ingest.create(store.ingest_dir, suffix=".lease")
+        except OSError as error:
+            from kobako.store.content import failed
+
+            raise failed("begin an operation", store.root, error) from error
         self.id = os.path.basename(self._file.path)
         try:
             self._store.db.leases.add(LeaseRow(self.id, os.getpid(), note, time_ns()))

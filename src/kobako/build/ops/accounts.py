@@ -45,7 +45,8 @@ def resolve(
 
 
 def _number(text: str, owner: str) -> int:
-    if not text.isdigit() or int(text) >= (1 << 32) - 1:
+    plain = text.isascii() and text.isdigit() and len(text) <= len(str(1 << 32))
+    if not plain or int(text) >= (1 << 32) - 1:
         raise Invalid(f"invalid owner {owner!r}: {text!r} is not a uid or gid")
     return int(text)
 
