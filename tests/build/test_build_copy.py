@@ -290,8 +290,17 @@ def test_hostile_archives(site: Site) -> None:
     (site.context / "t").write_bytes(_tar("w", **{"..__evil": "E"}))
     tree = site.tree(site.build("FROM scratch\nADD t /x/\n"))
     assert tree["x/evil"][3] == b"E"
-    (site.context / "t").write_bytes(_tar("w:gz", a="A" * 9999)[:-20])
-    with pytest.raises(StepFailed, match="cannot unpack t"):
+    whole = _tar("w:gz", a="A" * 9999)
+    damaged = whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:]
+    for data in (whole[:-20], damaged):
+        (site.context / "t").write_bytes(data)
+        with pytest.raises(StepFailed, match="cannot unpack t"):
+            site.build("FROM scratch\nADD t /x/\n")
+    with tarfile.open(site.context / "t", "w") as tar:
+        link = tarfile.TarInfo("l")
+        link.type, link.linkname = tarfile.LNKTYPE, "/etc/passwd"
+        tar.addfile(link)
+    with pytest.raises(StepFailed, match="'l' is a hard link to '/etc/passwd', which is no file"):
         site.build("FROM scratch\nADD t /x/\n")
 
 

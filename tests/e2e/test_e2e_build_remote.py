@@ -332,6 +332,27 @@ def test_an_archive_keeps_its_owners_and_leads_nowhere(build: Builder, kobako: K
     assert kobako("run", "--rm", "--network", "none", "owned").out == "33:33:regular file"
 
 
+TEXT = b"FROM scratch\nCOPY null /x\n"
+
+
+def test_devices_and_pipes_of_an_archive(build: Builder, kobako: Kobako) -> None:
+    def archived(*kinds: tuple[str, bytes]) -> bytes:
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as tar:
+            for name, kind in kinds:
+                member = tarfile.TarInfo(name)
+                member.type, member.size = kind, len(TEXT) if kind == tarfile.REGTYPE else 0
+                tar.addfile(member, io.BytesIO(TEXT))
+        return data.getvalue()
+
+    file = "Dockerfile"
+    with_device = archived((file, tarfile.REGTYPE), ("null", tarfile.CHRTYPE))
+    failed = kobako.fails("build", "-", data=with_device)
+    assert "/null" in failed.err and "not found" in failed.err  # a context has none
+    pipe = archived((file, tarfile.FIFOTYPE))
+    kobako.fails("build", "-", data=pipe, says=f"{file} in the context is no file")
+
+
 def test_a_context_from_a_url(build: Builder, kobako: Kobako, site: Site) -> None:
     text = 'FROM python\nCOPY file /\nCMD ["cat", "/file"]\n'
     site.files = {"/c.tar.gz": archive(Dockerfile=text, file="fetched\n"),

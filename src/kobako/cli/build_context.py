@@ -102,7 +102,10 @@ def _fetched(fetched: FetchedContext, file: str) -> Given:
             text = _text(sys.stdin.buffer.read(), "Dockerfile")
         else:
             name = file or "Dockerfile"
-            text = _read(resolve(fetched.directory, name), f"{name} in the context")
+            full = resolve(fetched.directory, name)
+            if os.path.exists(full) and not os.path.isfile(full):  # a FIFO would be waited for
+                raise Invalid(f"failed to read dockerfile: {name} in the context is no file")
+            text = _read(full, f"{name} in the context")
     except BaseException:
         fetched.discard()
         raise

@@ -38,7 +38,7 @@ def is_archive(fd: int) -> bool:
     try:
         with _uncompressed(fd) as stream:
             return _is_header(stream.read(512))
-    except (OSError, EOFError, ValueError, _errors()):
+    except _errors((OSError,)):
         return False
     finally:
         os.lseek(fd, 0, os.SEEK_SET)
@@ -59,7 +59,8 @@ def unpack(fd: int, tree: Tree, directory: str, owner: tuple[int, int] | None, n
                 path = unpacker.put(member, tar)
                 if path and member.isdir():
                     later.append((path, member))
-    except (tarfile.TarError, EOFError, ValueError, _errors()) as error:
+            _check_sum(stream)
+    except _errors((tarfile.TarError,)) as error:
         raise Invalid(f"cannot unpack {name}: {error}") from None
     for path, member in reversed(later):  # their times change while they are filled
         if is_directory(path):
@@ -92,8 +93,7 @@ class _Unpacker:
         if member.issym():
             os.symlink(member.linkname, path)
         elif member.islnk():
-            head, _, last = member.linkname.rstrip("/").rpartition("/")
-            os.link(os.path.join(resolve(self._directory, head), last), path, follow_symlinks=False)
+            self._link(path, member)
             if os.path.islink(path):
                 return path
         elif member.isreg():
@@ -104,10 +104,23 @@ class _Unpacker:
             kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
             rdev = os.makedev(member.devmajor, member.devminor)
             self._tree.make_device(os.path.relpath(path, self._tree.path), kind, rdev)
+            if not os.path.lexists(path):
+                return ""  # a context has none
         else:
             return path
         self._finish(path, member)
         return path
+
+    def _link(self, path: str, member: tarfile.TarInfo) -> None:
+        """A hard link; what it leads to has to be there already."""
+        head, _, last = member.linkname.rstrip("/").rpartition("/")
+        try:
+            os.link(os.path.join(resolve(self._directory, head), last), path, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):  # the last: a directory
+            raise NotFound(
+                f"the archive's {member.name!r} is a hard link to {member.linkname!r},"
+                " which is no file of it"
+            ) from None
 
     def _write(self, path: str, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
         source = tar.extractfile(member)
@@ -151,6 +164,19 @@ class _Unpacker:
                 os.unlink(path)
             except FileNotFoundError:
                 pass
+
+
+def _check_sum(stream: IO[bytes]) -> None:
+    """Reads what is behind the archive, where a compressed one says what its sum is. More may
+    follow, as with other readers."""
+    import gzip
+
+    try:
+        while stream.read(_CHUNK):
+            pass
+    except gzip.BadGzipFile as error:
+        if "Not a gzipped file" not in str(error):
+            raise
 
 
 def _inside(name: str) -> list[str]:
@@ -209,11 +235,13 @@ def _uncompressed(fd: int) -> IO[bytes]:
     return raw
 
 
-def _errors() -> type[Exception]:
-    """What a decompressor raises on damaged input and is not an OSError: lzma's own error."""
+def _errors(besides: tuple[type[Exception], ...]) -> tuple[type[Exception], ...]:
+    """What decompressors raise on damaged input: gzip's own is an OSError without a number."""
+    import gzip
     import lzma
+    import zlib
 
-    return lzma.LZMAError
+    return *besides, EOFError, ValueError, gzip.BadGzipFile, lzma.LZMAError, zlib.error
 
 
 def _zstd(raw: IO[bytes]) -> IO[bytes]:
