@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,8 @@ class Podman:
            "--ulimit", "nofile=256:256", "--ulimit", "nproc=256:256")  # fmt: skip
 
     def __init__(self, place: str) -> None:
+        # podman would make it for root alone, and then no other user's skopeo can look into it.
+        os.makedirs("/run/containers", mode=0o755, exist_ok=True)
         self.words = ["podman", "--root", f"{place}/root", "--runroot", f"{place}/run",
                       "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]  # fmt: skip
 
