@@ -6,12 +6,15 @@ import io
 import os
 import stat
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from building import Site
 
+from kobako.build.context import Context
 from kobako.build.dockerfile import StepFailed
+from kobako.build.ops.fresh import fill
 from kobako.build.ops.modes import Mode
 from kobako.errors import Invalid
 
@@ -169,6 +172,24 @@ def test_hard_links_are_kept_and_times_are_the_epoch(site: Site) -> None:
     os.utime(site.context / "a", ns=(10**18, 10**18 + 5))
     path = site.path(site.build("FROM scratch\nCOPY . /\n"))
     assert (path / "a").stat().st_mtime == 315532800
+
+
+def test_a_device_in_a_new_directory_is_made_as_the_tree_can(tmp_path: Path) -> None:
+    (tmp_path / "D.dockerignore").write_text("*\n!null\n")
+    target = tmp_path / "new"
+    target.mkdir()
+    made = []
+
+    def make_device(path: str, kind: int, rdev: int) -> None:
+        made.append((path, kind, rdev))
+        (target / path).touch()
+
+    context = Context.open_directory("/dev", str(tmp_path / "D"))
+    top = context.lookup("")
+    assert top is not None
+    fill(context, top, str(target), None, 0, make_device)
+    context.close()
+    assert made == [("null", stat.S_IFCHR, os.makedev(1, 3))]
 
 
 def test_a_fifo_is_copied_unread_and_a_socket_left_out(site: Site) -> None:

@@ -167,8 +167,12 @@ class Copier:
         from kobako.build.context import Context
         from kobako.build.ops.fresh import fill
 
+        def make_device(path: str, kind: int, rdev: int) -> None:
+            place = os.path.relpath(os.path.join(stage, path), self._tree.path)
+            self._tree.make_device(place, kind, rdev)
+
         assert isinstance(files, Context)  # others have no stage
-        fill(files, entry, stage, self._mode, self._time_ns)
+        fill(files, entry, stage, self._mode, self._time_ns, make_device)
         return True
 
     def _enter(self, target: str, overwrite: bool) -> bool:

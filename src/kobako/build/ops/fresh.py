@@ -13,6 +13,8 @@ from kobako.linux import fs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kobako.build.context import Context
     from kobako.build.files import Entry
     from kobako.build.ops.modes import Mode
@@ -23,10 +25,18 @@ _SMALL = 64 << 10
 _SPECIAL = 0o7000  # a write may clear set-id bits: they come last
 
 
-def fill(files: Context, entry: Entry, directory: str, mode: Mode | None, time_ns: int) -> None:
+def fill(
+    files: Context,
+    entry: Entry,
+    directory: str,
+    mode: Mode | None,
+    time_ns: int,
+    make_device: Callable[[str, int, int], None],
+) -> None:
     """Copies what lies below `entry` into the empty host directory `directory`, whose own mode and
-    time are left alone. Owners are those of this process: root, as everything of a context."""
-    writing = _Writing(files, mode, time_ns)
+    time are left alone. Owners are those of this process: root, as everything of a context.
+    `make_device(path in the directory, type, number)`: not everybody may make one."""
+    writing = _Writing(files, mode, time_ns, make_device)
     root = os.open(directory, fs.DIRECTORY)
     umask = os.umask(0)
     try:
@@ -37,7 +47,14 @@ def fill(files: Context, entry: Entry, directory: str, mode: Mode | None, time_n
 
 
 class _Writing:
-    def __init__(self, files: Context, mode: Mode | None, time_ns: int) -> None:
+    def __init__(
+        self,
+        files: Context,
+        mode: Mode | None,
+        time_ns: int,
+        make_device: Callable[[str, int, int], None],
+    ) -> None:
+        self._make_device = make_device
         self._files = files
         self._mode = mode
         self._times = time_ns, time_ns
@@ -89,7 +106,7 @@ class _Writing:
                 if child.kind == FILE:
                     self._file(child, source, target)
                 elif child.kind == OTHER:
-                    self._special(child, target)
+                    self._special(child, target, child.path[cut:])
                 else:
                     os.symlink(child.target, child.name, dir_fd=target)
                     os.utime(child.name, ns=self._times, dir_fd=target, follow_symlinks=False)
@@ -97,14 +114,18 @@ class _Writing:
             os.close(source)
             os.close(target)
 
-    def _special(self, entry: Entry, target: int) -> None:
+    def _special(self, entry: Entry, target: int, path: str) -> None:
         """A named pipe or a device, never opened."""
         kind = stat.S_IFMT(entry.stat.st_mode)
         mode = self._mode.of(entry.mode, False) if self._mode else entry.mode
         try:
-            os.mknod(entry.name, kind | mode, entry.stat.st_rdev, dir_fd=target)
+            if kind == stat.S_IFIFO:
+                os.mkfifo(entry.name, 0o600, dir_fd=target)
+            else:
+                self._make_device(path, kind, entry.stat.st_rdev)
         except OSError as error:
             raise Unavailable(f"cannot make {entry.path}: {error.strerror}") from None
+        os.chmod(entry.name, mode, dir_fd=target)
         os.utime(entry.name, ns=self._times, dir_fd=target, follow_symlinks=False)
 
     def _link(self, child: Entry, root: int, cut: int) -> None:
