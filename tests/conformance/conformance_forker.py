@@ -13,9 +13,9 @@ import sys
 
 import kobako.build.assemble
 import kobako.cli.build
-import kobako.engine.building
-import kobako.engine.engine
-import kobako.engine.worker  # noqa: F401
+import kobako.engine.build.building
+import kobako.engine.build.worker
+import kobako.engine.engine  # noqa: F401
 from kobako.cli import dispatch
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kobako.cli.build_call import Call
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
-    from kobako.engine.building import BuildRequest
+    from kobako.engine.build.building import BuildRequest
 
 _STYLES = "auto none plain quiet rawjson tty"
 

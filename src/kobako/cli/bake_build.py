@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
-    from kobako.engine.building import BuildRequest, Built
+    from kobako.engine.build.building import BuildRequest, Built
 
 
 _QUIET = ("quiet", "none", "rawjson")
@@ -19,7 +19,7 @@ def build(context: Context, values: Values, requests: tuple[BuildRequest, ...]) 
     from kobako.cli.check_warnings import CheckWarnings
     from kobako.cli.endings import Ending
     from kobako.cli.progress import style as styles
-    from kobako.engine import building
+    from kobako.engine.build import building
 
     texts = tuple(request.dockerfile for request in requests)
     style = styles.choose(values.text("progress"), context.environ, ("", *texts))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kobako.bake.selection import Selection
     from kobako.bake.targets import Target
     from kobako.cli.context import Context
-    from kobako.engine.building import BuildRequest
+    from kobako.engine.build.building import BuildRequest
 
 
 def of(target: Target, said: Call | None) -> Call | None:
@@ -58,7 +58,7 @@ def answer(
 
 
 def _answered(context: Context, request: BuildRequest, call: Call) -> tuple[Any, int]:
-    from kobako.engine import build_checks
+    from kobako.engine.build import checks as build_checks
 
     if call.method == "targets":
         return build_checks.targets(request), 0

@@ -8,7 +8,7 @@ from kobako.bake import inputs
 from kobako.build import cache_spec
 from kobako.cli import build_context, build_sources
 from kobako.cli.build_context import Given
-from kobako.engine.building import BuildRequest
+from kobako.engine.build.building import BuildRequest
 from kobako.errors import Invalid, KobakoError, NotFound, Unsupported
 
 TYPE_CHECKING = False

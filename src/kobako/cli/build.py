@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kobako.build.outputs.spec import Output
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
-    from kobako.engine.building import Built
+    from kobako.engine.build.building import Built
 
 COMMAND = Command(
     "build",
@@ -38,7 +38,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli.check_warnings import CheckWarnings
     from kobako.cli.endings import Ending
     from kobako.cli.progress import style as styles
-    from kobako.engine import building
+    from kobako.engine.build import building
     from kobako.errors import KobakoError
 
     request = build_flags.request(context, values, words[0])

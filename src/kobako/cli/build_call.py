@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
-    from kobako.engine.building import BuildRequest
+    from kobako.engine.build.building import BuildRequest
 
 METHODS = "build check outline targets"
 
@@ -58,7 +58,7 @@ def answer(context: Context, request: BuildRequest, call: Call) -> int:
 
 
 def _answer(context: Context, request: BuildRequest, call: Call) -> int:
-    from kobako.engine import build_checks
+    from kobako.engine.build import checks as build_checks
 
     if call.method == "targets":
         targets = build_checks.targets(request)

@@ -11,7 +11,7 @@ from kobako.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.cli.context import Context
-    from kobako.engine.build_contexts import FetchedContext
+    from kobako.engine.build.contexts import FetchedContext
 
 _HEAD = 512
 
@@ -42,19 +42,19 @@ def read(
     if os.path.isdir(path):
         return _directory(path, file)
     if os.path.isfile(path):
-        from kobako.engine import build_contexts
+        from kobako.engine.build import contexts as build_contexts
 
         with open(path, "rb") as stream:
             head = stream.read(_HEAD)
             if build_contexts.is_archive(head):
                 return _fetched(build_contexts.archive(context.engine, stream, head, path), file)
         raise NotFound(f"unable to prepare context: context must be a directory: {path}")
-    from kobako.engine import build_contexts
+    from kobako.engine.build import contexts as build_contexts
 
     source = build_contexts.remote_source(path)
     if source is None:
         raise NotFound(f'unable to prepare context: path "{path}" not found')
-    from kobako.engine.fetching import Access
+    from kobako.engine.build.fetching import Access
 
     agents = [sources[0] for name, sources in ssh if name == "default"]
     access = Access(secrets, agents[0] if agents else "")
@@ -68,7 +68,7 @@ def _standard_input(context: Context, file: str) -> Given:
     head = b""
     while len(head) < _HEAD and (data := stream.read(_HEAD - len(head))):
         head += data
-    from kobako.engine import build_contexts
+    from kobako.engine.build import contexts as build_contexts
 
     if build_contexts.is_archive(head):
         if file == "-":

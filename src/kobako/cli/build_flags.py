@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kobako.build.outputs.spec import Output
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
-    from kobako.engine.building import BuildRequest
+    from kobako.engine.build.building import BuildRequest
 
 STYLES = "auto classic none plain quiet rawjson tty"
 
@@ -69,7 +69,7 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
     """What the flags ask for, files and environment read; `path` is the context."""
     from kobako.cli import build_context, build_sources
     from kobako.cli.flags import pairs, size_flag
-    from kobako.engine.building import BuildRequest
+    from kobako.engine.build.building import BuildRequest
 
     secrets = build_sources.secrets(values.many("secret"), context.environ)
     ssh = build_sources.ssh(values.many("ssh"), context.environ)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kobako.build.outputs.spec import Output
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
-    from kobako.engine.deliver import Delivered
+    from kobako.engine.build.deliver import Delivered
 
 
 def chosen(values: Values) -> tuple[Output, ...]:
@@ -52,7 +52,7 @@ def _is_below(dest: str) -> bool:
 
 def write(path: str, data: bytes) -> None:
     """A result file (`--iidfile`, `--metadata-file`): whole or not at all."""
-    from kobako.engine.export_files import write_to
+    from kobako.engine.build.export_files import write_to
 
     def fill(sink: BinaryIO) -> None:
         sink.write(data)

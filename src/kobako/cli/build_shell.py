@@ -9,8 +9,8 @@ from kobako.errors import Invalid, KobakoError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.cli.context import Context
-    from kobako.engine.building import BuildRequest
-    from kobako.engine.debugging import Place
+    from kobako.engine.build.building import BuildRequest
+    from kobako.engine.build.debugging import Place
     from kobako.events import OnEvent
 
 
@@ -22,7 +22,7 @@ def on_terminal() -> bool:
 def after_failure(context: Context, fault: KobakoError) -> int:
     """Tell the failure, then open a shell in the state of the step; the failure's exit code."""
     from kobako.cli.context import error_text
-    from kobako.engine import debugging
+    from kobako.engine.build import debugging
 
     context.err(error_text(fault))
     place = debugging.place_of(fault)
@@ -41,7 +41,7 @@ def after_failure(context: Context, fault: KobakoError) -> int:
 
 def at_stop(context: Context, request: BuildRequest, on_event: OnEvent) -> Place:
     """Build up to where --stop-at says."""
-    from kobako.engine import building
+    from kobako.engine.build import building
 
     if not on_terminal():
         raise Invalid(
@@ -59,7 +59,7 @@ def open_at_stop(context: Context, request: BuildRequest, place: Place) -> int:
 
 
 def _open(context: Context, place: Place) -> int:
-    from kobako.engine import debugging
+    from kobako.engine.build import debugging
     from kobako.runtime.bundle import Stdio
 
     try:

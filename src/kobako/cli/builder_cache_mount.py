@@ -50,7 +50,7 @@ def _list(context: Context, values: Values, names: list[str]) -> int:
     import time
 
     from kobako.cli import listing, units
-    from kobako.engine import cache_mount_places as places
+    from kobako.engine.build import cache_mount_places as places
 
     rows = [
         {
@@ -68,7 +68,7 @@ def _list(context: Context, values: Values, names: list[str]) -> int:
 
 def _export(context: Context, values: Values, names: list[str]) -> int:
     from kobako.cli import streams
-    from kobako.engine import cache_mount_places as places
+    from kobako.engine.build import cache_mount_places as places
 
     with streams.output(values.text("output")) as sink:
         places.export(context.engine, names[0], sink)
@@ -77,7 +77,7 @@ def _export(context: Context, values: Values, names: list[str]) -> int:
 
 def _import(context: Context, values: Values, names: list[str]) -> int:
     from kobako.cli import streams
-    from kobako.engine import cache_mount_places as places
+    from kobako.engine.build import cache_mount_places as places
 
     path = values.text("input")
     with streams.source("" if path == "-" else path, "import") as stream:
@@ -86,7 +86,7 @@ def _import(context: Context, values: Values, names: list[str]) -> int:
 
 
 def _remove(context: Context, values: Values, names: list[str]) -> int:
-    from kobako.engine import cache_mount_places as places
+    from kobako.engine.build import cache_mount_places as places
 
     def remove(name: str) -> None:
         for place in places.find(context.engine, name):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
-    from kobako.engine.cache_usage import CacheObject
+    from kobako.engine.build.cache_usage import CacheObject
 
 COMMAND = Command(
     "du",
@@ -33,7 +33,7 @@ _COLUMNS = (
 
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli import listing
-    from kobako.engine import cache_usage
+    from kobako.engine.build import cache_usage
     from kobako.errors import Invalid
 
     if values.text("format") and values.on("verbose"):
@@ -54,7 +54,8 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 def _row(one: CacheObject, *, table: bool = False) -> dict[str, str]:
     """`*` marks in a table what changes in place and what images share."""
     from kobako.cli import units
-    from kobako.engine import cache_usage, moments
+    from kobako.engine import moments
+    from kobako.engine.build import cache_usage
 
     return {
         "ID": one.id[:25] + ("*" if table and one.mutable else ""),

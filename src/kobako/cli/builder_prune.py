@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
-    from kobako.engine.cache_usage import Bounds
+    from kobako.engine.build.cache_usage import Bounds
 
 COMMAND = Command(
     "prune",
@@ -49,7 +49,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 def _bounds(values: Values) -> Bounds | None:
     """What may stay: of several bounds the largest one, but never more than the maximum."""
     from kobako.cli.flags import size_flag
-    from kobako.engine.cache_usage import Bounds
+    from kobako.engine.build.cache_usage import Bounds
 
     names = ("keep-storage", "max-used-space", "min-free-space", "reserved-space")
     given = {name: size_flag(values, name, 0) for name in names if values.given(name)}

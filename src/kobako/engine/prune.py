@@ -6,7 +6,7 @@ from kobako.errors import Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kobako.engine.cache_usage import Bounds
+    from kobako.engine.build.cache_usage import Bounds
     from kobako.engine.engine import Engine
 
 
@@ -43,7 +43,7 @@ def build_cache(
     bounds: Bounds | None = None,
 ) -> Report:
     """Forget results of builds: see `cache_usage.prune`."""
-    from kobako.engine import cache_usage
+    from kobako.engine.build import cache_usage
 
     report = Report()
     cache_usage.prune(engine, report, everything=everything, filters=filters, bounds=bounds)
@@ -57,7 +57,7 @@ def system(engine: Engine, *, everything: bool, filters: dict[str, list[str]]) -
     _containers(engine, filters, report)
     _images(engine, everything, filters, report)
     if not filters:
-        from kobako.engine import cache_usage
+        from kobako.engine.build import cache_usage
 
         cache_usage.prune(engine, report, everything=everything)
     _sweep(engine, report)

@@ -69,7 +69,7 @@ def _volumes(engine: Engine) -> Part:
 
 
 def _cache(engine: Engine) -> Part:
-    from kobako.engine import cache_usage
+    from kobako.engine.build import cache_usage
 
     found = cache_usage.objects(engine)
     size = sum(one.size for one in found)

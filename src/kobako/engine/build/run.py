@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import select
 
-from kobako.engine.build_mounts import Mounts
+from kobako.engine.build.mounts import Mounts
 
 _PLACES = ("dev", "proc", "sys")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.build.worker import OnOutput, RunRequest
+    from kobako.engine.build.worker import EngineWorker
     from kobako.engine.scratch import Scratch
-    from kobako.engine.worker import EngineWorker
     from kobako.layer.change import Change
     from kobako.runtime.bundle import Stdio
 

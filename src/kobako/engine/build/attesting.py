@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from kobako.build.attest.options import Attestations, Provenance
     from kobako.build.options import BuildOptions, BuildResult
     from kobako.build.sources import Remote
+    from kobako.engine.build.exporting import ExportVertex
     from kobako.engine.engine import Engine
-    from kobako.engine.exporting import ExportVertex
 
 
 class Run(Record):
@@ -83,7 +83,7 @@ def attestations(
 
 def _packages(engine: Engine, result: BuildResult, vertex: ExportVertex) -> dict[str, Any]:
     from kobako import __version__
-    from kobako.engine.export_files import merged
+    from kobako.engine.build.export_files import merged
     from kobako.image.sbom.scan import scan
     from kobako.image.sbom.spdx import document
 

@@ -12,7 +12,7 @@ import stat
 
 from kobako.build.worker import BindMount as BuildBind
 from kobako.build.worker import CacheMount, FileMount, SshMount, TmpfsMount
-from kobako.engine.plain_tree import PlainTree
+from kobako.engine.build.plain_tree import PlainTree
 from kobako.engine.scratch import Scratch
 from kobako.errors import NotFound
 from kobako.runtime.spec import BindMount, Tmpfs
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from kobako.build.worker import Mount, RunRequest
-    from kobako.engine.worker import EngineWorker
+    from kobako.engine.build.worker import EngineWorker
 
 
 class Mounts:
@@ -79,7 +79,7 @@ class Mounts:
             path = self._file(number, mount)
             self.binds.append(BindMount(path, mount.target, True, tuple(options)))
         elif isinstance(mount, SshMount):
-            from kobako.engine.ssh_forward import Forward
+            from kobako.engine.build.ssh_forward import Forward
 
             forward = Forward(
                 mount,
@@ -138,7 +138,7 @@ class Mounts:
         return path
 
     def _cache(self, mount: CacheMount) -> str:
-        from kobako.engine.cache_mounts import CacheMounts
+        from kobako.engine.build.cache_mounts import CacheMounts
 
         held = CacheMounts(self.worker).hold(mount)
         self._undo.append(held.release)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from kobako.build import cache_records, progress
 from kobako.build.cache_records import CacheLayer, CacheRecord
 from kobako.build.cache_spec import InlineCache, RegistryCache
-from kobako.engine.cache_places import LocalPlace, RegistryPlace
+from kobako.engine.build.cache_places import LocalPlace, RegistryPlace
 from kobako.engine.store_cache import StoreCache
 from kobako.errors import KobakoError
 from kobako.fastjson import loads
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from kobako.build.cache_spec import LocalCache
     from kobako.build.options import BuildResult
     from kobako.build.worker import LayerRef
-    from kobako.engine.building import BuildRequest
-    from kobako.engine.cache_places import Place
-    from kobako.engine.exporting import Exporting
-    from kobako.engine.worker import EngineWorker
+    from kobako.engine.build.building import BuildRequest
+    from kobako.engine.build.cache_places import Place
+    from kobako.engine.build.exporting import Exporting
+    from kobako.engine.build.worker import EngineWorker
     from kobako.events import Event, OnEvent
     from kobako.oci import Descriptor
 
@@ -303,7 +303,7 @@ class BuildCache:
                 record = record.replace(layer=layer.replace(here=here))
             records.append(record)
         if form.compression:
-            from kobako.engine.cache_compression import recompressed
+            from kobako.engine.build.cache_compression import recompressed
 
             records = recompressed(self._engine, records, form.compression, form.level)
         return cache_records.envelope(records, index=form.index, docker=form.docker)

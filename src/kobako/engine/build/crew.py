@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from kobako.build.graph import Output
-    from kobako.engine.worker import EngineWorker
+    from kobako.engine.build.worker import EngineWorker
     from kobako.events import Event
     from kobako.store.rows import CacheRow
 else:

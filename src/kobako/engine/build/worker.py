@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from kobako.build.sources import GitSource, Remote, UrlSource
     from kobako.build.worker import OnOutput, RunRequest
-    from kobako.engine.build_cache import BuildCache
-    from kobako.engine.crew import ForkingCrew
+    from kobako.engine.build.cache import BuildCache
+    from kobako.engine.build.crew import ForkingCrew
+    from kobako.engine.build.fetching import Access, Obtained
     from kobako.engine.engine import Engine
-    from kobako.engine.fetching import Access, Obtained
     from kobako.engine.images import LocalImage
     from kobako.events import OnEvent
     from kobako.layer.change import Change
@@ -31,7 +31,7 @@ class EngineWorker:
 
     `access` is what a person shows to servers of remote sources. `sizes` collects the unpacked
     size of each layer that was made, by DiffID. `offered` are the layers of imported caches.
-    With `keep_failed` the scratch of a command that fails is left for `engine.debugging`.
+    With `keep_failed` the scratch of a command that fails is left for `engine.build.debugging`.
     """
 
     def __init__(self, engine: Engine, on_event: OnEvent, access: Access | None = None) -> None:
@@ -71,12 +71,12 @@ class EngineWorker:
         return images.for_platform(self.engine, pulled, str(platform)) or pulled
 
     def look_up(self, source: UrlSource | GitSource) -> Remote:
-        from kobako.engine import fetching
+        from kobako.engine.build import fetching
 
         return fetching.look_up(self.engine, source, self.access)
 
     def obtained(self, remote: Remote) -> Obtained:
-        from kobako.engine.fetching import Obtained
+        from kobako.engine.build.fetching import Obtained
 
         return Obtained(self.engine, remote, self.access)
 
@@ -99,7 +99,7 @@ class EngineWorker:
         return found if places else found[:-1]
 
     def run(self, request: RunRequest, on_output: OnOutput) -> RunResult:
-        from kobako.engine import build_run
+        from kobako.engine.build import run as build_run
 
         lowers = self.lowers(request.layers, places=True)
         with Scratch(self.engine, lowers, request.id) as scratch:
@@ -145,7 +145,7 @@ class EngineWorker:
     @property
     def crew(self) -> ForkingCrew:
         if self._crew is None:
-            from kobako.engine.crew import ForkingCrew
+            from kobako.engine.build.crew import ForkingCrew
 
             self._crew = ForkingCrew(self)
         return self._crew

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kobako.build.lint.subject import Subject
     from kobako.build.lint.targets import Targets
     from kobako.build.lint.written import Written
-    from kobako.engine.building import BuildRequest
+    from kobako.engine.build.building import BuildRequest
     from kobako.engine.engine import Engine
     from kobako.oci import ImageConfig, Platform, Reference
 

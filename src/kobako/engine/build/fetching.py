@@ -10,8 +10,8 @@ from kobako.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.build.sources import GitSource, Remote
+    from kobako.engine.build.fetch_git import Git
     from kobako.engine.engine import Engine
-    from kobako.engine.fetch_git import Git
 
 
 class Access(Record):
@@ -24,14 +24,14 @@ class Access(Record):
 def look_up(engine: Engine, source: UrlSource | GitSource, access: Access | None) -> Remote:
     """What a source is at the moment; see `fetch_url` and `fetch_git`."""
     if isinstance(source, UrlSource):
-        from kobako.engine import fetch_url
+        from kobako.engine.build import fetch_url
 
         return fetch_url.look_up(engine, source)
     return _git(engine, access).look_up(source)
 
 
 def _git(engine: Engine, access: Access | None) -> Git:
-    from kobako.engine.fetch_git import Git
+    from kobako.engine.build.fetch_git import Git
 
     access = access or Access()
     return Git(engine, dict(access.secrets), access.agent)
@@ -49,7 +49,7 @@ class Obtained:
 
     def __enter__(self) -> tuple[str, int]:
         if isinstance(self._remote.source, UrlSource):
-            from kobako.engine import fetch_url
+            from kobako.engine.build import fetch_url
 
             return fetch_url.obtain(self._engine, self._remote)
         self._directory, self._lock = temporary(self._engine)

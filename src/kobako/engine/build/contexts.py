@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from kobako.engine import fetching
+from kobako.engine.build import fetching
 from kobako.errors import Invalid, NotFound
 from kobako.record import Record
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from kobako.build.named import NamedContext
     from kobako.build.sources import GitSource, Remote, UrlSource
     from kobako.build.worker import BaseImage
+    from kobako.engine.build.fetching import Access
     from kobako.engine.engine import Engine
-    from kobako.engine.fetching import Access
     from kobako.oci import Platform
 
 _CHUNK = 1 << 20

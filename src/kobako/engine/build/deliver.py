@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from kobako.build.attest.statement import Attestation
     from kobako.build.options import BuildOptions, BuildResult
     from kobako.build.outputs.spec import Output
-    from kobako.engine.attesting import Origin, Run
+    from kobako.engine.build.attesting import Origin, Run
+    from kobako.engine.build.exporting import Exporting, ExportVertex
     from kobako.engine.engine import Engine
-    from kobako.engine.exporting import Exporting, ExportVertex
     from kobako.oci import Descriptor, Digest, Platform, Reference
 
 CREATED = "org.opencontainers.image.created"
@@ -106,7 +106,7 @@ class _Delivery:
 
     def attest(self, wanted: Attestations, run: Run) -> None:
         """Once for all outputs."""
-        from kobako.engine.attesting import attestations
+        from kobako.engine.build.attesting import attestations
 
         with self.exporting.vertex("[internal] attesting") as vertex:
             self.attestations = [
@@ -126,7 +126,7 @@ class _Delivery:
     # Files
 
     def _files(self, output: TreeOutput) -> None:
-        from kobako.engine.export_files import PlatformTree, write_trees
+        from kobako.engine.build.export_files import PlatformTree, write_trees
 
         trees = [
             PlatformTree(str(one.platform), one.result.layers, told)
@@ -143,7 +143,7 @@ class _Delivery:
             self.done = self.done.replace(places=(*self.done.places, dest))
 
     def _archive(self, output: ArchiveOutput) -> None:
-        from kobako.engine.export_files import open_directory, write_to
+        from kobako.engine.build.export_files import open_directory, write_to
         from kobako.image.archive.save import export_layout, save
         from kobako.layer.copy_out import explain
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from kobako.build.attest.statement import Attestation
     from kobako.build.outputs.spec import TreeOutput
     from kobako.build.worker import LayerRef
+    from kobako.engine.build.exporting import ExportVertex
     from kobako.engine.engine import Engine
-    from kobako.engine.exporting import ExportVertex
     from kobako.engine.scratch import Scratch
 
 _FEW = 3  # devices named in a warning

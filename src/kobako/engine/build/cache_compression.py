@@ -16,7 +16,7 @@ def recompressed(
     engine: Engine, records: Sequence[CacheRecord], compression: str, level: int | None
 ) -> list[CacheRecord]:
     """The records with the layers that are here in `compression`, new blobs put into the store."""
-    from kobako.engine.deliver import Memory
+    from kobako.engine.build.deliver import Memory
     from kobako.image.mutate import append_layer, scratch
     from kobako.image.recompress import recompressed as convert
     from kobako.oci import History, Platform

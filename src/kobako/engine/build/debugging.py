@@ -34,10 +34,10 @@ def place_of(fault: BaseException) -> Place | None:
 def open_shell(engine: Engine, place: Place, io: Stdio) -> int:
     """An interactive shell on the terminal of `io`; its exit code. What is written there goes with
     it, what a failed command left as well."""
-    from kobako.engine import build_run
-    from kobako.engine.build_mounts import Mounts
+    from kobako.engine.build import run as build_run
+    from kobako.engine.build.mounts import Mounts
+    from kobako.engine.build.worker import EngineWorker
     from kobako.engine.scratch import Scratch
-    from kobako.engine.worker import EngineWorker
     from kobako.events import ignore
     from kobako.store.leases import lease
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import fcntl
 import os
 
-from kobako.engine.plain_tree import PlainTree
+from kobako.engine.build.plain_tree import PlainTree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.build.worker import CacheMount
-    from kobako.engine.worker import EngineWorker
+    from kobako.engine.build.worker import EngineWorker
 
 _MODE, _OWNER = 0o755, (0, 0)
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from kobako.build.named import NamedContext
     from kobako.build.options import BuildOptions, BuildResult, Job
     from kobako.build.outputs.spec import Output
-    from kobako.engine.attesting import Run
-    from kobako.engine.build_contexts import FetchedContext, NamedContextReader
-    from kobako.engine.debugging import Place
-    from kobako.engine.deliver import Delivered, PlatformResult
+    from kobako.engine.build.attesting import Run
+    from kobako.engine.build.contexts import FetchedContext, NamedContextReader
+    from kobako.engine.build.debugging import Place
+    from kobako.engine.build.deliver import Delivered, PlatformResult
+    from kobako.engine.build.exporting import Exporting
+    from kobako.engine.build.fetching import Access
+    from kobako.engine.build.worker import EngineWorker
     from kobako.engine.engine import Engine
-    from kobako.engine.exporting import Exporting
-    from kobako.engine.fetching import Access
-    from kobako.engine.worker import EngineWorker
     from kobako.events import OnEvent
     from kobako.oci import Digest, Platform, Reference
 
@@ -102,8 +102,8 @@ def build_all(
     takes the output that goes to "-".
     """
     from kobako.build import build_all as solve
+    from kobako.engine.build.worker import EngineWorker
     from kobako.engine.store_cache import StoreCache
-    from kobako.engine.worker import EngineWorker
     from kobako.store.leases import lease
 
     targets = [_Target(request) for request in requests]
@@ -111,8 +111,8 @@ def build_all(
     exporting = run = caching = None
     moves_caches = any(request.cache_from or request.cache_to for request in requests)
     if moves_caches or any(target.outputs is not None for target in targets):
-        from kobako.engine import attesting
-        from kobako.engine.exporting import Exporting
+        from kobako.engine.build import attesting
+        from kobako.engine.build.exporting import Exporting
 
         run = attesting.begin()
         exporting = Exporting(on_event)
@@ -120,7 +120,7 @@ def build_all(
     with lease(engine.store, f"build {requests[0].directory}"):
         worker = EngineWorker(engine, on_event, _access(requests[0]))
         if moves_caches and exporting is not None:
-            from kobako.engine.build_cache import BuildCache
+            from kobako.engine.build.cache import BuildCache
 
             caching = BuildCache(worker, requests, exporting)
         worker.keep_failed = any(request.keep_failed for request in requests)
@@ -156,9 +156,9 @@ def build_up_to(engine: Engine, request: BuildRequest, on_event: OnEvent) -> Pla
     """Build as far as the request's `stop_at`, naming nothing; where a shell is to be opened."""
     from kobako.build import build_all as solve
     from kobako.build.halt import state_after
-    from kobako.engine.debugging import Place
+    from kobako.engine.build.debugging import Place
+    from kobako.engine.build.worker import EngineWorker
     from kobako.engine.store_cache import StoreCache
-    from kobako.engine.worker import EngineWorker
     from kobako.store.leases import lease
 
     target = _Target(request)
@@ -194,7 +194,7 @@ class _Target:
 
             self.outputs = choose((), tags=request.tags)
         if self.outputs is not None:
-            from kobako.engine.deliver import check
+            from kobako.engine.build.deliver import check
 
             check(self.outputs, len(self.platforms), attested=bool(request.attest))
 
@@ -209,8 +209,8 @@ def _deliver(
     stdout: BinaryIO | None,
 ) -> Built:
     """The outputs of a target."""
-    from kobako.engine.attesting import Origin
-    from kobako.engine.deliver import PlatformResult, deliver
+    from kobako.engine.build.attesting import Origin
+    from kobako.engine.build.deliver import PlatformResult, deliver
 
     assert target.outputs is not None
     fetched = target.request.fetched
@@ -239,7 +239,7 @@ def _deliver(
 def _provenance(parts: list[PlatformResult], mode: str, run: Run) -> dict[str, Any]:
     """`buildx.build.provenance` of --metadata-file, of each platform where there are several."""
     from kobako.build.attest.options import Provenance
-    from kobako.engine.attesting import provenance
+    from kobako.engine.build.attesting import provenance
 
     key = "buildx.build.provenance"
     found = {}
@@ -285,7 +285,7 @@ class _Contexts:
 
     def _named(self, name: str, text: str) -> NamedContext:
         if self._reader is None:
-            from kobako.engine.build_contexts import NamedContextReader
+            from kobako.engine.build.contexts import NamedContextReader
 
             self._reader = NamedContextReader(self._engine, self._access)
         return self._reader.read(name, text)
@@ -301,7 +301,7 @@ class _Contexts:
 
 def _access(request: BuildRequest) -> Access:
     """What servers of remote sources are shown."""
-    from kobako.engine.fetching import Access
+    from kobako.engine.build.fetching import Access
 
     agents = [sources[0] for name, sources in request.ssh if name == "default"]
     return Access(request.secrets, agents[0] if agents else "")

@@ -124,7 +124,7 @@ def _gathered(
 
 
 def _mounts(engine: Engine) -> list[CacheObject]:
-    from kobako.engine import cache_mount_places as places
+    from kobako.engine.build import cache_mount_places as places
 
     return [
         CacheObject(
@@ -187,7 +187,7 @@ def _free(engine: Engine) -> int:
 
 def _remove(engine: Engine, one: CacheObject, report: Report) -> bool:
     if one.place:
-        from kobako.engine import cache_mount_places as places
+        from kobako.engine.build import cache_mount_places as places
 
         if not places.remove(one.place, wait=False):
             return False

@@ -96,7 +96,7 @@ def import_(engine: Engine, stream: BinaryIO, wanted: str = "") -> str:
     `wanted` is the id; without it the archive says it, if `export` made it. The old content stays
     until the new one is whole, and builds that use it are waited for.
     """
-    from kobako.engine.cache_mounts import name_of
+    from kobako.engine.build.cache_mounts import name_of
     from kobako.layer.codec import open_reader
 
     engine.enter()  # before threads exist
@@ -139,7 +139,7 @@ def remove(directory: str, *, wait: bool) -> bool:
 
 
 def _base(engine: Engine) -> str:
-    from kobako.engine.cache_mounts import place
+    from kobako.engine.build.cache_mounts import place
 
     return place(engine.settings.root, engine.mode.format)
 

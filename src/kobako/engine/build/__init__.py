@@ -1,0 +1,1 @@
+"""Builds: what stands behind `kobako.build`, where its results go, and what it keeps."""
