@@ -10,7 +10,8 @@ from kobako.build.dockerfile import DockerfileError, parse
 from kobako.build.dockerfile import instructions as i
 from kobako.build.dockerfile.duration import parse_duration
 from kobako.build.dockerfile.mounts import MountFlag, parse_mount, parse_size
-from kobako.build.dockerfile.source import Problem, Range
+from kobako.build.dockerfile.parse import parse_trigger
+from kobako.build.dockerfile.source import Problem, Range, Source
 
 
 def body(text: str) -> tuple[i.Instruction, ...]:
@@ -287,3 +288,10 @@ def test_no_garbage_makes_the_parser_crash(text: str) -> None:
         parse("FROM x\n" + text)
     except DockerfileError as error:
         assert error.line >= 1
+
+
+def test_a_trigger_of_an_image_is_one_instruction_of_a_stage() -> None:
+    source = Source("Dockerfile", "FROM base\n")
+    for text, says in (("FROM x", "FROM isn't allowed"), ("ENV a=b\nENV c=d", "single expression")):
+        with pytest.raises(DockerfileError, match=says):
+            parse_trigger(text, Range(1, 1), source)

@@ -120,6 +120,15 @@ def test_names_no_layer_can_say_and_names_that_are_not_there(tmp_path: Path) -> 
         packed(tmp_path, [Change("/missing", "A")])
 
 
+def test_what_a_container_wrote_in_our_notes(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    os.setxattr(tmp_path / "f", "user.kobako.own", b"garbage")
+    assert packed(tmp_path, form="native")[0].size  # there it means nothing
+    for form in ("mapped", "emulated"):
+        with pytest.raises(Invalid, match=r"pack '/f': user\.kobako\.own holds b'garbage'"):
+            packed(tmp_path, form=form)
+
+
 def test_links_out_of_the_tree_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "secret").mkdir()

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 
-from kobako.errors import Conflict, Invalid, NotFound, Unsupported
+from kobako.errors import Conflict, Corrupt, Invalid, NotFound, Unsupported
 from kobako.layer import entry as kinds
 from kobako.layer.attributes import UNPORTABLE
 from kobako.layer.blocks import BLOCK
@@ -379,11 +379,16 @@ class _Packing:
             return
         found = {n: os.getxattr(fd, n) for n in names}
         note = found.get(XATTR)
-        if note is not None:
-            own = Own.decode(note)
+        if note is not None and self._overlay == "user.overlay.":  # natively it is nobody's word
+            try:
+                own = Own.decode(note)
+            except Corrupt as fault:
+                raise Invalid(
+                    f"pack {shown(b'/' + path)}: {fault}", hint="remove the attribute"
+                ) from None
             if self._emulated:
                 member.uid, member.gid = own.uid, own.gid
-            if own.type and self._overlay == "user.overlay." and path:
+            if own.type and path:
                 _make_device(member, own.type, own.rdev)
         member.xattrs = self._portable(found)
 

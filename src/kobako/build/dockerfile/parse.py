@@ -85,7 +85,10 @@ def parse_trigger(expression: str, where: Range, source: Source) -> i.Instructio
     lines = list(read_lines(trigger, directives))
     if len(lines) != 1:
         raise DockerfileError(source, where, "onbuild trigger should be a single expression")
-    return parse_line(source, lines[0].replace(where=where), directives.escape)
+    instruction = parse_line(source, lines[0].replace(where=where), directives.escape)
+    if isinstance(instruction, i.From):  # what no builder writes, but a config may say
+        raise DockerfileError(source, where, "FROM isn't allowed as an ONBUILD trigger")
+    return instruction
 
 
 def parse_line(source: Source, line: Line, escape: str = "\\") -> i.Instruction:
