@@ -143,7 +143,8 @@ def _error(text: str) -> dict[str, Any]:
     code = re.search(r"did not complete successfully: exit code: (\d+)", message)
     if code:
         error["exit"] = int(code[1])
-    message = re.sub(r"\b[a-z0-9]{25}::[a-z0-9]{25}\b|sha256:[0-9a-f]{64}", "...", message)
+    own = r"\b[a-z0-9]{25}::[a-z0-9]{25}\b|sha256:[0-9a-f]{64}|/\S*/cachemounts/buildkit\d+"
+    message = re.sub(own, "...", message)
     return error | {"message": message.removeprefix("failed to build: failed to solve: ")}
 
 
