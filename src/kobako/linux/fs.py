@@ -24,6 +24,7 @@ _STATX_BTIME = 0x800
 _FICLONE = 0x40049409
 _RETRIES = 64  # openat2 answers EAGAIN when a rename raced with its walk
 _DEEP = 64
+_ATTEMPTS = 16
 
 
 def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
@@ -105,7 +106,8 @@ def write_all(fd: int, data: bytes | memoryview) -> int:
 def remove_tree(name: bytes | str, dir_fd: int | None = None) -> None:
     """Removes a file or a whole directory tree, whatever the modes in it; absent is fine.
 
-    Depth is no limit: what lies too deep is first moved up. Symbolic links are not followed.
+    Depth is no limit: what lies too deep is first moved up. Symbolic links are not followed. What
+    somebody still writes into the tree meanwhile goes as well, unless there is no end of it.
     """
     try:
         info = (
@@ -118,6 +120,17 @@ def remove_tree(name: bytes | str, dir_fd: int | None = None) -> None:
     if not stat.S_ISDIR(info.st_mode):
         os.unlink(name, dir_fd=dir_fd)
         return
+    for attempt in range(_ATTEMPTS):
+        _empty_tree(name, dir_fd)
+        try:
+            os.rmdir(name, dir_fd=dir_fd)
+            return
+        except OSError as fault:
+            if fault.errno != errno.ENOTEMPTY or attempt == _ATTEMPTS - 1:
+                raise
+
+
+def _empty_tree(name: bytes | str, dir_fd: int | None) -> None:
     top = _open_for_removal(os.fsencode(name), dir_fd)
     try:
         serial = 0
@@ -129,7 +142,6 @@ def remove_tree(name: bytes | str, dir_fd: int | None = None) -> None:
                 break
     finally:
         os.close(top)
-    os.rmdir(name, dir_fd=dir_fd)
 
 
 def _open_for_removal(name: bytes, dir_fd: int | None) -> int:
