@@ -99,30 +99,24 @@ class _Exec:
         return stdin, out_w, err_w
 
     def _follow_setup(self, setup: Channel) -> None:
-        about_to_exec = False
-        refusal: StartFailed | None = None
-        while True:
-            message, fds = setup.receive()
-            kind = message[:1]
-            if kind == b"P":
-                self.pid = int(message[1:])
-            elif kind == b"M":
-                self.target = fds[0]
-                self.outputs = {fds[0]: self.io.stdout}
-            elif kind == b"L":
-                self._hand_on(fds[0])
-            elif kind == b"X":
-                about_to_exec = True
-            elif kind == b"E":
-                refusal = program.failure(message)
-            else:
-                break
-        if refusal is None and about_to_exec and self.pid:
+        """Hears H and P out. Raises `StartFailed`."""
+        refusal = program.hear_out(setup, self._hear, "the program")
+        if refusal is None and self.pid:
             return
         if self.pid:
             os.waitpid(self.pid, 0)
         self._close()
-        raise refusal or StartFailed("the program was killed while being set up")
+        raise refusal or StartFailed("who was to start the program was killed")
+
+    def _hear(self, message: bytes, fds: list[int]) -> None:
+        kind = message[:1]
+        if kind == b"P":
+            self.pid = int(message[1:])
+        elif kind == b"M":
+            self.target = fds[0]
+            self.outputs = {fds[0]: self.io.stdout}
+        elif kind == b"L":
+            self._hand_on(fds[0])
 
     def _hand_on(self, listener: int) -> None:
         assert self.intercept is not None

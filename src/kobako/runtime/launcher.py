@@ -181,31 +181,25 @@ class Launcher:
     def _follow_setup(self, setup: Channel) -> int:
         """Hears the first process out; the terminal's master, or -1. Raises `StartFailed`."""
         master = -1
-        about_to_exec = False
-        refusal: StartFailed | None = None
-        while True:
-            message, fds = setup.receive()
-            kind = message[:1]
-            if kind == b"M":
+
+        def hear(message: bytes, fds: list[int]) -> None:
+            nonlocal master
+            if message == b"M":
                 master = fds[0]
-            elif kind == b"L" and self.server is not None:
+            elif message == b"L" and self.server is not None:
                 self.server.send(b"L", fds)
                 os.close(fds[0])
-            elif kind == b"X":
-                about_to_exec = True
-            elif kind == b"E":
-                refusal = program.failure(message)
-            else:
-                break
+
+        refusal = program.hear_out(setup, hear, "the container's first process")
         setup.close()
         if self.server is not None:
             self.server.close()
-        if refusal is None and about_to_exec:
+        if refusal is None:
             return master
         os.waitpid(self.pid, 0)
         if self.serve_pid:
             os.waitpid(self.serve_pid, 0)
-        raise refusal or StartFailed("the container's first process was killed while being set up")
+        raise refusal
 
     def fork_server(self) -> None:
         """A process for the supervisor of intercepted calls, where the plan has one. It gets ready

@@ -53,6 +53,32 @@ def failure(message: bytes) -> StartFailed:
     return StartFailed(told["message"], exit_code=told["code"], hint=told["hint"])
 
 
+def hear_out(
+    channel: Channel, hear: Callable[[bytes, list[int]], None], who: str
+) -> StartFailed | None:
+    """Follows what enters a container from the other end of its channel, until that closes.
+
+    None when the program was executed, else why not (`who` was killed, where nobody said why).
+    Messages other than `report`'s and the announcement of execve are the caller's to `hear`.
+    """
+    about_to_exec = False
+    refusal: StartFailed | None = None
+    while True:
+        message, fds = channel.receive()
+        kind = message[:1]
+        if kind == b"X":
+            about_to_exec = True
+        elif kind == b"E":
+            refusal = failure(message)
+        elif message:
+            hear(message, fds)
+        else:
+            break
+    if refusal is None and not about_to_exec:
+        return StartFailed(f"{who} was killed while being set up")
+    return refusal
+
+
 def enter(
     document: dict[str, Any], channel: Channel, filter_program: bytes, prepare: Callable[[], None]
 ) -> NoReturn:
