@@ -11,39 +11,31 @@ if TYPE_CHECKING:
     from kobako.engine.build.building import BuildRequest, Built
 
 
-_QUIET = ("quiet", "none", "rawjson")
-
-
 def build(context: Context, values: Values, requests: tuple[BuildRequest, ...]) -> int:
     """Build all of them and say what came of it; the exit code."""
-    from kobako.cli.check_warnings import CheckWarnings
+    from kobako.cli.build_display import Display
     from kobako.cli.endings import Ending
     from kobako.cli.progress import style as styles
     from kobako.engine.build import building
 
     texts = tuple(request.dockerfile for request in requests)
-    style = styles.choose(values.text("progress"), context.environ, ("", *texts))
-    progress = styles.make(style, context.environ)
-    warnings = CheckWarnings(progress)
+    display = Display(
+        styles.choose(values.text("progress"), context.environ, ("", *texts)), context.environ
+    )
     ending = Ending()
-    built = None
     try:
-        with ending:
+        with display, ending:
             built = building.build_all(
-                context.engine, requests, warnings.event, stdout=sys.stdout.buffer
+                context.engine, requests, display.on_event, stdout=sys.stdout.buffer
             )
     except KeyboardInterrupt:
         return ending.code
-    finally:
-        progress.close()
-        if built is None and style not in _QUIET:
-            warnings.show()
     if values.text("metadata-file"):
         _metadata(values.text("metadata-file"), requests, built)
-    if style not in _QUIET:
+    if not display.quiet:
         for request, one in zip(requests, built, strict=True):
             _told(context, request, one)
-        warnings.show()
+        display.warn()
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kobako.cli.flags import BOOL, LIST, TEXT, Flag
+from kobako.cli.progress.style import STYLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
     from kobako.engine.build.building import BuildRequest
-
-STYLES = "auto classic none plain quiet rawjson tty"
 
 FLAGS = (
     Flag("add-host", "", LIST, "Add a custom host-to-IP mapping (host:ip)"),
