@@ -59,7 +59,7 @@ class Instance:
 
 
 class Definitions:
-    """The names of all files (`evaluate.Surroundings`). Later files win over earlier ones."""
+    """The names of all files (`scope.Surroundings`). Later files win over earlier ones."""
 
     def __init__(
         self, bodies: list[Body], lookup: Lookup, builtin: dict[str, str], world: World

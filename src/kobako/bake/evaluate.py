@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from kobako.bake import convert, values
+from kobako.bake import access, convert, operators, values
 from kobako.bake.hcl import json_syntax
 from kobako.bake.hcl.syntax import (
     Attribute,
@@ -26,7 +26,7 @@ from kobako.bake.hcl.syntax import (
 )
 from kobako.bake.scope import Scope
 from kobako.bake.source import BakeError, Fault, suggest
-from kobako.bake.values import BOOL, NUMBER, Value
+from kobako.bake.values import BOOL, NUMBER, STRING, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +50,14 @@ def _fault(node: Node, summary: str, detail: str) -> BakeError:
     return BakeError(node.at, summary, detail)
 
 
+def _as(kind: values.Type, value: Value, node: Node, summary: str, detail: str) -> Value:
+    """`value`, which is `node`'s, as one of type `kind`."""
+    try:
+        return convert.convert(value, kind)
+    except Fault as fault:
+        raise _fault(node, summary, f"{detail}: {fault.message}.") from None
+
+
 def _literal(node: Literal, scope: Scope) -> Value:
     return node.value
 
@@ -68,14 +76,15 @@ def _template(node: Template, scope: Scope) -> Value:
                 "Invalid template interpolation value",
                 "The expression result is null. Cannot include a null value in a string template.",
             )
-        try:
-            parts.append(convert.as_text(value))
-        except Fault as fault:
-            raise _fault(
+        parts.append(
+            _as(
+                STRING,
+                value,
                 part,
                 "Invalid template interpolation value",
-                f"Cannot include the given value in a string template: {fault.message}.",
-            ) from None
+                "Cannot include the given value in a string template",
+            ).raw
+        )
     return values.text("".join(parts))
 
 
@@ -95,26 +104,7 @@ def _attribute(node: Attribute, scope: Scope) -> Value:
     block = _block_attribute(node, scope)
     if block is not None:
         return block
-    of = evaluate(node.of, scope)
-    if of.null:
-        raise _fault(
-            node,
-            "Attempt to get attribute from null value",
-            "This value is null, so it does not have any attributes.",
-        )
-    if not of.type.mapping:
-        raise _fault(
-            node, "Unsupported attribute", f"This value does not have any attributes: {of.type}."
-        )
-    if node.name not in of.raw:
-        hint = suggest(node.name, list(of.raw))
-        raise _fault(
-            node,
-            "Unsupported attribute",
-            f'This object does not have an attribute named "{node.name}".{hint}',
-        )
-    found: Value = of.raw[node.name]
-    return found
+    return access.attribute(evaluate(node.of, scope), node.name, node.at)
 
 
 def _block_attribute(node: Attribute, scope: Scope) -> Value | None:
@@ -142,35 +132,7 @@ def _block_attribute(node: Attribute, scope: Scope) -> Value | None:
 
 
 def _index(node: Index, scope: Scope) -> Value:
-    return index(evaluate(node.of, scope), evaluate(node.key, scope), node)
-
-
-def index(of: Value, key: Value, node: Node) -> Value:
-    """`of[key]`."""
-    if of.null or key.null:
-        raise _fault(node, "Invalid index", "Neither the collection nor the key may be null.")
-    if of.type.mapping:
-        name = convert.as_text(key)
-        if name not in of.raw:
-            raise _fault(
-                node,
-                "Invalid index",
-                f'The given key "{name}" does not identify an element in this collection value.',
-            )
-        found: Value = of.raw[name]
-        return found
-    if of.type.kind not in ("list", "tuple"):
-        raise _fault(node, "Invalid index", f"A {of.type} does not have any indices.")
-    at = convert.convert(key, NUMBER).raw
-    if not isinstance(at, int) or not 0 <= at < len(of.raw):
-        raise _fault(
-            node,
-            "Invalid index",
-            f"The given index {values.number_text(at)} does not identify an element: the "
-            f"collection has {len(of.raw)}.",
-        )
-    chosen: Value = of.raw[at]
-    return chosen
+    return access.index(evaluate(node.of, scope), evaluate(node.key, scope), node.at)
 
 
 def _splat(node: Splat, scope: Scope) -> Value:
@@ -237,12 +199,8 @@ def _number(node: Node, scope: Scope) -> int | Decimal:
 
 
 def _operand(node: Node, scope: Scope, kind: values.Type) -> Value:
-    try:
-        found = convert.convert(evaluate(node, scope), kind)
-    except Fault as fault:
-        raise _fault(
-            node, "Invalid operand", f"Unsuitable value for the operator: {fault.message}."
-        ) from None
+    value = evaluate(node, scope)
+    found = _as(kind, value, node, "Invalid operand", "Unsuitable value for the operator")
     if found.null:
         raise _fault(
             node,
@@ -262,46 +220,23 @@ def _binary(node: Binary, scope: Scope) -> Value:
     if operator == "||":
         return values.truth(_truth(node.left, scope) or _truth(node.right, scope))
     a, b = _number(node.left, scope), _number(node.right, scope)
-    if operator in ("<", ">", "<=", ">="):
-        return values.truth({"<": a < b, ">": a > b, "<=": a <= b, ">=": a >= b}[operator])
-    return values.number(arithmetic(operator, a, b))
-
-
-def arithmetic(operator: str, a: int | Decimal, b: int | Decimal) -> int | Decimal:
-    """`a operator b`; `Fault` for a division by zero and for results without end."""
-    context = values.PRECISION
-    x, y = Decimal(a), Decimal(b)
-    try:
-        if operator == "+":
-            return a + b if isinstance(a, int) and isinstance(b, int) else context.add(x, y)
-        if operator == "-":
-            return a - b if isinstance(a, int) and isinstance(b, int) else context.subtract(x, y)
-        if operator == "*":
-            return a * b if isinstance(a, int) and isinstance(b, int) else context.multiply(x, y)
-        if not y:
-            raise Fault("division by zero")
-        if operator == "/":
-            return context.divide(x, y)
-        return context.subtract(x, context.multiply(context.divide_int(x, y), y))
-    except ArithmeticError:
-        raise Fault(
-            f"{values.number_text(a)} {operator} {values.number_text(b)} has no result"
-        ) from None
+    if operator in operators.COMPARISONS:
+        return values.truth(operators.COMPARISONS[operator](a, b))
+    return values.number(operators.arithmetic(operator, a, b))
 
 
 def _conditional(node: Conditional, scope: Scope) -> Value:
     test = evaluate(node.condition, scope)
     if test.null:
         raise _fault(node.condition, "Null condition", "The condition value is null.")
-    try:
-        chosen = convert.convert(test, BOOL).raw
-    except Fault as fault:
-        raise _fault(
-            node.condition,
-            "Incorrect condition type",
-            f"The condition expression must be of type bool: {fault.message}.",
-        ) from None
-    return _either(node, scope, bool(chosen))
+    chosen = _as(
+        BOOL,
+        test,
+        node.condition,
+        "Incorrect condition type",
+        "The condition expression must be of type bool",
+    )
+    return _either(node, scope, bool(chosen.raw))
 
 
 def _either(node: Conditional, scope: Scope, chosen: bool) -> Value:

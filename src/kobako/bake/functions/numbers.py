@@ -6,8 +6,8 @@ import math
 from decimal import Decimal
 
 from kobako.bake import convert, values
-from kobako.bake.evaluate import arithmetic
 from kobako.bake.functions.signature import ANY, function, whole
+from kobako.bake.operators import arithmetic
 from kobako.bake.source import Fault
 from kobako.bake.values import BOOL, NUMBER, STRING, Value
 
