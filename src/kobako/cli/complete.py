@@ -61,8 +61,8 @@ def _containers(context: Context) -> list[str]:
 
 
 def _images(context: Context) -> list[str]:
-    from kobako.engine import images
+    from kobako.engine import image_listing
 
-    found = images.listing(context.engine, "", {})
+    found = image_listing.listing(context.engine, "", {})
     names = [f"{i.repository}:{i.tag}" for i in found if i.repository]
     return names + [i.repository for i in found if i.tag == "latest"]

@@ -38,11 +38,11 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     from kobako.cli import listing, units
     from kobako.cli.ps import ellipsis
-    from kobako.engine import images, moments
+    from kobako.engine import image_history, moments
 
     whole, human = values.on("no-trunc"), values.on("human")
     rows = []
-    for step in images.history(context.engine, words[0]):
+    for step in image_history.history(context.engine, words[0]):
         made = step.created_by if whole else ellipsis(step.created_by, 45)
         rows.append(
             {

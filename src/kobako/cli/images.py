@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
-    from kobako.engine.images import ListedImage
+    from kobako.engine.image_listing import ListedImage
 
 COMMAND = Command(
     "images",
@@ -39,11 +39,11 @@ _COLUMNS = (
 
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli import listing
-    from kobako.engine import images
+    from kobako.engine import image_listing
 
     pattern = words[0] if words else ""
     chosen = listing.filters(values.many("filter"))
-    found = images.listing(context.engine, pattern, chosen)
+    found = image_listing.listing(context.engine, pattern, chosen)
     whole = values.on("no-trunc")
     rows = [_row(i, whole) for i in found]
     if values.on("quiet") and not values.given("format"):

@@ -1,4 +1,4 @@
-"""Images of the store: finding, listing, naming and removing them."""
+"""Images of the store: finding, recording and naming them."""
 
 from __future__ import annotations
 
@@ -23,29 +23,6 @@ class LocalImage(Record):
     @property
     def id(self) -> Digest:
         return self.row.id
-
-
-class ListedImage(Record):
-    """One line of `images`. `repository` and `tag` are "" where there is none; size in bytes."""
-
-    repository: str
-    tag: str
-    digest: str
-    id: str
-    created_ns: int
-    size: int
-    labels: tuple[tuple[str, str], ...] = ()
-
-
-class HistoryStep(Record):
-    """One line of `history`, newest first; `id` is "<missing>" but for the newest."""
-
-    id: str
-    created_ns: int
-    created_by: str
-    size: int
-    comment: str
-    tags: tuple[str, ...] = ()
 
 
 def find(engine: Engine, name: str) -> LocalImage:
@@ -252,46 +229,6 @@ def made_ns(engine: Engine, config: ImageConfig) -> int:
     return row.created_ns if row is not None else time_ns()
 
 
-def listing(engine: Engine, pattern: str, filters: dict[str, list[str]]) -> list[ListedImage]:
-    """What `images` shows, newest first: every name, and images without one as dangling."""
-    db = engine.store.db
-    rows = {str(row.id): row for row in db.images.list()}
-    parents = {row.parent for row in rows.values()}
-    lines: list[ListedImage] = []
-    named: set[str] = set()
-    for ref in db.refs.list():
-        row = rows.get(ref.image)
-        if row is None:
-            continue
-        named.add(ref.image)
-        repository, tag, _ = _parts(ref.name)
-        lines.append(
-            ListedImage(repository, tag, str(ref.digest), row.id, row.created_ns, row.size)
-        )
-    unnamed = [row for key, row in rows.items() if key not in named and key not in parents]
-    siblings = _in_named_indexes(engine, rows) if unnamed else set()
-    for row in unnamed:
-        if row.manifest not in siblings:
-            lines.append(ListedImage("", "", "", row.id, row.created_ns, row.size))
-    if pattern:
-        lines = [line for line in lines if _matches(line, pattern)]
-    lines = _filtered(engine, lines, filters)
-    return sorted(lines, key=lambda i: (-i.created_ns, i.repository, i.tag))
-
-
-def _in_named_indexes(engine: Engine, rows: dict[str, ImageRow]) -> set[Digest]:
-    """The manifests of indexes that have a name: images for other platforms are no lines of
-    their own."""
-    found: set[Digest] = set()
-    for ref in engine.store.db.refs.list():
-        row = rows.get(ref.image)
-        if row is not None and ref.digest != row.manifest:
-            index = index_of(engine, LocalImage(row, ref.digest))
-            if index is not None:
-                found.update(entry.digest for entry in index.manifests)
-    return found
-
-
 def tag(engine: Engine, source: str, target: str) -> None:
     """Give an image one more name; an image that had the name keeps its others."""
     image = find(engine, source)
@@ -314,103 +251,11 @@ def new_name(text: str) -> Reference:
     return reference.with_default_tag()
 
 
-def history(engine: Engine, name: str) -> list[HistoryStep]:
-    """The steps of an image, newest first, with the size of the layer each added."""
-    from kobako.engine import unpack
-    from kobako.oci.moment import parse
-
-    image = find(engine, name)
-    document = config(engine, image)
-    sizes = unpack.layer_sizes(engine, manifest(engine, image), document)
-    steps: list[HistoryStep] = []
-    position = 0
-    for entry in document.history:
-        size = 0
-        if not entry.empty_layer and position < len(sizes):
-            size = sizes[position]
-            position += 1
-        steps.append(
-            HistoryStep(
-                "<missing>",
-                parse(entry.created),
-                entry.created_by,
-                size,
-                entry.comment,
-            )
-        )
-    steps.reverse()
-    if steps:
-        steps[0] = steps[0].replace(id=str(image.id))
-    return steps
-
-
-def _parts(name: str) -> tuple[str, str, str]:
-    """(familiar repository, tag, digest) of a ref's name."""
-    from kobako.oci.reference import Reference
-
-    reference = Reference.parse(name)
-    return reference.familiar_name, reference.tag or "", str(reference.digest or "")
-
-
 def shown(name: str) -> str:
+    """A ref's name as people write it."""
     from kobako.oci.reference import Reference
 
     return Reference.parse(name).familiar()
-
-
-def _matches(line: ListedImage, pattern: str) -> bool:
-    from fnmatch import fnmatchcase
-
-    repository, _, tag = pattern.rpartition(":") if _tagged(pattern) else (pattern, "", "")
-    pattern_name = repository.removeprefix("docker.io/").removeprefix("library/")
-    return fnmatchcase(line.repository, pattern_name) and (not tag or fnmatchcase(line.tag, tag))
-
-
-def _tagged(pattern: str) -> bool:
-    return ":" in pattern.rpartition("/")[2]
-
-
-def _filtered(
-    engine: Engine, lines: list[ListedImage], filters: dict[str, list[str]]
-) -> list[ListedImage]:
-    for name, values in filters.items():
-        if name == "dangling":
-            wanted = values[-1] in ("true", "1")
-            lines = [line for line in lines if (not line.repository) == wanted]
-        elif name == "reference":
-            lines = [line for line in lines if any(_matches(line, v) for v in values)]
-        elif name == "label":
-            lines = [line for line in lines if _has_labels(engine, line.id, values)]
-        elif name in ("before", "since", "until"):
-            from kobako.engine import moments
-
-            if name == "until":
-                bound = moments.bound(values[-1])
-            else:
-                bound = find(engine, values[-1]).row.created_ns
-            lines = [
-                line
-                for line in lines
-                if (line.created_ns > bound if name == "since" else line.created_ns < bound)
-            ]
-        else:
-            raise Invalid(
-                f"invalid filter '{name}'",
-                hint="Known: dangling, label, before, since, until, reference",
-            )
-    return lines
-
-
-def _has_labels(engine: Engine, image_id: str, wanted: list[str]) -> bool:
-    from kobako.oci import Digest, ImageConfig
-
-    raw = engine.store.blobs.read(Digest(image_id))
-    found = ImageConfig.parse(raw).config.get("Labels") or {}
-    for word in wanted:
-        key, equals, value = word.partition("=")
-        if key not in found or (equals and found[key] != value):
-            return False
-    return True
 
 
 def _is_hex(text: str) -> bool:
