@@ -75,7 +75,7 @@ def _session(before: str, text: str) -> list[Step]:
 
 
 class Terminal:
-    """A bash in a terminal of its own, with a home and stores of its own."""
+    """A bash in a terminal of its own, with a home and stores of its own; a context manager."""
 
     def __init__(self, directory: Path, **more: str) -> None:
         """`more` are variables of its environment."""
@@ -111,7 +111,16 @@ class Terminal:
                 self._await_port()
         check(steps[-1], self._await(_PROMPT, steps[-1].text))
 
-    def close(self) -> None:
+    def reset(self) -> None:
+        """For pages that leave their store to the reader: it is deleted, and bash ends."""
+        self.bash.sendline("kobako system reset --force; exit")
+        self.bash.expect_exact("exit")
+        self.bash.wait()
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
         self.bash.close(force=True)
 
     def _await(self, prompt: re.Pattern[str], command: str) -> str:

@@ -12,11 +12,6 @@ PAGE = (Path(__file__).parents[2] / "docs/bake.md").read_text()
 
 @pytest.mark.timeout(300)
 def test_the_page_as_typed(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path)
-    try:
+    with Terminal(tmp_path) as terminal:
         terminal.play(steps(PAGE))
-        terminal.bash.sendline("kobako system reset --force; exit")
-        terminal.bash.expect_exact("exit")
-        terminal.bash.wait()
-    finally:
-        terminal.close()
+        terminal.reset()

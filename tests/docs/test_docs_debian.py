@@ -141,16 +141,13 @@ $ kobako system reset --force
 
 @pytest.mark.timeout(600)
 def test_the_lesson_as_typed(tmp_path: Path, debian_tar: Path) -> None:
-    terminal = Terminal(
+    with Terminal(
         tmp_path,
         DEBIAN=str(debian_tar),
         ELSEWHERE=str(tmp_path / "elsewhere"),
         KOBAKO_CONFIG=str(tmp_path / "config.toml"),
-    )
-    try:
+    ) as terminal:
         terminal.play(steps(PREPARATION + BY_HAND + BY_DOCKERFILE + PUBLISHED))
-    finally:
-        terminal.close()
     assert not {entry.name for entry in tmp_path.iterdir()} & {"root", "elsewhere"}
 
 

@@ -16,14 +16,9 @@ README = (TREE / "README.md").read_text()
 
 @pytest.mark.timeout(300)
 def test_the_session_as_typed(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path)
-    try:
+    with Terminal(tmp_path) as terminal:
         terminal.play(steps(README))
-        terminal.bash.sendline("kobako system reset --force; exit")
-        terminal.bash.expect_exact("exit")
-        terminal.bash.wait()
-    finally:
-        terminal.close()
+        terminal.reset()
 
 
 def test_the_two_commands() -> None:

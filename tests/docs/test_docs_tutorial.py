@@ -16,11 +16,8 @@ def page(name: str) -> str:
 
 @pytest.mark.timeout(600)
 def test_the_tutorial_as_typed(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path)
-    try:
+    with Terminal(tmp_path) as terminal:
         terminal.play(steps(page("tutorial.md")))
-    finally:
-        terminal.close()
     left = [entry.name for entry in tmp_path.iterdir() if entry.name != "home"]
     assert left == []
 
