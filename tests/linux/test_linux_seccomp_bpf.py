@@ -55,7 +55,7 @@ def test_jumps_and_loads() -> None:
     assert run(program, 0, 0, (0, 0x0F)) == 4
 
 
-def test_a_label_must_exist_lie_ahead_and_be_near() -> None:
+def test_a_label_must_exist_and_lie_ahead() -> None:
     a = Assembler()
     a.label("here")
     with pytest.raises(Invalid, match="twice"):
@@ -69,14 +69,36 @@ def test_a_label_must_exist_lie_ahead_and_be_near() -> None:
     a.jump("back")
     with pytest.raises(Invalid, match="backwards"):
         a.assemble()
+
+
+@pytest.mark.parametrize("between", [254, 255, 256, 300, 3000])
+def test_a_jump_reaches_any_label(between: int) -> None:
     a = Assembler()
-    a.if_equal(1, "far")
-    for _ in range(256):
-        a.ret(0)
+    a.load(DATA_NR)
+    a.if_equal(1, "far", "other")
+    a.if_equal(2, 1)  # over one instruction, however long that becomes
+    a.if_at_least(7, "far", "other")
+    a.ret(2)
+    for _ in range(between):
+        a.if_equal(9, "far", "other")
+    a.label("other")
+    a.ret(3)
     a.label("far")
-    a.ret(0)
-    with pytest.raises(Invalid, match="too far"):
-        a.assemble()
+    a.ret(4)
+    program = a.assemble()
+    assert [run(program, nr, 0) for nr in (1, 2, 7)] == [4, 3, 3]
+    a = Assembler()
+    a.load(DATA_NR)
+    a.if_equal(2, 1)
+    a.if_at_least(7, "far", "other")
+    a.ret(2)
+    for _ in range(between):
+        a.ret(5)
+    a.label("other")
+    a.ret(3)
+    a.label("far")
+    a.ret(4)
+    assert [run(a.assemble(), nr, 0) for nr in (1, 2, 7)] == [3, 2, 4]
 
 
 def test_the_kernel_takes_and_obeys_a_program() -> None:

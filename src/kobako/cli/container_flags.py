@@ -101,7 +101,7 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         privileged=values.on("privileged"),
         cap_add=tuple(values.many("cap-add")),
         cap_drop=tuple(values.many("cap-drop")),
-        security_opt=tuple(values.many("security-opt")),
+        security_opt=tuple(map(_security_option, values.many("security-opt"))),
         ulimits=tuple(values.many("ulimit")),
         sysctls=tuple(pairs(values.many("sysctl"))),
         devices=tuple(values.many("device")),
@@ -157,6 +157,25 @@ def _file_lines(path: str, flag: str) -> list[str]:
             raise Invalid(f"--{flag} {path}, line {at}: variable '{key}' contains whitespaces")
         kept.append(line)
     return kept
+
+
+def _security_option(option: str) -> str:
+    """The option with the profile itself where it names the file of one."""
+    from kobako.engine.security import split
+
+    name, path = split(option)
+    if name != "seccomp" or path in ("", "unconfined", "builtin"):
+        return option
+    from kobako import fastjson
+
+    try:
+        with open(path, "rb") as file:
+            return f"seccomp={fastjson.dumps(fastjson.loads(file.read())).decode()}"
+    except OSError as fault:
+        why = f"open {path}: {(fault.strerror or '').lower()}"
+        raise Invalid(f"opening seccomp profile ({path}) failed: {why}") from None
+    except ValueError as fault:
+        raise Invalid(f"compacting json for seccomp profile ({path}) failed: {fault}") from None
 
 
 def _workdir(path: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.engine.images import LocalImage
     from kobako.engine.requests import CreateRequest
+    from kobako.engine.security import Security
     from kobako.events import OnEvent
     from kobako.runtime.spec import BindMount, ContainerOptions, ProcessOptions, Tmpfs
 
@@ -189,6 +190,7 @@ def _process(
     from kobako.engine import users
     from kobako.runtime import spec
 
+    security = _security(request.security_opt)
     user = users.resolve(request.user or config.get("User", ""), lowers, request.groups)
     env = environment(
         config.get("Env") or [],
@@ -208,7 +210,7 @@ def _process(
         privileged=request.privileged,
         cap_add=request.cap_add,
         cap_drop=request.cap_drop,
-        no_new_privileges=_no_new_privileges(request.security_opt),
+        no_new_privileges=bool(security and security.no_new_privileges),
         ulimits=tuple(ulimit(text) for text in request.ulimits),
     )
 
@@ -223,6 +225,7 @@ def _options(
     """Everything around the process."""
     from kobako.runtime import spec
 
+    security = _security(request.security_opt)
     return spec.ContainerOptions(
         process=process,
         hostname=hostname,
@@ -236,6 +239,8 @@ def _options(
         tmpfs=tuple(tmpfs),
         shm_size=request.shm_size,
         sysctls=request.sysctls,
+        seccomp=security.seccomp if security else "",
+        bare_paths=bool(security and security.bare_paths),
     )
 
 
@@ -324,20 +329,13 @@ def _ipc(mode: str) -> str:
     return mode if mode not in ("", "shareable", "private") else "private"
 
 
-def _no_new_privileges(options: tuple[str, ...]) -> bool:
-    found = False
-    for option in options:
-        name, _, value = option.replace(":", "=", 1).partition("=")
-        if name == "no-new-privileges":
-            found = value in ("", "true")
-        elif name == "label" or (name in ("seccomp", "apparmor") and value == "unconfined"):
-            continue
-        else:
-            raise Invalid(
-                f"invalid --security-opt: {option!r}",
-                hint="Known: no-new-privileges, seccomp=unconfined, apparmor=unconfined",
-            )
-    return found
+def _security(options: tuple[str, ...]) -> Security | None:
+    """What was asked for, if anything was."""
+    if not options:
+        return None
+    from kobako.engine import security
+
+    return security.parse(options)
 
 
 def ulimit(text: str) -> Any:

@@ -34,6 +34,7 @@ def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
     The caller has not entered a user namespace: the container's own is joined from outside.
     """
     from kobako.engine import containers
+    from kobako.runtime.bundle import Bundle
     from kobako.runtime.join import exec_
 
     container = containers.find(engine, request.container)
@@ -42,6 +43,7 @@ def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
     if not container.running:
         raise Conflict(f"Container {container.id} is not running")
     process, intercept = _process(container, request), _interception(container)
+    profile = Bundle.load(container.directory).filtered().filter
     if request.detach:
         import os
 
@@ -50,7 +52,7 @@ def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
         os.setsid()
         for fd in (0, 1, 2):
             os.dup2(os.open("/dev/null", os.O_RDWR), fd)
-    return exec_(container.state_dir, process, io, intercept)
+    return exec_(container.state_dir, process, io, intercept, profile)
 
 
 def _process(container: Container, request: ExecRequest) -> dict[str, Any]:

@@ -62,23 +62,55 @@ class Assembler:
         self._code.append((RET_K, 0, 0, value))
 
     def assemble(self) -> bytes:
-        """`struct sock_filter[]` in this machine's byte order (all of ours are little-endian)."""
-        out = bytearray()
-        for at, (code, then, otherwise, k) in enumerate(self._code):
-            jt, jf = self._distance(at, then), self._distance(at, otherwise)
-            if code == JA:
-                jt, k = 0, jt
-            if jt > 255 or jf > 255:
-                raise Invalid(f"BPF jump at {at} to {then}/{otherwise} is too far")
-            out += code.to_bytes(2, "little") + bytes((jt, jf)) + k.to_bytes(4, "little")
-        return bytes(out)
+        """`struct sock_filter[]` in this machine's byte order (all of ours are little-endian).
 
-    def _distance(self, at: int, target: str | int) -> int:
+        A comparison whose target is out of reach jumps by way of an unconditional jump."""
+        far: set[int] = set()
+        while True:
+            starts = self._starts(far)
+            found = {at for at in range(len(self._code)) if self._is_far(at, starts)}
+            if found <= far:
+                return b"".join(
+                    self._encode(at, starts, at in far) for at in range(len(starts) - 1)
+                )
+            far |= found
+
+    def _starts(self, far: set[int]) -> list[int]:
+        starts = [0]
+        for at in range(len(self._code)):
+            starts.append(starts[-1] + (3 if at in far else 1))
+        return starts
+
+    def _is_far(self, at: int, starts: list[int]) -> bool:
+        code, then, otherwise, _ = self._code[at]
+        if code == JA:
+            return False
+        return any(self._target(at, t, starts) - starts[at] - 1 > 255 for t in (then, otherwise))
+
+    def _encode(self, at: int, starts: list[int], far: bool) -> bytes:
+        code, then, otherwise, k = self._code[at]
+        place = starts[at]
+        if code == JA:
+            return _instruction(JA, 0, 0, self._target(at, then, starts) - place - 1)
+        jt = self._target(at, then, starts) - place - 1
+        jf = self._target(at, otherwise, starts) - place - 1
+        if not far:
+            return _instruction(code, jt, jf, k)
+        long = _instruction(JA, 0, 0, jt - 1) + _instruction(JA, 0, 0, jf - 2)
+        return _instruction(code, 0, 1, k) + long
+
+    def _target(self, at: int, target: str | int, starts: list[int]) -> int:
+        """Where a jump of instruction `at` leads: a label, or so many instructions further."""
         if isinstance(target, int):
-            return target
+            if at + 1 + target >= len(starts):
+                return starts[-1]
+            return starts[at + 1 + target]
         if target not in self._labels:
             raise Invalid(f"BPF label {target} is not defined")
-        distance = self._labels[target] - at - 1
-        if distance < 0:
+        if self._labels[target] <= at:
             raise Invalid(f"BPF label {target} is jumped to backwards")
-        return distance
+        return starts[self._labels[target]]
+
+
+def _instruction(code: int, jt: int, jf: int, k: int) -> bytes:
+    return code.to_bytes(2, "little") + bytes((jt, jf)) + k.to_bytes(4, "little")

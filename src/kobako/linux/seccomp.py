@@ -5,18 +5,32 @@ from __future__ import annotations
 from kobako.errors import Invalid
 from kobako.linux import libc
 from kobako.linux.syscalls import machine
+from kobako.record import Record
 
 SET_MODE_FILTER = 1
+FLAG_LOG = 1 << 1
+FLAG_SPEC_ALLOW = 1 << 2
 FLAG_NEW_LISTENER = 1 << 3
 FLAG_WAIT_KILLABLE_RECV = 1 << 5
 
 RET_KILL_PROCESS = 0x80000000
+RET_KILL_THREAD = 0
+RET_TRAP = 0x00030000
 RET_ERRNO = 0x00050000  # | errno
 RET_USER_NOTIF = 0x7FC00000
+RET_TRACE = 0x7FF00000  # | number for the tracer
+RET_LOG = 0x7FFC0000
 RET_ALLOW = 0x7FFF0000
 
 _PR_SET_NO_NEW_PRIVS = 38
 _EINVAL = 22
+
+
+class Filter(Record):
+    """What the kernel is given: `sock_filter[]` and the flags of seccomp(2)."""
+
+    program: bytes
+    flags: int = 0
 
 
 def no_new_privs() -> None:
@@ -25,9 +39,12 @@ def no_new_privs() -> None:
     libc.syscall(machine().numbers["prctl"], _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, what="prctl")
 
 
-def install(program: bytes) -> None:
-    """Puts this thread, and what it forks, under `program` (`sock_filter[]`) for good."""
-    _seccomp(program, 0)
+def install(program: bytes, flags: int = 0) -> None:
+    """Puts this thread, and what it forks, under `program` (`sock_filter[]`) for good.
+
+    FLAG_SPEC_ALLOW: the kernel need not switch off speculation for it, which slows everything down.
+    """
+    _seccomp(program, flags)
 
 
 def install_listener(program: bytes) -> int:

@@ -76,6 +76,7 @@ class Ahead:
         """
         import marshal
 
+        bundle = bundle.filtered()
         if not self._detach:
             bundle = bundle.joined_to(self._io)
         values = (bundle.packed(), state_dir, on_exit, given)

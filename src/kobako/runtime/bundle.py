@@ -15,18 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from kobako.linux.seccomp import Filter
+
 
 class Bundle(Record):
     """A directory with its configuration, and the mounts that make its root filesystem appear.
 
     `spec` is the runtime-spec document (config.json); relative paths in it are relative to `path`.
     `rootfs` are mounts made in order before anything else, in the container's mount namespace;
-    without any, the directory `root.path` is used as it is.
+    without any, the directory `root.path` is used as it is. `filter` is `linux.seccomp`,
+    translated: see `filtered`.
     """
 
     path: str
     spec: dict[str, Any]
     rootfs: tuple[Mount, ...] = ()
+    filter: Filter | None = None
 
     @classmethod
     def load(cls, path: str, rootfs: tuple[Mount, ...] = ()) -> Bundle:
@@ -59,15 +63,28 @@ class Bundle(Record):
             return self
         return self.replace(spec={**self.spec, "process": process})
 
+    def filtered(self) -> Bundle:
+        """The same bundle, with the filter its `linux.seccomp` asks for."""
+        section = self.spec.get("linux", {}).get("seccomp")
+        if not section or self.filter:
+            return self
+        from kobako.runtime.seccomp.profile import filter_of
+
+        return self.replace(filter=filter_of(section))
+
     def packed(self) -> tuple[Any, ...]:
         """The bundle as values that marshal takes, for another process; `unpacked` undoes it."""
         mounts = [(m.type, m.source, m.target, m.flags, m.data) for m in self.rootfs]
-        return (self.path, self.spec, mounts)
+        seccomp = (self.filter.program, self.filter.flags) if self.filter else None
+        return (self.path, self.spec, mounts, seccomp)
 
     @classmethod
     def unpacked(cls, values: tuple[Any, ...]) -> Bundle:
-        path, spec, mounts = values
-        return cls(path, spec, tuple(Mount(*fields) for fields in mounts))
+        from kobako.linux.seccomp import Filter
+
+        path, spec, mounts, seccomp = values
+        places = tuple(Mount(*fields) for fields in mounts)
+        return cls(path, spec, places, Filter(*seccomp) if seccomp else None)
 
 
 class Stdio(Record):

@@ -91,6 +91,7 @@ def _run(
     if obtained is None:
         return
     bundle, filter_program = obtained
+    bundle = bundle.filtered()  # as it should be already: never without
     spec = bundle.spec
     document = spec["process"]
     _join_namespaces(spec)
@@ -110,7 +111,11 @@ def _run(
     if stdio[0] >= 0:
         own_streams(document)
     program.enter(
-        document, channel, filter_program, lambda: process.set_parent_death_signal(_SIGKILL)
+        document,
+        channel,
+        filter_program,
+        lambda: process.set_parent_death_signal(_SIGKILL),
+        bundle.filter,
     )
 
 

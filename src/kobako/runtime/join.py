@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Any, NoReturn
 
+    from kobako.linux.seccomp import Filter
     from kobako.runtime.bundle import Interception, Stdio
 else:
     import _signal  # `signal` itself imports enum: 2 ms
@@ -37,10 +38,12 @@ def exec_(
     document: dict[str, Any],
     io: Stdio,
     intercept: Interception | None = None,
+    profile: Filter | None = None,
 ) -> int | None:
     """Runs a runtime-spec `process` object in the container and stays until it ends.
 
-    Output is not logged. With a terminal, stdin is in raw mode meanwhile if it is a terminal.
+    `profile` is the container's seccomp filter. Output is not logged. With a terminal, stdin is in
+    raw mode meanwhile if it is one.
     `intercept.serve` gets the listener and P's pid and hands the listener on: it must soon return.
     Returns the exit code (128 + signal when killed); None when `io.detach_keys` were typed, and
     the program runs on. Raises `Conflict` when the container does not
@@ -53,16 +56,23 @@ def exec_(
     pidfd = state.open_process(state_dir)
     try:
         flags = process.namespaces_apart_from(now.pid)
-        return _Exec(document, io, intercept).run(pidfd, flags)
+        return _Exec(document, io, intercept, profile).run(pidfd, flags)
     finally:
         os.close(pidfd)
 
 
 class _Exec:
-    def __init__(self, document: dict[str, Any], io: Stdio, intercept: Interception | None) -> None:
+    def __init__(
+        self,
+        document: dict[str, Any],
+        io: Stdio,
+        intercept: Interception | None,
+        profile: Filter | None,
+    ) -> None:
         self.document = io.with_size(document)
         self.io = io
         self.intercept = intercept
+        self.profile = profile
         self.terminal = bool(document.get("terminal"))
         self.pid = 0
         self.target = -1  # where stdin is pumped to
@@ -225,7 +235,7 @@ class _Exec:
         if self.intercept:
             # The supervisor of intercepted calls reads their arguments from our memory.
             process.set_dumpable(True)
-        program.enter(self.document, channel, self._program(), lambda: None)
+        program.enter(self.document, channel, self._program(), lambda: None, self.profile)
 
     def _program(self) -> bytes:
         return self.intercept.program if self.intercept else b""

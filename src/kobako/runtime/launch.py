@@ -57,6 +57,7 @@ def start(
     process.require_single_thread("start a container")
     io = io or Stdio()
     _check(bundle)
+    bundle = bundle.filtered()
     if not detach:
         bundle = bundle.joined_to(io)
     plan = Plan(bundle, state_dir, intercept, on_exit, tied)

@@ -80,12 +80,17 @@ def hear_out(
 
 
 def enter(
-    document: dict[str, Any], channel: Channel, filter_program: bytes, prepare: Callable[[], None]
+    document: dict[str, Any],
+    channel: Channel,
+    filter_program: bytes,
+    prepare: Callable[[], None],
+    profile: seccomp.Filter | None,
 ) -> NoReturn:
     """Becomes the program of a runtime-spec `process` object.
 
     With a `filter_program` the listener is sent over the channel (b"L"); b"X" announces execve, and
-    the channel closes when that succeeds. `prepare` is called once credentials are final.
+    the channel closes when that succeeds. `prepare` is called once credentials are final. `profile`
+    is the container's seccomp filter; of what it and the other filter say the stricter holds.
     """
     user = document.get("user") or {}
     no_new_privs = bool(document.get("noNewPrivileges"))
@@ -102,6 +107,9 @@ def enter(
         listener = seccomp.install_listener(filter_program)
         channel.send(b"L", (listener,))
         os.close(listener)
+    if profile is not None:
+        # While we still have CAP_SYS_ADMIN in our user namespace: no_new_privs is not needed.
+        _confine(profile)
     _become_user(user, sets, present, held)
     if no_new_privs:
         process.set_no_new_privs()
@@ -112,6 +120,16 @@ def enter(
     if not args:
         raise StartFailed("no command specified")
     _execute(args, document.get("env") or (), channel)
+
+
+def _confine(profile: seccomp.Filter) -> None:
+    try:
+        seccomp.install(profile.program, profile.flags)
+    except OSError as fault:
+        raise StartFailed(
+            f"cannot install the seccomp profile: {_words(fault)}",
+            hint="--security-opt seccomp=unconfined does without",
+        ) from None
 
 
 def _set_limits(limits: Any) -> None:

@@ -85,7 +85,11 @@ class ProcessOptions(Record):
 
 
 class ContainerOptions(Record):
-    """What it runs in. `network`, `pid`, `ipc`, `uts` and `cgroupns` are "private" or "host"."""
+    """What it runs in. `network`, `pid`, `ipc`, `uts` and `cgroupns` are "private" or "host".
+
+    `seccomp`: "" for the default profile, "unconfined", or a profile's JSON text. `bare_paths`: no
+    path is masked or made read-only.
+    """
 
     process: ProcessOptions
     hostname: str = ""
@@ -101,12 +105,15 @@ class ContainerOptions(Record):
     tmpfs: tuple[Tmpfs, ...] = ()
     shm_size: int = SHM_SIZE
     sysctls: tuple[tuple[str, str], ...] = ()
+    seccomp: str = ""
+    bare_paths: bool = False
     annotations: tuple[tuple[str, str], ...] = ()
 
 
 def document(options: ContainerOptions) -> dict[str, Any]:
     """The config.json of a container."""
     private = options.process.privileged
+    bare = private or options.bare_paths
     spec: dict[str, Any] = {
         "ociVersion": OCI_VERSION,
         "process": process(options.process),
@@ -121,11 +128,18 @@ def document(options: ContainerOptions) -> dict[str, Any]:
                 cgroup=options.cgroupns,
             ),
             "resources": {} if private else {"devices": [dict(d) for d in _DEVICE_RULES]},
-            "maskedPaths": [] if private else list(MASKED_PATHS),
-            "readonlyPaths": [] if private else list(READONLY_PATHS),
+            "maskedPaths": [] if bare else list(MASKED_PATHS),
+            "readonlyPaths": [] if bare else list(READONLY_PATHS),
             "rootfsPropagation": _root_propagation(options),
         },
     }
+    if options.seccomp != "unconfined":
+        from kobako.runtime.seccomp import profile
+
+        held = spec["process"]["capabilities"]["bounding"]
+        section = profile.section(options.seccomp, held, privileged=private)
+        if section:
+            spec["linux"]["seccomp"] = section
     if options.sysctls:
         spec["linux"]["sysctl"] = dict(options.sysctls)
     if options.hostname and options.uts != "host":
