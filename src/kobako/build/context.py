@@ -7,7 +7,7 @@ import os
 import time
 from _operator import attrgetter
 
-from kobako.build.files import DIRECTORY, Entry, Files
+from kobako.build.files import DIRECTORY, SMALL, Entry, Files, hash_file
 from kobako.build.ignore import parse_ignore
 from kobako.build.memory import Memory
 from kobako.errors import Invalid
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from kobako.build.why.listing import Listing
 
 _BLOCK = 512
-_CHUNK = 1 << 20
-_SMALL = 64 << 10
 _LARGE = 1 << 20
 _FEW, _MANY = 32, 500
 _KIND, _DIRECTORY, _REGULAR = 0o170000, 0o040000, 0o100000
@@ -197,7 +195,7 @@ class Context(Files):
     def _known(self, entry: Entry, cache: Cache) -> str | None:
         # Reading a few small files is cheaper than remembering them.
         if self._memory is None:
-            if entry.stat.st_size <= _SMALL and len(self._digests) + self._asked < _FEW:
+            if entry.stat.st_size <= SMALL and len(self._digests) + self._asked < _FEW:
                 self._asked += 1
                 return None
             self._memory = Memory(cache.get(self._row()))
@@ -210,26 +208,6 @@ class Context(Files):
 
     def _row(self) -> str:
         return f"files:{self.root}"
-
-
-def hash_file(fd: int, size: int) -> str:
-    """sha256 (hex) of an open file, which is closed; `size` only says how to read it."""
-    try:
-        if size < _SMALL:
-            data = os.read(fd, _SMALL)
-            if len(data) < _SMALL:
-                return Digest.of(data).encoded
-            os.lseek(fd, 0, os.SEEK_SET)
-        from hashlib import sha256
-
-        digest = sha256()
-        while True:
-            data = os.read(fd, _CHUNK)
-            if not data:
-                return digest.hexdigest()
-            digest.update(data)
-    finally:
-        os.close(fd)
 
 
 def _open_at_once(path: str, flags: int) -> int:

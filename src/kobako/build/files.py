@@ -12,6 +12,7 @@ from _operator import itemgetter
 
 from kobako.build.ignore import Ignore, Verdict
 from kobako.errors import Invalid, Unavailable
+from kobako.oci import Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ _KINDS = frozenset(
 )
 """What can be copied: all but sockets."""
 _NAME = itemgetter(0)
+SMALL = 64 << 10
+"""Files up to this many bytes are read at once."""
+_CHUNK = 1 << 20
 FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -294,6 +298,26 @@ class TreeFiles(Files):
             ]
         except OSError:
             return []
+
+
+def hash_file(fd: int, size: int) -> str:
+    """sha256 (hex) of an open file, which is closed; `size` only says how to read it."""
+    try:
+        if size < SMALL:
+            data = os.read(fd, SMALL)
+            if len(data) < SMALL:
+                return Digest.of(data).encoded
+            os.lseek(fd, 0, os.SEEK_SET)
+        from hashlib import sha256
+
+        digest = sha256()
+        while True:
+            data = os.read(fd, _CHUNK)
+            if not data:
+                return digest.hexdigest()
+            digest.update(data)
+    finally:
+        os.close(fd)
 
 
 def _is_copied(name: str) -> bool:

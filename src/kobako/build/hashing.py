@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from kobako.build.context import hash_file
-from kobako.build.files import FILE_FLAGS
+from kobako.build.files import FILE_FLAGS, hash_file
 from kobako.build.together import run_all
 
 TYPE_CHECKING = False

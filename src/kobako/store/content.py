@@ -69,6 +69,8 @@ class ContentStore:
         except OSError as error:
             raise self._failed("read", digest, error) from error
         if len(data) != size or not digest.verifies(data):
+            from kobako.store.reader import corrupt
+
             raise corrupt(digest)
         return data
 
@@ -245,14 +247,6 @@ class _Lock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def corrupt(digest: Digest) -> Corrupt:
-    """The error about a blob whose bytes are wrong."""
-    return Corrupt(
-        f"blob {digest} is damaged: its bytes are not what its digest says",
-        hint="run: kobako system fsck --repair",
-    )
 
 
 def failed(doing: str, root: str, error: OSError) -> KobakoError:

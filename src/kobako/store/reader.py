@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 
-from kobako.store.content import corrupt
+from kobako.errors import Corrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,3 +66,11 @@ class BlobReader(io.RawIOBase):
             self._position != self.size or self._hash.hexdigest() != self._digest.encoded
         ):
             raise corrupt(self._digest)
+
+
+def corrupt(digest: Digest) -> Corrupt:
+    """The error about a blob whose bytes are wrong."""
+    return Corrupt(
+        f"blob {digest} is damaged: its bytes are not what its digest says",
+        hint="run: kobako system fsck --repair",
+    )

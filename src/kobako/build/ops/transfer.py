@@ -337,7 +337,7 @@ def _digest_context(
 
 
 def _digest_tree(files: Files, chosen: list[Chosen]) -> str:
-    from kobako.build.context import hash_file
+    from kobako.build.files import hash_file
 
     parts: list[object] = []
     for one in chosen:
