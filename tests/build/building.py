@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fake_worker import Command, FakeWorker, snapshot, write_files
+from memory_cache import MemoryCache
 
 from kobako.build import build, build_all
-from kobako.build.cache import MemoryCache
 from kobako.build.context import Context
 from kobako.build.options import BuildOptions, BuildResult, Job
 from kobako.events import Event

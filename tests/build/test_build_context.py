@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from memory_cache import MemoryCache
 
 from kobako.build import context as context_module
-from kobako.build.cache import MemoryCache
 from kobako.build.context import Context
 from kobako.build.dockerfile.source import Problem
 from kobako.build.files import Entry

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from memory_cache import MemoryCache
 from thread_crew import ThreadCrew
 
-from kobako.build.cache import MemoryCache, cache_key
+from kobako.build.cache import cache_key
 from kobako.build.graph import Vertex, order
 from kobako.build.solver import Solver
 

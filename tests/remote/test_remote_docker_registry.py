@@ -115,7 +115,7 @@ def test_an_index_goes_and_comes_by_platform(
     assert "linux/amd64" in caught.value.hint and "linux/arm64" in caught.value.hint
     with pytest.raises(NotFound, match="its index names the manifest"):
         push(other, index.digest, ref(docker_registry, "partial"), client)
-    by_digest = name.without_tag().with_digest(index.digest)
+    by_digest = name.replace(tag=None, digest=index.digest)
     assert pull(other, by_digest, AMD64, client).manifest.digest == images[0].digest
 
 

@@ -25,19 +25,6 @@ class Cache(Protocol):
         """Keeps a document, at once and for good: a killed build finds it again."""
 
 
-class MemoryCache:
-    """A cache that lives as long as the object; for tests and builds that must leave no trace."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, dict[str, Any]] = {}
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        return self.rows.get(key)
-
-    def put(self, key: str, value: dict[str, Any]) -> None:
-        self.rows[key] = value
-
-
 def cache_key(*parts: object) -> str:
     """sha256 (hex) over the parts: strings, bytes, numbers, None, and tuples or lists of those."""
     out: list[bytes] = []

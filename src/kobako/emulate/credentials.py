@@ -132,7 +132,6 @@ class Table:
     def __init__(self, init_pid: int) -> None:
         self._known: list[Credentials] = [ROOT]
         self._index: dict[Credentials, int] = {ROOT: 0}
-        self._prlimit_nr = machine().numbers["prlimit64"]
         self._capget_nr = machine().numbers["capget"]
         self._old = libc.buffer(16)
         self._new = libc.buffer(16)

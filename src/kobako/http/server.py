@@ -107,10 +107,6 @@ class Server:
         self._listeners.append(listener)
         self._unix_paths.append(path)
 
-    def listen_on(self, listener: socket.socket) -> None:
-        """Take over a socket that already listens (socket activation, tests)."""
-        self._listeners.append(listener)
-
     def start(self) -> None:
         """Accept connections, in threads of the server's own; returns at once."""
         for listener in self._listeners[len(self._acceptors) :]:

@@ -121,23 +121,6 @@ def with_config(image: Image, config: Mapping[str, Any], history: History | None
     return _build(document, image.manifest.layers, image.manifest.media_type)
 
 
-def with_history(image: Image, history: Iterable[History]) -> Image:
-    """`image` with its whole history replaced; `Invalid` if it tells of another number of
-    layers than there are."""
-    entries = tuple(history)
-    filled = sum(not entry.empty_layer for entry in entries)
-    if filled != len(image.manifest.layers):
-        raise Invalid(f"a history of {filled} layers for an image of {len(image.manifest.layers)}")
-    document = image.config.document()
-    document["history"] = [entry.to_json() for entry in entries]
-    return _build(document, image.manifest.layers, image.manifest.media_type)
-
-
-def with_created(image: Image, created: str) -> Image:
-    """`image` with another creation time (RFC 3339; "" removes it)."""
-    return _with_member(image, "created", created)
-
-
 def with_author(image: Image, author: str) -> Image:
     """`image` with another author ("" removes it)."""
     return _with_member(image, "author", author)
@@ -162,11 +145,6 @@ def with_layers(image: Image, layers: Iterable[Descriptor]) -> Image:
         ),
         image.config,
     )
-
-
-def in_family(image: Image, media_type: str) -> Image:
-    """`image` with a manifest of the family of `media_type`; OCI where Docker's cannot say it."""
-    return _assemble(image.config, image.manifest.layers, media_type)
 
 
 def _with_member(image: Image, key: str, value: str) -> Image:

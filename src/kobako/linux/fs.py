@@ -9,7 +9,6 @@ import stat
 from kobako.errors import Unsupported
 from kobako.linux import libc
 
-RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
@@ -19,8 +18,6 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags to open a directory by, never through a symbolic link as its last component."""
 
 _OPENAT2 = 437  # the same number on every architecture
-_AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = 0x100, 0x1000
-_STATX_BTIME = 0x800
 _FICLONE = 0x40049409
 _RETRIES = 64  # openat2 answers EAGAIN when a rename raced with its walk
 _DEEP = 64
@@ -50,21 +47,6 @@ def open_directory(root_fd: int, path: bytes) -> int:
     Neither a symbolic link nor `..` on the way is followed: OSError (ELOOP, EXDEV).
     """
     return openat2(root_fd, path or b".", DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
-
-
-def birth_time(path: bytes | str, dir_fd: int = -100) -> int:
-    """When the inode (of a symbolic link itself) was made, in ns; 0 where it is not recorded."""
-    from kobako.linux.syscalls import machine
-
-    number = machine().numbers["statx"]
-    buffer = libc.buffer(256)
-    flags = _AT_SYMLINK_NOFOLLOW | (0 if path else _AT_EMPTY_PATH)
-    libc.syscall(number, dir_fd, os.fsencode(path), flags, _STATX_BTIME, buffer, what="statx")
-    raw = buffer.raw
-    if not int.from_bytes(raw[:4], "little") & _STATX_BTIME:
-        return 0
-    seconds = int.from_bytes(raw[80:88], "little", signed=True)
-    return seconds * 10**9 + int.from_bytes(raw[88:92], "little")
 
 
 def copy_content(source: int, target: int, size: int) -> None:

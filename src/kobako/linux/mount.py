@@ -147,12 +147,6 @@ class Mount(Record):
     def is_bind(self) -> bool:
         return "bind" in self.flags or "rbind" in self.flags
 
-    def describe(self) -> str:
-        """The mount(8) command that would do the same."""
-        options = ",".join((*self.flags, *((self.data,) if self.data else ())))
-        kind = "" if self.is_bind or not self.type else f" -t {self.type}"
-        return f"mount{kind}{' -o ' + options if options else ''} {self.source} {self.target}"
-
     def apply(self, *, at: int = -1) -> None:
         """Makes the mount on `target`, or on the place the descriptor `at` (O_PATH) stands for.
 

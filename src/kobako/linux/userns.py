@@ -170,19 +170,6 @@ def find_tool(name: str, search: tuple[str, ...] = _SEARCH) -> str:
     raise Unsupported(f"{name} is not installed", hint="it is in the package uidmap (shadow-utils)")
 
 
-def probe_single() -> str:
-    """Why `enter_single` would fail, or "" when it works. Tried in a child process."""
-    return process.try_in_child(enter_single, "probe user namespaces")
-
-
-def probe_mapped(ids: SubordinateIds | None = None) -> str:
-    """Why `enter_mapped` would fail for this user, or "" when it works. Tried in a child."""
-    ids = subordinate_ids(os.geteuid()) if ids is None else ids
-    if not ids:
-        return f"/etc/subuid and /etc/subgid have no range for uid {os.geteuid()}"
-    return process.try_in_child(lambda: enter_mapped(ids.uids, ids.gids), "probe user namespaces")
-
-
 def _unshare_user() -> None:
     try:
         process.unshare(process.CLONE_NEWUSER)

@@ -95,20 +95,6 @@ class Reference(Record):
             return Reference(self.domain, self.path, DEFAULT_TAG)
         return self
 
-    def with_tag(self, tag: str) -> Reference:
-        """The same repository with another tag and no digest."""
-        if not is_tag(tag):
-            raise Invalid(f'invalid tag format: "{_shown(tag)}"')
-        return Reference(self.domain, self.path, tag)
-
-    def with_digest(self, digest: Digest) -> Reference:
-        """The same repository and tag, pinned to a digest."""
-        return self.replace(digest=digest)
-
-    def without_tag(self) -> Reference:
-        """The same repository and digest: what a tag and a digest together mean."""
-        return self.replace(tag=None)
-
     def _suffix(self) -> str:
         tag = f":{self.tag}" if self.tag is not None else ""
         return tag + (f"@{self.digest}" if self.digest is not None else "")
@@ -120,11 +106,6 @@ class Reference(Record):
 def is_tag(text: str) -> bool:
     """Whether `text` is a tag: `[\\w][\\w.-]{0,127}`."""
     return 0 < len(text) <= 128 and text[0] not in ".-" and not text.strip(_TAG)
-
-
-def is_path(text: str) -> bool:
-    """Whether `text` is a repository path such as `library/python` (what a registry serves)."""
-    return len(text) <= MAX_PATH and all(map(_is_component, text.split("/")))
 
 
 def _split_domain(text: str) -> tuple[str, str]:
