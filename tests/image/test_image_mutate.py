@@ -96,7 +96,6 @@ _operations = st.lists(
     st.one_of(
         st.tuples(st.just("layer"), st.binary(max_size=4)),
         st.tuples(st.just("author"), _words),
-        st.tuples(st.just("created"), _words),
         st.tuples(st.just("comment"), _words),
         st.tuples(st.just("config"), st.dictionaries(_words.map("X-".__add__), _words, max_size=3)),
     ),
