@@ -78,10 +78,11 @@ class Arguments:
     def apply(self, instruction: Arg, expander: Expander) -> list[tuple[str, str | None]]:
         """The values of a stage's ARG instruction, in order."""
         values: list[tuple[str, str | None]] = []
-        for name, default in instruction.pairs:
+        last = len(instruction.pairs) - 1
+        for number, (name, default) in enumerate(instruction.pairs):
             value = self.value(name, default, expander)
             values.append((name, value))
-            if value is not None:  # `ARG a=1 b=$a`: each sees the ones before it
+            if value is not None and number < last:  # `ARG a=1 b=$a`: b sees a
                 expander = Expander({**expander.env, name: value}, expander.escape)
         return values
 

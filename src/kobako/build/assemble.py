@@ -19,6 +19,7 @@ from kobako.build.result_image import Images
 from kobako.build.solver import Solver
 from kobako.errors import Invalid, KobakoError, NotFound, Unavailable
 from kobako.oci import Platform, Reference
+from kobako.store.content import READ_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -325,17 +326,18 @@ def _parallelism(options: BuildOptions) -> int:
 
 def _result(plan: Plan, options: BuildOptions, images: Images, reporter: Reporter) -> BuildResult:
     config = images.final(plan.target, options.labels)
+    if len(config.raw) > READ_LIMIT:
+        raise Invalid(
+            f"the config of the image has {len(config.raw)} bytes: no image may have more than"
+            f" {READ_LIMIT}",
+            hint="Fewer or shorter instructions: ENV, LABEL and the history are part of it.",
+        )
     return BuildResult(
         config,
         images.manifest(plan.target, config),
         images.results[plan.target.vertex].layers,
         tuple(
-            StepResult(
-                step.where.start,
-                step.text,
-                images.config(step).digest,
-                reporter.cached.get(step.vertex, False),
-            )
+            StepResult(step.where.start, step.text, reporter.cached.get(step.vertex, False))
             for step in plan.steps
         ),
         _inherited(plan.target),

@@ -70,11 +70,10 @@ class Job(Record):
 
 
 class StepResult(Record):
-    """One instruction of the target's stages after it was done; `image` is a config digest."""
+    """One instruction of the target's stages after it was done."""
 
     line: int
     text: str
-    image: str
     cached: bool
 
 

@@ -22,12 +22,13 @@ class Step:
     `below` is the step before it, in the stage it is based on where the stage begins with another
     stage; None at the root, which has `base` (None: scratch). `created_by` is its line of the
     history ("": none); `files`: whether it may make a layer. `config` is the image's as it is
-    afterwards, `environment` what a command there would have, build arguments included.
+    afterwards, `environment` what a command there would have, build arguments included: both are
+    made when they are asked for.
     """
 
     __slots__ = (
-        "author", "base", "below", "config", "created_by", "environment", "files", "platform",
-        "stage", "text", "vertex", "where",
+        "_moment", "author", "base", "below", "created_by", "files", "platform", "stage", "text",
+        "vertex", "where",
     )  # fmt: skip
 
     def __init__(
@@ -45,8 +46,7 @@ class Step:
         files: bool = False,
     ) -> None:
         self.vertex = vertex
-        self.config: dict[str, Any] = state.config
-        self.environment = state.environment()
+        self._moment = state.moment()
         self.author = state.author
         self.where = where
         self.text = text
@@ -56,6 +56,14 @@ class Step:
         self.base = base
         self.created_by = created_by
         self.files = files
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self._moment.settings().config
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        return self._moment.settings().environment()
 
     @property
     def commits_container(self) -> bool:

@@ -125,7 +125,8 @@ class StepOutput(BuildEvent):
 
 class StepDone(BuildEvent):
     """` ---> 59a074a092cc`: `image` is the image as it is after this step (its config's digest),
-    "" after `FROM scratch`.
+    "" after `FROM scratch`. Between the steps of a very long Dockerfile it is another digest that
+    stands for the same thing.
 
     `cached`: say ` ---> Using cache` first. `container`, when not empty, was said to be running
     and is removed: `Removing intermediate container 990d17e86466`.

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from kobako.build.why.reasons import Reasons
     from kobako.events import Event, OnEvent
 
+_MANY = 500
+"""Beyond so many steps the config of each, as long as all of them, is not made to be told."""
+
 
 class Reporter:
     """Observes a solver. Also numbers what happens before it: `begin` and `end`.
@@ -179,11 +182,16 @@ class Reporter:
             if not (first or cached or container) and step.commits_container:
                 container = _intermediate()
                 self._on_event(progress.StepRunning(self._current, container))
-            scratch = step.below is None and step.base is None
-            image = "" if scratch else self._images.config(step).digest
-            self._on_event(progress.StepDone(self._current, image, cached, container))
+            self._on_event(progress.StepDone(self._current, self._image(step), cached, container))
             self._current += 1
             self._announce(self._current)
+
+    def _image(self, step: Step) -> str:
+        if step.below is None and step.base is None:
+            return ""
+        if len(self._steps) > _MANY and self._current < len(self._steps):
+            return self._images.id_after(step)
+        return self._images.config(step).digest
 
 
 def _intermediate() -> str:

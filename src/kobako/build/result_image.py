@@ -33,6 +33,12 @@ class Images:
             found = self._configs[step] = self._config(step)
         return found
 
+    def id_after(self, step: Step) -> str:
+        """What stands for the image after a step when its config is as long as the Dockerfile and
+        nobody needs it: as good a name, told by the same things."""
+        found = self._configs.get(step)
+        return str(found.digest) if found else f"sha256:{self.results[step.vertex].lineage}"
+
     def final(self, step: Step, labels: tuple[tuple[str, str], ...]) -> ImageConfig:
         """The config of the built image: `step`'s with the labels of the command line."""
         config = self.config(step)
@@ -50,10 +56,10 @@ class Images:
         return Manifest.build(descriptor, layers)
 
     def _config(self, step: Step) -> ImageConfig:
+        while step.below is not None and step.vertex is step.below.vertex:
+            step = step.below  # a FROM alone is the stage it names
         if step.below is None and step.base is not None:
-            return step.base.config  # a FROM alone is the image it names
-        if step.below is not None and step.vertex is step.below.vertex:
-            return self.config(step.below)
+            return step.base.config
         result = self.results[step.vertex]
         history = self._history(step)
         document: dict[str, Any] = {
@@ -72,26 +78,26 @@ class Images:
         return ImageConfig.build(document)
 
     def _history(self, step: Step) -> tuple[History, ...]:
-        found = self._histories.get(step)
-        if found is not None:
-            return found
-        if step.below is None:
-            entries = step.base.config.history if step.base is not None else ()
-        else:
-            entries = self._history(step.below)
-            if step.created_by:
-                result = self.results[step.vertex]
-                entries = (
-                    *entries,
-                    History(
-                        created=timestamp(result.created_ns),
-                        created_by=step.created_by,
-                        comment=_COMMENT,
-                        empty_layer=not (step.files and result.added),
-                    ),
-                )
-        self._histories[step] = entries
-        return entries
+        own: list[History] = []
+        at = step
+        while at.below is not None and at not in self._histories:
+            if at.created_by:
+                own.append(self._entry(at))
+            at = at.below
+        known = self._histories.get(at)
+        if known is None:
+            known = at.base.config.history if at.base is not None else ()
+        found = self._histories[step] = (*known, *reversed(own))
+        return found
+
+    def _entry(self, step: Step) -> History:
+        result = self.results[step.vertex]
+        return History(
+            created=timestamp(result.created_ns),
+            created_by=step.created_by,
+            comment=_COMMENT,
+            empty_layer=not (step.files and result.added),
+        )
 
 
 def _base_platform(step: Step) -> Platform | None:

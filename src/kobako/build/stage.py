@@ -9,11 +9,14 @@ from kobako.build.dockerfile import instructions as i
 from kobako.build.dockerfile.expand import Expander
 from kobako.build.dockerfile.source import Problem
 from kobako.build.ports import parse_ports
+from kobako.build.stage_log import ADD, ARG, ENV, PUT, SET, Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
+
+    from kobako.build.stage_log import Moment
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DEFAULT_SHELL = ["/bin/sh", "-c"]
@@ -26,32 +29,45 @@ _KEPT = (
 
 
 class StageState:
-    """`config` is replaced, never changed, so that a step may keep the one it saw."""
+    """`config` and `variables` change with every instruction; `moment` keeps what they are now."""
 
-    def __init__(self, config: Mapping[str, Any], author: str, escape: str) -> None:
-        self.config: dict[str, Any] = {
-            key: config[key] for key in _KEPT if config.get(key) not in (None, [], {}, "")
-        }
-        self.author = author
-        self.variables: dict[str, str] = {}
-        self.arguments: list[str] = []
-        self.escape = escape
-        self._cmd_set = False
-        env = list(self.config.get("Env", []))
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        author: str,
+        escape: str,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """`variables` are all that are known, build arguments too; None for the config's."""
+        kept = {key: config[key] for key in _KEPT if config.get(key) not in (None, [], {}, "")}
+        env = list(kept.get("Env", []))
         if not any(item.split("=", 1)[0] == "PATH" for item in env):
             env.append("PATH=" + DEFAULT_PATH)
-        self.config["Env"] = env
-        for item in env:
-            name, _, value = item.partition("=")
-            self.variables[name] = value
+        kept["Env"] = env
+        self.author = author
+        self.escape = escape
+        self.arguments: dict[str, None] = {}
+        self._cmd_set = False
+        self._log = Log(kept, variables)
+        self._now = self._log.begin()
 
     def derived(self) -> StageState:
         """The state a stage based on this one starts with: triggers do not come along."""
-        state = StageState(self.config, self.author, self.escape)
-        state.variables = dict(self.variables)
-        state.arguments = list(self.arguments)
-        state.config.pop("OnBuild", None)
+        config = {key: value for key, value in self.config.items() if key != "OnBuild"}
+        state = StageState(config, self.author, self.escape, self.variables)
+        state.arguments = dict(self.arguments)
         return state
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self._now.config
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return self._now.variables
+
+    def moment(self) -> Moment:
+        return self._log.moment()
 
     @property
     def cwd(self) -> str:
@@ -62,11 +78,11 @@ class StageState:
         return str(self.config.get("User") or "")
 
     def expander(self) -> Expander:
-        """Sees the variables as they are now, whatever the instruction goes on to change."""
-        return Expander(dict(self.variables), self.escape)
+        """For the words of one instruction, before it changes anything: it sees what is now."""
+        return Expander(self.variables, self.escape)
 
     def environment(self) -> tuple[str, ...]:
-        return tuple(f"{name}={value}" for name, value in self.variables.items())
+        return self._now.environment()
 
     def command(self, command: i.CommandLine) -> list[str]:
         """The words to execute, the shell in front where it is to be."""
@@ -82,7 +98,13 @@ class StageState:
         return cleaned + "/" if slash and cleaned != "/" else cleaned
 
     def set(self, key: str, value: object) -> None:
-        self.config = {**self.config, key: value}
+        self._now.apply(self._log.note(SET, key, value))
+
+    def _assign(self, name: str, value: str) -> None:
+        self._now.apply(self._log.note(ENV, name, value))
+
+    def _put(self, key: str, members: Mapping[str, Any]) -> None:
+        self._now.apply(self._log.note(PUT, key, members))
 
     def apply(self, instruction: i.Instruction) -> str:
         """Carries out an instruction that only changes the config; its line of the history, ""
@@ -92,9 +114,8 @@ class StageState:
     def add_argument(self, name: str, value: str | None) -> None:
         """ARG: the value is seen by what follows, but is no part of the image."""
         if value is not None:
-            self.variables[name] = value
-        if name not in self.arguments:
-            self.arguments.append(name)
+            self._now.apply(self._log.note(ARG, name, value))
+        self.arguments[name] = None
 
     def arguments_shown(self) -> str:
         """`|2 A=1 B=2 `: how the history of a RUN tells its build arguments."""
@@ -104,24 +125,15 @@ class StageState:
         return " ".join([f"|{len(shown)}", *shown, ""])
 
     def _env(self, instruction: i.Env, expander: Expander) -> str:
-        env = list(self.config.get("Env", []))
-        shown = []
-        for pair in instruction.pairs:
-            name, value = expander.word(pair.name), expander.word(pair.value)
-            item = f"{name}={value}"
-            shown.append(item)
-            self.variables[name] = value
-            places = [n for n, old in enumerate(env) if old.partition("=")[0] == name]
-            if places:
-                env[places[0]] = item
-            else:
-                env.append(item)
-        self.set("Env", env)
+        pairs = [(expander.word(p.name), expander.word(p.value)) for p in instruction.pairs]
+        for name, value in pairs:
+            self._assign(name, value)
+        shown = [f"{name}={value}" for name, value in pairs]
         return "ENV " + " ".join(shown)
 
     def _label(self, instruction: i.Label, expander: Expander) -> str:
         pairs = [(expander.word(p.name), expander.word(p.value)) for p in instruction.pairs]
-        self.set("Labels", {**self.config.get("Labels", {}), **dict(pairs)})
+        self._put("Labels", dict(pairs))
         return "LABEL " + " ".join(f"{name}={value}" for name, value in pairs)
 
     def _user(self, instruction: i.User, expander: Expander) -> str:
@@ -150,14 +162,14 @@ class StageState:
     def _expose(self, instruction: i.Expose, expander: Expander) -> str:
         words = [word for port in instruction.ports for word in expander.words(port)]
         ports = parse_ports(words)
-        self.set("ExposedPorts", {**self.config.get("ExposedPorts", {}), **{p: {} for p in ports}})
+        self._put("ExposedPorts", {port: {} for port in ports})
         return f"EXPOSE {gotext.plain_list(ports)}"
 
     def _volume(self, instruction: i.Volume, expander: Expander) -> str:
         paths = [expander.word(path) for path in instruction.paths]
         if not all(paths):
             raise Problem("VOLUME specified can not be an empty string")
-        self.set("Volumes", {**self.config.get("Volumes", {}), **{p: {} for p in paths}})
+        self._put("Volumes", {path: {} for path in paths})
         return f"VOLUME {gotext.plain_list(paths)}"
 
     def _stopsignal(self, instruction: i.StopSignal, expander: Expander) -> str:
@@ -191,7 +203,7 @@ class StageState:
         return f"HEALTHCHECK {{Test:{test} {times} Retries:{check.get('Retries', 0)}}}"
 
     def _onbuild(self, instruction: i.Onbuild, expander: Expander) -> str:
-        self.set("OnBuild", [*self.config.get("OnBuild", []), instruction.expression])
+        self._now.apply(self._log.note(ADD, "OnBuild", instruction.expression))
         return ""
 
     def _maintainer(self, instruction: i.Maintainer, expander: Expander) -> str:
