@@ -7,9 +7,9 @@ base image never resolved.
 from __future__ import annotations
 
 from kobako.build import epoch
+from kobako.build.beginnings import beginning, check_stages
 from kobako.build.cache import cache_key
 from kobako.build.dockerfile import instructions as i
-from kobako.build.dockerfile.expand import Expander
 from kobako.build.dockerfile.parse import parse_trigger
 from kobako.build.dockerfile.source import (
     DockerfileError,
@@ -22,7 +22,7 @@ from kobako.build.dockerfile.source import (
 )
 from kobako.build.graph import Vertex
 from kobako.build.named import NamedContexts
-from kobako.build.needs import stages_below
+from kobako.build.needs import check_circles, stages_below
 from kobako.build.ops.metadata import BaseOp, MetadataOp
 from kobako.build.ops.result import Result
 from kobako.build.plan import Plan, Step
@@ -100,29 +100,37 @@ class Lowering:
 
     def plan_stage(self, index: int) -> Plan:
         """The plan for a stage by its number."""
-        self._check_indices()
-        for below in stages_below(
+        check_stages(self.dockerfile, self.arguments.known)
+        check_circles(self.dockerfile, self.find_stage)
+        below = stages_below(
             self.dockerfile, index, self.arguments.known, self.find_stage, self._replaced
-        ):
-            self.stage(below)
+        )
+        self._ask_for_images((*below, index))
+        for number in below:
+            self.stage(number)
         last = self.stage(index)
         needed = self._needed_by(index)
         steps = [step for number in sorted(needed) for step in self._stages[number].steps]
         return Plan(tuple(steps), last.steps[-1], self.shown, self.source)
 
+    def _ask_for_images(self, stages: tuple[int, ...]) -> None:
+        """An image that is not there is told before what is wrong with any instruction."""
+        for index in stages:
+            stage = self.dockerfile.stages[index]
+            name, platform = beginning(self.dockerfile, stage, self.arguments.known)
+            platform = platform or self.around.platform
+            named = self.around.named
+            if (
+                name != SCRATCH
+                and self.base_stage(name, index) is None
+                and named.find(stage.name or SCRATCH, platform) is None
+                and named.find(name, platform) is None
+            ):
+                self.image(name, platform, stage.start.where)
+
     def _replaced(self, stage: str) -> bool:
         """Whether a named context stands in for the stage of that name."""
         return bool(stage) and self.around.named.find(stage) is not None
-
-    def _check_indices(self) -> None:
-        """No stage may copy from a number there is not, needed or not."""
-        for stage in self.dockerfile.stages:
-            for one in stage.instructions:
-                name = one.from_ if isinstance(one, i.Copy) else ""
-                if name.isascii() and name.isdigit() and int(name) >= len(self.dockerfile.stages):
-                    raise DockerfileError(
-                        self.source, one.where, f"invalid stage index {name}", token=name
-                    )
 
     def _needed_by(self, index: int) -> set[int]:
         """A stage and those it is made of; other targets may have had others lowered."""
@@ -196,12 +204,12 @@ class Lowering:
         return ImageConfig.build({**document, "config": config, "rootfs": rootfs})
 
     def source_of(
-        self, name: str, before: i.Stage, where: Range
+        self, name: str, before: i.Stage, where: Range, *, numbered: bool = True
     ) -> Vertex[Result] | Callable[[], Context]:
-        """Where the files are that `--from=name` means: of a stage by number or name, of a named
-        context, of an image. It is a vertex, or opens a context."""
+        """Where the files are that `--from=name` means: of a stage by name (or number, if it may
+        be `numbered`), of a named context, of an image. It is a vertex, or opens a context."""
         index = self.find_stage(name)
-        if index is None and name.isdigit():
+        if index is None and numbered and name.isdigit():
             index = int(name)
             if index >= len(self.dockerfile.stages):
                 raise DockerfileError(self.source, where, f"invalid stage index {name}", token=name)
@@ -219,7 +227,7 @@ class Lowering:
                 context = named.context
                 return lambda: context
             return self.stage(index, before.index).steps[-1].vertex
-        if name.lower() == SCRATCH:
+        if name == SCRATCH:
             return Vertex("FROM scratch", BaseOp(Result((), "scratch")))
         named = self.around.named.find(name, self.around.platform)
         if named is not None and named.context is not None:
@@ -298,20 +306,9 @@ class LoweredStage:
 
     def _begin(self) -> list[i.Instruction]:
         """The FROM: the first step; what ONBUILD triggers come with it."""
-        start = self.stage.start
-        expander = Expander(self.lowering.arguments.known, self._escape)
-        try:
-            name = expander.word(start.image)
-            platform = expander.word(start.platform)
-        except Problem as problem:
-            raise DockerfileError(self._source, start.where, problem.message) from None
-        if not name:
-            raise DockerfileError(
-                self._source, start.where, f"base name ({start.image}) should not be blank",
-                token=start.image,
-            )  # fmt: skip
-        if start.platform:
-            self.platform = self._parse_platform(platform, start)
+        lowering = self.lowering
+        name, platform = beginning(lowering.dockerfile, self.stage, lowering.arguments.known)
+        self.platform = platform or self.platform
         named = self.around.named.find(self.stage.name or "scratch", self.platform)
         if named is not None:
             self._begin_with_named(self.stage.name, named)
@@ -358,7 +355,7 @@ class LoweredStage:
         self, name: str, named: NamedContext | None = None
     ) -> list[i.Instruction]:
         image = None
-        if name.lower() == SCRATCH:
+        if name == SCRATCH:
             self.state = StageState({"WorkingDir": "/"}, "", self._escape)
         else:
             where = self.stage.start.where
@@ -506,19 +503,3 @@ class LoweredStage:
             stage=self.stage.index, platform=self.platform, below=below, base=base,
             created_by=created_by, files=files,
         )  # fmt: skip
-
-    def _parse_platform(self, text: str, start: i.From) -> Platform:
-        from kobako.oci import Platform
-
-        if not text:
-            raise DockerfileError(
-                self._source, start.where, f"empty platform value from expression {start.platform}",
-                token=start.platform,
-            )  # fmt: skip
-        try:
-            return Platform.parse(text)
-        except KobakoError as error:
-            raise DockerfileError(
-                self._source, start.where, f"failed to parse platform {start.platform}:"
-                f" {error.message}", token=start.platform, hint=error.hint,
-            ) from None  # fmt: skip

@@ -122,7 +122,7 @@ class RunMounts:
         source: Vertex[Result] | Callable[[], Context] = around.context
         if name:
             where = self.instruction.where
-            source = stage.lowering.source_of(name, stage.stage, where)
+            source = stage.lowering.source_of(name, stage.stage, where, numbered=False)
         if callable(source):
             if isinstance(mount, CacheMount) or not source().owned_by_root(mount.path):
                 source = stage.lowering.copied_context(source, name, mount.path, stage.epoch)

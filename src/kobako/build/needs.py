@@ -1,11 +1,12 @@
-"""Which stages a stage is made of, read off the text: in the order they can be lowered."""
+"""Which stages a stage is made of, read off the text: in the order they can be lowered, and
+whether there is such an order."""
 
 from __future__ import annotations
 
 from kobako.build.dockerfile import instructions as i
 from kobako.build.dockerfile.expand import Expander
 from kobako.build.dockerfile.mounts import mount_source
-from kobako.build.dockerfile.source import Problem
+from kobako.build.dockerfile.source import DockerfileError, Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,3 +53,45 @@ def _named(stage: i.Stage, known: Mapping[str, str], escape: str) -> list[str]:
         elif isinstance(instruction, i.Run):
             words += [mount_source(text) for text in instruction.mounts]
     return words
+
+
+def check_circles(dockerfile: i.Dockerfile, find: Callable[[str], int | None]) -> None:
+    """No stage, needed or not, may take files of one that takes files of it."""
+    taken = [_takes(stage, find) for stage in dockerfile.stages]
+    done: set[int] = set()
+    for first in range(len(taken)):
+        path = [first]
+        waiting = [list(taken[first].items())]
+        while path and path[-1] not in done:
+            if not waiting[-1]:
+                done.add(path.pop())
+                waiting.pop()
+                continue
+            index, instruction = waiting[-1].pop(0)
+            if index in path:
+                if len(path) > 1:
+                    instruction = taken[first][path[1]]
+                name = dockerfile.stages[first].name or f"stage-{first}"
+                message = f"circular dependency detected on stage: {name}"
+                raise DockerfileError(dockerfile.source, instruction.where, message)
+            if index not in done:
+                path.append(index)
+                waiting.append(list(taken[index].items()))
+
+
+def _takes(stage: i.Stage, find: Callable[[str], int | None]) -> dict[int, i.Instruction]:
+    """The stages whose files a stage takes, and where."""
+    found: dict[int, i.Instruction] = {}
+    for one in stage.instructions:
+        if isinstance(one, i.Copy) and one.from_:
+            index = find(one.from_)
+            if index is None and one.from_.isascii() and one.from_.isdigit():
+                index = int(one.from_)
+            if index is not None:
+                found[index] = one
+        elif isinstance(one, i.Run):
+            for name in map(mount_source, one.mounts):
+                index = find(name) if name else None
+                if index is not None:
+                    found[index] = one
+    return found

@@ -235,6 +235,7 @@ _SIGNALS = frozenset(
 
 
 def _is_signal(name: str) -> bool:
-    if name.isdigit():
-        return 0 < int(name) < 65
+    digits = name[1:] if name[:1] in ("+", "-") else name
+    if digits.isascii() and digits.isdigit():  # if there is such a one is for who sends it
+        return int(digits) != 0
     return name.upper().removeprefix("SIG") in _SIGNALS

@@ -240,20 +240,27 @@ class _Scan:
         replacement = self.operand("}", "missing '}'", raw_escapes=True)
         value = self.expander.get(name)
         if value is None:
-            return "${" + self.text[start : self.at] if self.skip_unset else ""
+            if self.skip_unset:
+                return "${" + self.text[start : self.at]
+            value = ""  # which an empty pattern, or a star, matches
         parts = parse_pattern(pattern)
         out: list[str] = []
         at = 0
+        stepped = False
         while at <= len(value):
             found = _find(parts, value, at)
             if found is None:
                 break
             begin, end = found
-            out.append(value[at:begin] + replacement)
+            put = _template(replacement, value[begin:end]) if every else replacement
+            if begin == end == at and out and not stepped:
+                put = ""  # an empty match does not follow on another
+            out.append(value[at:begin] + put)
             at = end
             if not every:
                 break
-            if begin == end:  # an empty match: move on by one, as every regular engine does
+            stepped = begin == end
+            if stepped:  # an empty match: move on by one, as every regular engine does
                 out.append(value[at : at + 1])
                 at += 1
         return "".join(out) + value[at:]
@@ -268,6 +275,20 @@ class _Scan:
             raise
         finally:
             self.raw_escapes = saved
+
+
+def _template(replacement: str, matched: str) -> str:
+    """What `//` puts in place of a match: there `$$` is a dollar, `$0` the match, and any other
+    `$name` nothing, as in Go's regexp.ReplaceAllString, which BuildKit calls."""
+    if "$" not in replacement:
+        return replacement
+    import re
+
+    def stands_for(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        return "$" if found[0] == "$$" else matched if name == "0" else ""
+
+    return re.sub(r"\$(?:\$|(\w+)|\{(\w+)\})", stands_for, replacement)
 
 
 def _substitute(name: str, operator: str, null_is_unset: bool, word: str, value: str | None) -> str:

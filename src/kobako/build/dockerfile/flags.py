@@ -36,6 +36,13 @@ FLAGS: dict[str, dict[str, str]] = {
 }
 
 
+def takes_flags(keyword: str, rest: str) -> bool:
+    """Whether flags are looked at: whatever stands before the rest of these goes unnoticed."""
+    return keyword not in ("ARG", "STOPSIGNAL") and (
+        keyword != "HEALTHCHECK" or rest[:4].upper() != "NONE"
+    )
+
+
 class Flags:
     """The flags of one instruction, checked against what its keyword knows."""
 

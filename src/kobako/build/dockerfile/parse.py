@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from kobako.build.dockerfile import instructions as i
 from kobako.build.dockerfile.duration import parse_duration
-from kobako.build.dockerfile.flags import Flags
+from kobako.build.dockerfile.flags import Flags, takes_flags
 from kobako.build.dockerfile.lines import Heredoc, Line, read_directives, read_lines
 from kobako.build.dockerfile.mounts import mount_source, split_csv
+from kobako.build.dockerfile.shape import check_line, check_shape, split_pairs
 from kobako.build.dockerfile.source import DockerfileError, Problem, Range, Source, suggest
 from kobako.build.dockerfile.words import (
     heredoc_marker,
@@ -48,7 +49,11 @@ def parse(text: str, name: str = "Dockerfile") -> i.Dockerfile:
     for line in read_lines(source, directives, taken):
         if line.empty_continuation:
             warnings.append((line.where.end, f"Empty continuation line found in: {line.text}"))
-        instruction = parse_line(source, line, directives.escape)
+        try:
+            instruction = parse_line(source, line, directives.escape)
+        except DockerfileError:
+            check_shape(source, directives, taken)  # whatever has no form at all comes first
+            raise
         if isinstance(instruction, i.From):
             stages.append((instruction, []))
         elif stages:
@@ -56,6 +61,7 @@ def parse(text: str, name: str = "Dockerfile") -> i.Dockerfile:
         elif isinstance(instruction, i.Arg):
             arguments.append(instruction)
         else:
+            check_shape(source, directives, taken)
             raise DockerfileError(source, line.where, "no build stage in current context")
     if line is None:
         last = max(1, text.rstrip("\n").count("\n") + 1)
@@ -100,9 +106,7 @@ def parse_line(source: Source, line: Line, escape: str = "\\") -> i.Instruction:
             known = suggest(keyword, _READERS)
             raise Problem(f"unknown instruction: {keyword}{known}", keyword)
         words, rest = split_flags(rest, escape)
-        if keyword.upper() == "ONBUILD":  # its flags are those of its trigger
-            words, rest = (), split_keyword(line.text)[1]
-        flags = Flags(keyword.upper(), words)
+        flags = Flags(keyword.upper(), words if takes_flags(keyword.upper(), rest) else ())
         statement = _Statement(
             line.where, line.text.strip(), keyword.upper(), flags, rest, escape,
             line.heredocs, line.comments,
@@ -145,23 +149,13 @@ def _arg(s: _Statement) -> i.Instruction:
 
 
 def _pairs(s: _Statement) -> tuple[i.Pair, ...]:
-    words = _some(s, split_words(s.rest, s.escape))
-    if "=" not in words[0]:
-        parts = s.rest.split(None, 1)
-        if len(parts) < 2:
-            raise Problem(f"{s.keyword} must have two arguments", s.rest)
-        return (i.Pair(parts[0], parts[1], True),)
-    pairs = []
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise Problem(
-                f'Syntax error - can\'t find = in "{word}". Must be of the form: name=value', word
-            )
-        if not name:
-            raise Problem(f"{s.keyword} names can not be blank", word)
-        pairs.append(i.Pair(name, value))
-    return tuple(pairs)
+    pairs = split_pairs(s.rest, s.keyword, s.escape)
+    if not pairs:
+        raise Problem(f"{s.keyword} requires at least one argument")
+    for pair in pairs:
+        if not pair.name:
+            raise Problem(f"{s.keyword} names can not be blank", f"={pair.value}")
+    return pairs
 
 
 def _env(s: _Statement) -> i.Instruction:
@@ -362,6 +356,7 @@ def _onbuild(s: _Statement) -> i.Instruction:
         raise Problem("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", trigger)
     if trigger.upper() in ("MAINTAINER", "FROM"):
         raise Problem(f"{trigger.upper()} isn't allowed as an ONBUILD trigger", trigger)
+    check_line(s.rest, s.escape)
     bodies = "".join(f"\n{h.content}{h.name}" for h in s.heredocs)
     return i.Onbuild(s.where, s.text, s.rest + bodies)
 

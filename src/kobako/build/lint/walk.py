@@ -102,7 +102,7 @@ class Walk:
         """The config of the image a stage starts from, None where it starts from a stage or from
         scratch."""
         stage = one.stage
-        if stage.index in self.stages.based or one.image.value.lower() == SCRATCH:
+        if stage.index in self.stages.based or one.image.value == SCRATCH:
             return None
         config = self.subject.bases(one.image.value, platform, stage.start.where)
         self.configs[stage.index] = config

@@ -372,7 +372,7 @@ def choose(files: Files, spec: TransferSpec) -> list[Chosen]:
             chosen.append(Chosen(base, parts[-1] if parts else "", base))
         elif base.kind == DIRECTORY:
             chosen += [
-                Chosen(files.lookup(m.path) or m, m.name, base)
+                Chosen(_find(files, m.path, spec), m.name, base)
                 for m in _matching(files, base, parts[plain:])
             ]
     return chosen
