@@ -6,6 +6,7 @@ import fcntl
 import os
 
 from kobako.errors import Corrupt, Unavailable
+from kobako.linux import fs
 from kobako.snapshot.driver import remove_tree
 
 TYPE_CHECKING = False
@@ -83,15 +84,25 @@ def unpack(trees: LayerTrees, diff_id: DiffID, open_blob: Callable[[], BinaryIO]
             raise
 
 
+def _make_tree(part: str, tree: str) -> None:
+    """An empty `tree` in a new directory `part`, away from where other trees were deleted: the
+    file system chooses by the name that it has at first."""
+    os.mkdir(part)
+    os.chmod(part, 0o755)
+    fs.spread(part)
+    first = f"{part}/{os.urandom(8).hex()}"
+    os.mkdir(first)
+    os.chmod(first, 0o755)
+    os.rename(first, tree)
+
+
 def _fill(part: str, form: str, diff_id: DiffID, open_blob: Callable[[], BinaryIO]) -> None:
     from kobako.layer import codec
     from kobako.layer.apply import apply
     from kobako.linux.ownership import Owners
 
     tree = f"{part}/tree"
-    os.makedirs(tree, mode=0o755)
-    os.chmod(part, 0o755)
-    os.chmod(tree, 0o755)
+    _make_tree(part, tree)
     owners = Owners()
     blob = open_blob()
     try:
