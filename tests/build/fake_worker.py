@@ -16,6 +16,7 @@ from kobako.oci import Descriptor, Digest, ImageConfig, Platform, Reference
 
 if TYPE_CHECKING:
     from kobako.build.worker import OnOutput
+    from kobako.events import OnEvent
 
 Command = Callable[[RunRequest, Path, "OnOutput"], int]
 
@@ -151,6 +152,12 @@ class FakeWorker:
         if image is None:
             raise NotFound(f"{reference}: not found")
         return image
+
+    def lacks_image(self, image: BaseImage) -> bool:
+        return False
+
+    def fetch_image(self, image: BaseImage, on_event: OnEvent) -> None:
+        raise AssertionError("all images are here")
 
     def has_layer(self, layer: LayerRef) -> bool:
         return any(layer.diff_id in key for key in self.trees)

@@ -126,8 +126,10 @@ def test_plain_names_count_what_is_executed(site: Site) -> None:
     site.build("FROM python AS one\nENV V=1\nCOPY a /$V\nFROM python\nCOPY --from=one /1 /2\n")
     names = [e.name for e in site.events if isinstance(e, progress.VertexStarted)]
     assert names == [
+        "[internal] load build definition from Dockerfile",
         "[internal] load metadata for docker.io/library/python:latest",
-        "[stage-1 1/2] FROM docker.io/library/python:latest",
+        "[internal] load .dockerignore",
+        "[internal] load build context",
         "[one 1/2] FROM docker.io/library/python:latest",
         "[one 2/2] COPY a /1",
         "[stage-1 2/2] COPY --from=one /1 /2",

@@ -124,7 +124,7 @@ print("after")
     lines = screen.end()
     assert lines[0].endswith("(4/4) FINISHED") and lines[-1] == "after"
     assert not any("hello" in line for line in lines)
-    assert lines[-2].startswith(" => => naming to name:latest")
+    assert lines[-2].startswith(" => => naming to docker.io/library/name:latest")
     assert not screen.screen.cursor.hidden and screen.process.exitstatus == 0
     assert b"\x1b]0;" not in screen.raw and b"\x1b[2J" not in screen.raw
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import pexpect
 import pyte
 import pytest
 from e2e_command import Kobako
+from e2e_registry import HubServer
 
 STAGES = """FROM python AS one
 RUN echo out-of-one; test ! -e /etc/stop-here
@@ -55,7 +57,7 @@ def test_several_stages_on_a_terminal_are_a_tree(kobako: Kobako, context: Path) 
     assert code == 0 and not screen.cursor.hidden
     assert lines[0].startswith("[+] Building ") and lines[0].endswith("FINISHED")
     assert any(line.startswith(" => [two 2/2] RUN echo out-of-two ") for line in lines)
-    assert any(line.startswith(" => => naming to tree:latest ") for line in lines)
+    assert any(line.startswith(" => => naming to docker.io/library/tree:latest ") for line in lines)
     again, code = terminal(kobako, *words)
     assert code == 0
     assert any(line.startswith(" => CACHED [two 2/2] RUN") for line in shown(again))
@@ -99,6 +101,28 @@ def test_rawjson_is_a_document_a_line(kobako: Kobako, context: Path) -> None:
     vertexes = {v["digest"]: v for d in documents for v in d.get("vertexes", ())}
     assert all(v["completed"] >= v["started"] for v in vertexes.values())
     run = next(v for v in vertexes.values() if v["name"] == "[two 2/2] RUN echo out-of-two")
-    assert vertexes[run["inputs"][0]]["name"].startswith("[two 1/2] FROM ")
+    assert vertexes[run["inputs"][0]]["name"].startswith("[one 1/2] FROM ")
     logs = [log for d in documents for log in d.get("logs", ()) if log["vertex"] == run["digest"]]
     assert b"".join(base64.b64decode(log["data"]) for log in logs) == b"out-of-two\n"
+
+
+def test_layers_are_pulled_by_the_vertex_that_begins_with_them(
+    kobako: Kobako, elsewhere: Kobako, open_hub: HubServer, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x" * 5000)
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY file /file\n")
+    name = f"{open_hub.address}/progress/base:1"
+    kobako("build", "--push", "-t", name, str(tmp_path))
+    (tmp_path / "Dockerfile").write_text(f"FROM {name}\nCOPY file /other\n")
+    done = elsewhere("build", "--progress=plain", str(tmp_path))
+    blocks = [block.splitlines() for block in done.err.split("\n\n")]
+    (pull,) = [lines for lines in blocks if "[1/2] FROM" in lines[0]]
+    number = pull[0].split()[0]
+    assert pull[1].startswith(f"{number} resolve {name}@sha256:") and pull[1].endswith(" done")
+    assert any(re.fullmatch(rf"{number} sha256:[0-9a-f]{{64}} .* done", line) for line in pull)
+    assert any(re.match(rf"{number} extracting sha256:[0-9a-f]{{64}}", line) for line in pull)
+    (asked,) = [lines for lines in blocks if "load metadata" in lines[0]]
+    assert len(asked) == 2  # its title and its end
+    again = elsewhere("build", "--progress=plain", str(tmp_path))
+    assert "extracting" not in again.err
+    assert name in elsewhere("images", "--format", "{{.Repository}}:{{.Tag}}").lines

@@ -10,6 +10,7 @@ from kobako.build.context import Context
 from kobako.build.dockerfile.parse import parse
 from kobako.build.dockerfile.source import StepFailed
 from kobako.build.lint.verdict import ChecksFailed, warnings
+from kobako.build.loading import read_contexts, tell_definitions, tell_ignored
 from kobako.build.lower import Lowering, Surroundings
 from kobako.build.named import NamedContexts
 from kobako.build.ops.run import Failed
@@ -51,9 +52,13 @@ def build_all(
     for context in dict.fromkeys(own for job, own in pairs if job.options.context_size):
         on_event(progress.ContextScanned(*context.size()))
     front = _FrontEnd(worker, cache, reporter, on_event, pairs)
+    tell_definitions(reporter, pairs)
     plans = [front.plan(job, context) for job, context in pairs]
+    tell_ignored(reporter, pairs)
     reporter.plan(plans)
     _prepare_reasons(pairs, plans, cache, reporter)
+    if not all(job.options.context_size for job in jobs):  # those who are told that see no vertices
+        read_contexts(reporter, pairs, plans)
     parallelism = max(_parallelism(job.options) for job in jobs)
     solver = Solver(cache, reporter, lambda: worker.crew, parallelism=parallelism)
     failed: list[Vertex[Result]] = []
@@ -169,6 +174,9 @@ class _FrontEnd:
                 platform=target,
                 host=host,
                 load=lambda name, platform: self._loader.load(name, platform, options.pull),
+                bring=lambda vertex, stage, image: self._reporter.bring(
+                    vertex, stage, image, self._worker
+                ),
                 epoch=epoch.given(options.build_args) if options.epoch is None else options.epoch,
                 job=job.name,
                 named=NamedContexts(job.contexts, lambda name: self._result(name, target)),

@@ -41,7 +41,11 @@ class _Root(Entry):
 
 
 class Context(Files):
-    """A build context. The digests of files are remembered in the build cache between builds."""
+    """A build context. The digests of files are remembered in the build cache between builds.
+
+    `hashed` is how many bytes of files were read for that so far. `ignore_size` is the size of the
+    file that says what to ignore; `origin` is where a fetched context came from.
+    """
 
     def __init__(self, root: str = "", ignore: Ignore | None = None) -> None:
         super().__init__(root, ignore)
@@ -53,6 +57,9 @@ class Context(Files):
         self._memory: Memory | None = None
         self._learned = 0
         self._asked = 0
+        self.hashed = 0
+        self.ignore_size = 0
+        self.origin = ""
         self._digests: dict[str, str] = {}
         self.listings: dict[str, tuple[dict[str, Any] | None, Listing]] = {}
 
@@ -71,7 +78,10 @@ class Context(Files):
                 continue  # a link that leads out of the context
             try:
                 with open(path, encoding="utf-8", opener=_open_at_once) as file:
-                    return cls(root, parse_ignore(file.read(), os.path.basename(path)))
+                    text = file.read()
+                context = cls(root, parse_ignore(text, os.path.basename(path)))
+                context.ignore_size = len(text.encode())
+                return context
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except UnicodeDecodeError:
@@ -81,11 +91,14 @@ class Context(Files):
         return cls(root)
 
     @classmethod
-    def open_fetched(cls, directory: str, owners: dict[str, tuple[int, int]]) -> Context:
+    def open_fetched(
+        cls, directory: str, owners: dict[str, tuple[int, int]], origin: str = ""
+    ) -> Context:
         """A context that was fetched: as with BuildKit nothing of it is ignored, and the files of
         an archive keep their `owners`, by relative path; others are root's."""
         context = cls(os.path.realpath(directory))
         context._owners = owners
+        context.origin = origin
         return context
 
     def owner(self, entry: Entry) -> tuple[int, int]:
@@ -163,6 +176,7 @@ class Context(Files):
             found = self._known(entry, cache)
             if found is None:
                 found = hash_file(self.open(entry), entry.stat.st_size)
+                self.hashed += entry.stat.st_size
                 self._learn(entry, found, cache)
             self._digests[entry.path] = found
         return found
@@ -182,6 +196,7 @@ class Context(Files):
         digests = hash_all(self, unknown)
         for entry in unknown:
             self._digests[entry.path] = digests[entry.path]
+            self.hashed += entry.stat.st_size
             self._learn(entry, digests[entry.path], cache)
 
     def remember(self, cache: Cache) -> None:

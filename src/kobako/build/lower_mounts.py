@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kobako.build.dockerfile import instructions as i
     from kobako.build.dockerfile.mounts import MountFlag
     from kobako.build.graph import Vertex
-    from kobako.build.lower import LoweredStage
+    from kobako.build.lower_stage import LoweredStage
     from kobako.build.ops.result import Result
     from kobako.build.worker import Mount
 

@@ -13,8 +13,8 @@ from kobako.build.worker import FileMount, RunRequest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.build.dockerfile import instructions as i
-    from kobako.build.lower import LoweredStage
     from kobako.build.lower_mounts import RunMounts
+    from kobako.build.lower_stage import LoweredStage
 
 _SCRIPTS = "/dev/pipes"
 HOSTNAME = "buildkitsandbox"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kobako.build.context import Context
     from kobako.build.dockerfile.expand import Expander
     from kobako.build.graph import Vertex
-    from kobako.build.lower import LoweredStage
+    from kobako.build.lower_stage import LoweredStage
     from kobako.build.ops.result import Result
     from kobako.build.sources import GitSource, UrlSource
 

@@ -79,6 +79,24 @@ class VertexOutput(BuildEvent):
     seconds: float
 
 
+class VertexStatus(BuildEvent):
+    """A part of a vertex's work that is no output of a command: "transferring context:",
+    "exporting layers". `id` is unique in the vertex, `name` the kind of work where it has one.
+
+    `current` and `total` are bytes, 0 where there are none or they are not known; `seconds` is how
+    long it has taken, in all when it is `done`.
+    """
+
+    number: int
+    vertex: str
+    id: str
+    current: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    done: bool = True
+    name: str = ""
+
+
 class VertexDone(BuildEvent):
     """`cached`: nothing was executed. `error`: why it failed, "" when it did not."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kobako.build.plan import Plan, Step
     from kobako.build.result_image import Images
     from kobako.build.why.reasons import Reasons
+    from kobako.build.worker import BaseImage, Worker
     from kobako.events import Event, OnEvent
 
 _MANY = 500
@@ -46,6 +47,7 @@ class Reporter:
         self.cached: dict[Vertex[Result], bool] = {}
         self.reasons: list[Reasons] = []
         self._why: dict[Vertex[Result], str] = {}
+        self._brought: set[Vertex[Result]] = set()
 
     def plan(self, plans: Sequence[Plan]) -> None:
         """What is going to happen; from here on steps are told."""
@@ -66,6 +68,16 @@ class Reporter:
             self._on_event(progress.VertexStarted(number, f"internal-{number}", name))
             return number
 
+    def status(self, number: int, part: str, current: int = 0, name: str = "") -> None:
+        """A part of what `begin` began is done; it has taken as long as that."""
+        with self._lock:
+            seconds = time.monotonic() - self._begun[number]
+            self._on_event(
+                progress.VertexStatus(
+                    number, f"internal-{number}", part, current, seconds=seconds, name=name
+                )
+            )
+
     def end(self, number: int, name: str, error: str = "") -> None:
         with self._lock:
             seconds = time.monotonic() - self._begun.pop(number)
@@ -78,27 +90,53 @@ class Reporter:
             container = "" if cached else getattr(vertex.op, "container", "")
             if self.reasons and not cached:
                 self._ask_why(vertex)
-            if vertex in self._shown:
-                self._count += 1
-                number = self._numbers[vertex] = self._count
-                self._begun[number] = time.monotonic()
-                self._on_event(
-                    progress.VertexStarted(
-                        number,
-                        f"vertex-{number}",
-                        vertex.name,
-                        self._shown[vertex],
-                        tuple(
-                            f"vertex-{self._numbers[needed]}"
-                            for needed in vertex.inputs
-                            if needed in self._numbers
-                        ),
-                    )
-                )
-
+            if vertex in self._shown and vertex not in self._numbers:
+                self._show(vertex, self._shown[vertex])
             if container:
                 self._containers[vertex] = container
                 self._tell(vertex, lambda n: progress.StepRunning(n, container))
+
+    def bring(self, vertex: Vertex[Result], stage: str, image: BaseImage, worker: Worker) -> None:
+        """Has the layers of an image brought here, told as the vertex that begins with it."""
+        from kobako.build.pulling import Pulling
+
+        number = self._show(vertex, stage)
+        error = ""
+        try:
+            told = Pulling(image, number, f"vertex-{number}", self._on_event, time.monotonic)
+            worker.fetch_image(image, told)
+        except BaseException as fault:
+            error = str(fault) or type(fault).__name__
+            raise
+        finally:
+            self._brought.add(vertex)
+            self._end(vertex, time.monotonic() - self._begun[number], error=error)
+
+    def _show(self, vertex: Vertex[Result], stage: str) -> int:
+        """Tells the start of a vertex of the graph; its number."""
+        self._count += 1
+        number = self._numbers[vertex] = self._count
+        self._begun[number] = time.monotonic()
+        key = f"vertex-{number}"
+        inputs = [self._numbers[needed] for needed in vertex.inputs if needed in self._numbers]
+        self._on_event(
+            progress.VertexStarted(
+                number, key, vertex.name, stage, tuple(f"vertex-{n}" for n in inputs)
+            )
+        )
+        image = getattr(vertex.op, "image", None)
+        if image is not None:
+            self._on_event(progress.VertexStatus(number, key, f"resolve {image.name}"))
+        return number
+
+    def _end(
+        self, vertex: Vertex[Result], seconds: float, *, cached: bool = False, error: str = ""
+    ) -> None:
+        number = self._numbers.get(vertex)
+        if number is not None:
+            self._on_event(
+                progress.VertexDone(number, f"vertex-{number}", vertex.name, seconds, cached, error)
+            )
 
     def output(self, vertex: Vertex[Result], stream: int, data: bytes) -> None:
         with self._lock:
@@ -116,26 +154,14 @@ class Reporter:
             self.cached[vertex] = cached
             if not cached:
                 self._explain(vertex)
-            number = self._numbers.get(vertex)
-            if number is not None:
-                self._on_event(
-                    progress.VertexDone(
-                        number, f"vertex-{number}", vertex.name, seconds, cached=cached
-                    )
-                )
+            if vertex not in self._brought:
+                self._end(vertex, seconds, cached=cached)
             self._advance()
 
     def failed(self, vertex: Vertex[Result], error: BaseException, seconds: float) -> None:
         with self._lock:
             self._explain(vertex)
-            number = self._numbers.get(vertex)
-            if number is not None:
-                message = str(error) or type(error).__name__
-                self._on_event(
-                    progress.VertexDone(
-                        number, f"vertex-{number}", vertex.name, seconds, error=message
-                    )
-                )
+            self._end(vertex, seconds, error=str(error) or type(error).__name__)
             for place in self._places.get(vertex, ()):
                 for event in self._held.pop(place, ()):
                     self._on_event(event)

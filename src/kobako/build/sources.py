@@ -166,3 +166,18 @@ def _boolean(key: str, value: str) -> bool:
     if value and value not in _TRUE + _FALSE:
         raise Problem(f'invalid {key} value: "{value}"')
     return not value or value in _TRUE
+
+
+def uri(source: UrlSource | GitSource) -> str:
+    """Where a source is, without what a person signs in by."""
+    if isinstance(source, GitSource):
+        return _without_credentials(source.remote) + (f"#{source.ref}" if source.ref else "")
+    return _without_credentials(source.url)
+
+
+def _without_credentials(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url  # user@host:path names a user and hides nothing
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

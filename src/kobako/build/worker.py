@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from kobako.build.solver import Crew
     from kobako.build.sources import GitSource, Remote, UrlSource
+    from kobako.events import OnEvent
     from kobako.oci import Descriptor, Digest, ImageConfig, Platform, Reference
 
     OnOutput = Callable[[int, bytes], None]
@@ -36,7 +37,7 @@ class LayerRef(Record):
 
 
 class BaseImage(Record):
-    """An image a stage starts from, or a COPY takes from; all of its layers are in the store.
+    """An image a stage starts from, or a COPY takes from.
 
     `name` is what progress shows ("docker.io/library/python:latest@sha256:..."). `layers` are
     bottom first, as many as `config.diff_ids`.
@@ -204,10 +205,16 @@ class Worker(Protocol):
 
     def resolve_image(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
         """The image of that name, from the store or, when it is missing there or `pull` is set,
-        from its registry. On return config and layers are in the store.
+        from its registry. Of one that `lacks_image` is true of, the layers are still to be fetched.
 
         `NotFound` when there is none, `Unsupported` when it has no such platform.
         """
+
+    def lacks_image(self, image: BaseImage) -> bool:
+        """Whether the layers of an image that was resolved are not in the store."""
+
+    def fetch_image(self, image: BaseImage, on_event: OnEvent) -> None:
+        """Brings the layers of such an image; `on_event` takes a `LayerProgress` of each."""
 
     def has_layer(self, layer: LayerRef) -> bool:
         """Whether a cached result can still be used: the blob or the unpacked tree is there."""

@@ -71,7 +71,7 @@ class Display:
 
 
 class _CheckWarnings:
-    """Keeps the warnings back from what shows the progress: they come after it, as in buildx."""
+    """Remembers the warnings: they come once more after what shows the progress, as in buildx."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -80,8 +80,7 @@ class _CheckWarnings:
     def event(self, event: Event) -> None:
         if isinstance(event, CheckWarning) and not self._progress.wants_checks:
             self._found.append(event)
-        else:
-            self._progress.event(event)
+        self._progress.event(event)
 
     def show(self) -> None:
         """Count, rules and lines on standard error; nothing where there are none."""

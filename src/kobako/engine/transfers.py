@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kobako.oci import Descriptor, Digest, Reference
     from kobako.remote.client import Client
     from kobako.remote.credentials import CredentialFile
+    from kobako.remote.pull import Pulled
 
 
 class PushName(Record):
@@ -63,7 +64,32 @@ def pull_for_run(engine: Engine, name: str, platform: str, on_event: OnEvent) ->
     return images.find(engine, str(reference))
 
 
-def _pull(engine: Engine, reference: Reference, platform: str, on_event: OnEvent) -> None:
+def describe(engine: Engine, reference: Reference, platform: str) -> Pulled:
+    """Bring manifest and config of an image here, without its layers: for `pull_described`. The
+    caller's lease keeps them."""
+    from kobako.oci import Platform
+    from kobako.remote.pull import pull as fetch
+
+    engine.enter()  # enter before threads exist
+    wanted = Platform.parse(platform) if platform else Platform.host()
+    known = engine.store.db.refs.get(str(reference))
+    return fetch(engine.store, reference, wanted, client(engine), known=known, layers=False)
+
+
+def pull_described(
+    engine: Engine, reference: Reference, platform: str, target: Digest, on_event: OnEvent
+) -> None:
+    """Bring the image that `describe` found to be `target`, unpacked, and name it."""
+    _pull(engine, reference, platform, on_event, target)
+
+
+def _pull(
+    engine: Engine,
+    reference: Reference,
+    platform: str,
+    on_event: OnEvent,
+    described: Digest | None = None,
+) -> None:
     from kobako.engine import images, unpack
     from kobako.image.mutate import Image
     from kobako.oci import Platform
@@ -75,7 +101,8 @@ def _pull(engine: Engine, reference: Reference, platform: str, on_event: OnEvent
     wanted = Platform.parse(platform) if platform else Platform.host()
     with lease(store, f"pull {reference}"):
         before = store.db.refs.get(str(reference))
-        pulled = fetch(store, reference, wanted, client(engine), on_event, known=before)
+        exactly = reference.replace(digest=described) if described else reference
+        pulled = fetch(store, exactly, wanted, client(engine), on_event, known=before)
         image = Image.read(store.blobs, pulled.manifest.digest)
         unpack.unpack(engine, image.manifest, image.config, on_event)
         size = unpack.size(engine, image.config)

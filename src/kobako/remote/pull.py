@@ -51,13 +51,15 @@ def pull(
     on_event: OnEvent = ignore,
     *,
     known: Digest | None = None,
+    layers: bool = True,
 ) -> Pulled:
     """Bring an image into the store: its index if there is one, manifest, config and layers.
 
     `known` is what the store's ref of this name points to now: if the registry still says the
-    same, no manifest is downloaded. What the store has is not downloaded again. The caller holds a
-    lease from before the call until a ref points to the result. No threads are left behind; an
-    interrupt leaves whole blobs for the next attempt.
+    same, no manifest is downloaded. What the store has is not downloaded again. Without `layers`
+    only what describes the image is brought. The caller holds a lease from before the call until a
+    ref points to the result. No threads are left behind; an interrupt leaves whole blobs for the
+    next attempt.
 
     Emits a `Status` and, for each layer, `LayerProgress` up to "Download complete" or
     "Already exists". Raises `NotFound`, `Unauthorized`, `Denied`, `Invalid` for malformed or
@@ -65,7 +67,7 @@ def pull(
     """
     reference = reference.with_default_tag()
     with Transport(client) as transport:
-        return _Pull(store, reference, platform, transport, on_event).run(known)
+        return _Pull(store, reference, platform, transport, on_event).run(known, layers)
 
 
 class _Pull:
@@ -86,7 +88,7 @@ class _Pull:
         self.on_event = on_event
         self.registry = Registry(reference.domain, transport)
 
-    def run(self, known: Digest | None) -> Pulled:
+    def run(self, known: Digest | None, layers: bool) -> Pulled:
         wanted = str(self.reference.digest or self.reference.tag)
         session, target = self.registry.first(lambda s: (s, self._target(s, wanted, known)))
         self.on_event(Status(f"{wanted}: Pulling from {self.reference.path}"))
@@ -98,10 +100,11 @@ class _Pull:
             documents.append(self._child(session, entry))
         manifest = documents[-1]
         assert isinstance(manifest, Manifest)
-        self._blobs(session, manifest)
+        self._blobs(session, manifest, layers)
         for document in reversed(documents):  # children first
             self.store.blobs.put(document.raw)
-        held = [d.digest for d in (manifest.config, *manifest.layers) if not d.urls]
+        fetched = (manifest.config, *(manifest.layers if layers else ()))
+        held = [d.digest for d in fetched if not d.urls]
         Sources(self.store.root).remember(session.host, self.reference.path, held)
         return Pulled(target.descriptor, manifest.descriptor, session.host)
 
@@ -143,8 +146,9 @@ class _Pull:
         except (Corrupt, Invalid):
             return None  # damaged here: the registry's will tell
 
-    def _blobs(self, session: Session, manifest: Manifest) -> None:
-        layers = list({layer.digest: layer for layer in manifest.layers}.values())
+    def _blobs(self, session: Session, manifest: Manifest, with_layers: bool) -> None:
+        wanted_layers = manifest.layers if with_layers else ()
+        layers = list({layer.digest: layer for layer in wanted_layers}.values())
         missing = []
         for layer in layers:
             there = self._has(layer)

@@ -11,7 +11,7 @@ from kobako.build.graph import order
 from kobako.build.ops.fetch import Fetched, FetchOp
 from kobako.build.ops.metadata import BaseOp, MetadataOp
 from kobako.build.ops.run import RunOp
-from kobako.build.sources import GitSource
+from kobako.build.sources import uri
 from kobako.oci import Reference
 from kobako.record import Record
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kobako.build.graph import Vertex
     from kobako.build.ops.result import Result
     from kobako.build.options import BuildOptions, BuildResult
-    from kobako.build.sources import Remote, UrlSource
+    from kobako.build.sources import Remote
 
 _BUILD_TYPE = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md"
 _BUILD_TYPE_02 = "https://mobyproject.org/buildkit@v1"
@@ -143,43 +143,28 @@ def _materials(
                 found.setdefault(image.name, {"uri": image.name})
                 continue
             reference = Reference.parse(image.name)
-            uri = purl("docker", reference.replace(digest=None), image.config.platform)
-            material: dict[str, Any] = {"uri": uri}
+            name = purl("docker", reference.replace(digest=None), image.config.platform)
+            material: dict[str, Any] = {"uri": name}
             if reference.digest is not None:
                 algorithm, encoded = reference.digest.algorithm, reference.digest.encoded
                 material["digest"] = {algorithm: encoded}
-            found.setdefault(uri, material)
+            found.setdefault(name, material)
     fetched = [results.get(vertex) for vertex in vertices]
     sources = [each.remote for each in fetched if isinstance(each, Fetched)]
     for remote in (context, *sources):
         if remote is not None:
-            uri = _uri(remote.source)
-            found.setdefault(uri, {"uri": uri, "digest": _digest_set(remote.digest)})
+            place = uri(remote.source)
+            found.setdefault(place, {"uri": place, "digest": _digest_set(remote.digest)})
     return list(found.values())
 
 
 def _config_source(options: BuildOptions, invocation: Invocation) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if invocation.source is not None:
-        found["uri"] = _uri(invocation.source.source)
+        found["uri"] = uri(invocation.source.source)
         found["digest"] = _digest_set(invocation.source.digest)
     found["path"] = options.dockerfile_name.rpartition("/")[2]
     return found
-
-
-def _uri(source: UrlSource | GitSource) -> str:
-    """Where a source is, without what a person signs in by."""
-    if isinstance(source, GitSource):
-        return _without_credentials(source.remote) + (f"#{source.ref}" if source.ref else "")
-    return _without_credentials(source.url)
-
-
-def _without_credentials(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url  # user@host:path names a user and hides nothing
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _digest_set(digest: str) -> dict[str, str]:
@@ -249,7 +234,7 @@ def _op(vertex: Vertex[Result]) -> dict[str, Any]:
         name = vertex.op.image.name
         return {"source": {"identifier": name if "://" in name else f"docker-image://{name}"}}
     if isinstance(vertex.op, FetchOp):
-        return {"source": {"identifier": _uri(vertex.op.source)}}
+        return {"source": {"identifier": uri(vertex.op.source)}}
     return {"file": {"actions": [{"description": vertex.name}]}}
 
 

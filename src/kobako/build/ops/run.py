@@ -126,6 +126,15 @@ class RunOp:
         pairs = (bound.context().listing_pair(place) for bound in self._context_mounts)
         return next((pair for pair in pairs if pair is not None), None)
 
+    def contexts(self) -> tuple[Context, ...]:
+        """The contexts whose files are bound."""
+        return tuple(bound.context() for bound in self._context_mounts)
+
+    def look(self) -> None:
+        """Has what is bound from a context read before `keys` asks for it."""
+        for bound in self._context_mounts:
+            self._digest(bound.context(), bound.mount.path)
+
     @property
     def request(self) -> RunRequest:
         """What is run, but for its layers and for what is not to be told of."""

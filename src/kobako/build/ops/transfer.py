@@ -113,6 +113,15 @@ class TransferOp:
                         files.close()
             yield cache_key(key, "files", self._digests[source.chain])
 
+    def contexts(self) -> tuple[Context, ...]:
+        """The contexts it takes files from."""
+        return (self._context(),) if self._context is not None and self._local.sources else ()
+
+    def look(self) -> None:
+        """Has what it takes from a context read before `keys` asks for it."""
+        for context in self.contexts():
+            self._digest(context, ())
+
     def parts(self, inputs: tuple[Result, ...]) -> dict[str, Any]:
         """The parts of the key by name, for `build.why`."""
         s = self._spec

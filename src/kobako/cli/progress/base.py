@@ -52,6 +52,18 @@ def warning(event: events.Warning) -> str:
     return event.message + (f" (line {event.line})" if event.line else "")
 
 
+def exported(image_id: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """What was done for a result that was kept as an image of the store, as buildx tells it."""
+    from kobako.oci import Reference
+
+    full = (Reference.parse(name).with_default_tag() for name in names)
+    return (
+        "exporting layers",
+        f"writing image {image_id}",
+        *(f"naming to {name}" for name in full),
+    )
+
+
 class Owners:
     """Which vertex a transfer belongs to: what rooms below report of blobs names none.
 

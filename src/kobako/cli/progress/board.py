@@ -87,7 +87,7 @@ class Board:
             return
         found = job.transfers.setdefault(printable(blob), Transfer(now))
         found.action, (current, total) = printable(action), sizes
-        if total:
+        if current or total:
             found.current, found.total = current, total
         if ended:
             found.ended = found.ended or now
@@ -136,6 +136,8 @@ class Board:
             if transfer.total and not transfer.ended:
                 room = columns - width(text) - 8
                 text += " " + _amounts(transfer.current, transfer.total, room)
+            elif transfer.current:
+                text += " " + _amount(transfer.current, transfer.total)
             style = "done" if transfer.ended else style
             lines.append(Line(spread(text, f" {_seconds(took)}", columns), style))
         return lines
@@ -182,12 +184,17 @@ def _seconds(seconds: float) -> str:
     return f"{0.0 if seconds < 0.05 else seconds:.1f}s"
 
 
-def _amounts(current: int, total: int, room: int) -> str:
-    """How much of a transfer is done, with a bar where there is room for one."""
+def _amount(current: int, total: int) -> str:
+    """What has come, of what there is if that is known."""
     from kobako.cli.progress.plain import amount
 
+    return f"{amount(current)} / {amount(total)}" if total else amount(current)
+
+
+def _amounts(current: int, total: int, room: int) -> str:
+    """How much of a transfer is done, with a bar where there is room for one."""
     filled = min(_BAR, current * _BAR // total)
     line = "=" * filled + (">" if filled < _BAR else "")
-    amounts = f"{amount(current)} / {amount(total)}"
+    amounts = _amount(current, total)
     bar = f"[{line:<{_BAR}}] "
     return bar + amounts if len(bar + amounts) <= room else amounts

@@ -6,7 +6,7 @@ import sys
 import time
 
 from kobako.build import progress as events
-from kobako.cli.progress.base import Owners, Progress, is_finished, warning
+from kobako.cli.progress.base import Owners, Progress, exported, is_finished, warning
 from kobako.events import LayerProgress, Status
 
 TYPE_CHECKING = False
@@ -24,6 +24,9 @@ _TAIL = 1 << 16
 _STEP, _PAUSE, _PATIENCE = 0.05, 0.2, 5.0
 """A transfer is told of anew when this part of it has come and so many seconds have gone, or after
 so many without that."""
+_DEFINITION = "[internal] load build definition"
+_EARLY = ("[internal] load metadata", "[internal] load .dockerignore")
+"""What happens while the checks' warnings, which belong to the definition, are still to come."""
 
 
 class _Vertex:
@@ -58,18 +61,70 @@ class Plain(Progress):
         self.told: dict[str, tuple[float, int]] = {}
         self.begun: dict[str, float] = {}
         self.failed: list[_Vertex] = []
+        self.definition: _Vertex | None = None
+        self.held: list[Event] = []
+        self.holding = False
 
     def show(self, event: Event) -> None:
+        if isinstance(event, events.CheckWarning):
+            self._check(event)
+            return
+        if self.holding:
+            if not isinstance(event, events.VertexStarted) or event.name.startswith(_EARLY):
+                self.held.append(event)
+                failed = isinstance(event, events.VertexDone) and event.error
+                if not failed and not isinstance(event, (LayerProgress, events.Warning)):
+                    return
+                event = self.held.pop()
+            self._release()
+        elif (
+            isinstance(event, events.VertexDone)
+            and self.definition is not None
+            and event.number == self.definition.number
+        ):
+            self.held.append(event)
+            self.holding = True
+            return
+        self._show(event)
+
+    def _release(self) -> None:
+        """What was held back for warnings to come first."""
+        self.holding = False
+        held, self.held = self.held, []
+        for event in held:
+            self._show(event)
+
+    def _check(self, event: events.CheckWarning) -> None:
+        """A warning belongs to the file's vertex, which is told of again where it has ended."""
+        text = f"WARN: {event.rule}: {event.detail} (line {event.start})\n".encode()
+        vertex = self.definition
+        if vertex is None:
+            return
+        ended = vertex.number not in self.open
+        vertex.waiting.append(text)
+        self._turn(vertex)
+        if ended:
+            self._end(vertex, "DONE 0.0s")
+        self.out.flush()
+
+    def _show(self, event: Event) -> None:
         if isinstance(event, events.VertexStarted):
             self.highest = max(self.highest, event.number)
             self.open[event.number] = _Vertex(event.number, event.name)
             self.owners.started(event.number, event.name)
+            if self.definition is None and event.name.startswith(_DEFINITION):
+                self.definition = self.open[event.number]
             if self.current is None:
                 self._turn(self.open[event.number])
         elif isinstance(event, events.VertexOutput):
             self._output(event)
         elif isinstance(event, events.VertexDone):
             self._done(event)
+        elif isinstance(event, events.VertexStatus):
+            key = f"{event.number} {event.id}"
+            sizes = event.current, event.total
+            if self._worth_telling(key, sizes, event.done):
+                self._say(event.number, _status(event.id, sizes, event.seconds, event.done))
         elif isinstance(event, LayerProgress):
             self._transfer(event)
         elif isinstance(event, events.Waiting):
@@ -188,41 +243,42 @@ class Plain(Progress):
         self.current = None
 
     def _transfer(self, event: LayerProgress) -> None:
-        now = self.clock()
-        begun = self.begun.setdefault(event.id, now)
-        key = f"{event.id} {event.action}"
+        begun = self.begun.setdefault(event.id, self.clock())
         ended = is_finished(event.action)
+        sizes = event.current, event.total
+        if self._worth_telling(f"{event.id} {event.action}", sizes, ended):
+            text = " ".join(word for word in (event.id, event.action) if word)
+            seconds = self.clock() - begun
+            self._say(self.owners.of(event.id), _status(text, sizes, seconds, ended))
+
+    def _worth_telling(self, key: str, sizes: tuple[int, int], ended: bool) -> bool:
+        """Whether enough has happened since the last line of a transfer; its end is told once."""
+        now = self.clock()
+        current, total = sizes
         when, before = self.told.get(key, (0.0, -1))
         if before >= 0 and not ended:
-            moved = (event.current - before) / event.total if event.total else 0
+            moved = (current - before) / total if total else 0
             if now - when < (_PAUSE if moved >= _STEP else _PATIENCE):
-                return
-        if ended and before >= 0:
-            return
-        self.told[key] = now, event.current
-        words = [word for word in (event.id, event.action) if word]
-        if event.total:
-            words.append(f"{amount(event.current)} / {amount(event.total)}")
-        if now - begun > 0.01:
-            words.append(f"{now - begun:.1f}s")
-        self._say(self.owners.of(event.id), " ".join(words) + (" done" if ended else ""))
+                return False
+        if ended and f"{key} done" in self.told:
+            return False
+        self.told[f"{key} done" if ended else key] = now, current
+        return True
 
     def finished(self, image_id: str, names: tuple[str, ...]) -> None:
         with self.lock:
+            self._release()
             number = self.highest + 1
             head = "" if self.first else "\n"
-            lines = [
-                "exporting to image",
-                f"writing image {image_id} done",
-                *(f"naming to {name} done" for name in names),
-                "DONE 0.0s",
-            ]
+            done = (f"{text} done" for text in exported(image_id, names))
+            lines = ["exporting to image", *done, "DONE 0.0s"]
             self._put(head + "".join(f"#{number} {line}\n" for line in lines))
             self.first = False
             self.out.flush()
 
     def close(self) -> None:
         with self.lock:
+            self._release()
             ordered = sorted(self.open.values(), key=lambda v: v is not self.current)
             for vertex in ordered:  # what still runs was ended by a fault or the person
                 self._turn(vertex)
@@ -235,6 +291,19 @@ class Plain(Progress):
                 self.out.write(b"".join(lines) + end + b"------\n")
             self.failed = []
             self.out.flush()
+
+
+def _status(text: str, sizes: tuple[int, int], seconds: float, done: bool) -> str:
+    """`text 1.05MB / 3.37MB 0.2s done`"""
+    current, total = sizes
+    words = [text]
+    if total:
+        words.append(f"{amount(current)} / {amount(total)}")
+    elif current:
+        words.append(amount(current))
+    if seconds > 0.01:
+        words.append(f"{seconds:.1f}s")
+    return " ".join([*words, "done"] if done else words)
 
 
 def is_canceled(error: str) -> bool:

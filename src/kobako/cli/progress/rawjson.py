@@ -9,7 +9,7 @@ import sys
 import time
 
 from kobako.build import progress as events
-from kobako.cli.progress.base import Owners, Progress, is_finished
+from kobako.cli.progress.base import Owners, Progress, exported, is_finished
 from kobako.events import LayerProgress
 
 TYPE_CHECKING = False
@@ -55,6 +55,8 @@ class RawJson(Progress):
             self._write({"logs": [log]})
         elif isinstance(event, events.VertexDone):
             self._done(event, now)
+        elif isinstance(event, events.VertexStatus):
+            self._part(event, now)
         elif isinstance(event, LayerProgress):
             self._status(event, now)
         elif isinstance(event, events.CheckWarning):
@@ -76,6 +78,8 @@ class RawJson(Progress):
         vertex["name"] = event.name
         vertex["started"] = now
         self.open[event.number] = vertex
+        if not self.file and event.name.startswith(_FILE):
+            self.file = vertex["digest"]
         self.owners.started(event.number, event.name)
         self._write({"vertexes": [vertex]})
 
@@ -108,6 +112,22 @@ class RawJson(Progress):
             status["completed"] = now
         self._write({"statuses": [status]})
 
+    def _part(self, event: events.VertexStatus, now: str) -> None:
+        status: dict[str, Any] = {"id": event.id, "vertex": self.numbers.get(event.number, "")}
+        if event.name:
+            status["name"] = event.name
+        if event.total:
+            status["total"] = event.total
+        status["current"] = event.current
+        status["timestamp"] = now
+        key = f"{event.number} {event.id}"
+        if key not in self.begun:
+            self.begun[key] = moment(self.clock() - int(event.seconds * 1e9))
+        status["started"] = self.begun[key]
+        if event.done:
+            status["completed"] = now
+        self._write({"statuses": [status]})
+
     def _warn(self, short: str, now: str, *, url: str = "", detail: str = "", **more: Any) -> None:
         if not self.file:
             vertex = self._vertex(_FILE, "file") | {"name": _FILE, "started": now, "completed": now}
@@ -126,7 +146,7 @@ class RawJson(Progress):
             title = "exporting to image"
             now = moment(self.clock())
             self._started(events.VertexStarted(number, "export", title), now)
-            for text in (f"writing image {image_id}", *(f"naming to {name}" for name in names)):
+            for text in exported(image_id, names):
                 times = {"current": 0, "timestamp": now, "started": now, "completed": now}
                 self._write({"statuses": [{"id": text, "vertex": self.numbers[number], **times}]})
             self._done(events.VertexDone(number, "export", title, 0.0), now)

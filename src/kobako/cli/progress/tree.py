@@ -8,7 +8,7 @@ import sys
 import time
 
 from kobako.build import progress as events
-from kobako.cli.progress.base import Owners, Progress, is_finished, warning
+from kobako.cli.progress.base import Owners, Progress, exported, is_finished, warning
 from kobako.cli.progress.plain import is_canceled
 from kobako.events import LayerProgress, Status
 
@@ -39,6 +39,7 @@ class Tree(Progress):
         self.backlog = bytearray()
         self.planned = False
         self.highest = 0
+        self.definition = 0
         self.painter, self.pipe = _fork(terminal, color)
 
     def show(self, event: Event) -> None:
@@ -53,16 +54,26 @@ class Tree(Progress):
             sizes = event.current, event.total
             ended = is_finished(event.action)
             self._tell(("move", number, event.id, event.action, *sizes, ended), spare=not ended)
+        elif isinstance(event, events.VertexStatus):
+            self._tell(
+                ("move", event.number, event.id, "", event.current, event.total, event.done),
+                spare=not event.done,
+            )
         elif isinstance(event, Status):
             self._tell(("move", self.owners.of(""), event.message, "", 0, 0, True))
         elif isinstance(event, events.Planned):
             self._tell(("plan", event.vertices))
+        elif isinstance(event, events.CheckWarning):
+            text = f"WARN: {event.rule}: {event.detail} (line {event.start})"
+            self._tell(("move", self.definition, text, "", 0, 0, True))
         elif isinstance(event, events.Warning):
             self._tell(("warn", warning(event)))
 
     def _started(self, number: int, name: str, planned: bool) -> None:
         self.highest = max(self.highest, number)
         self.names[number] = name
+        if name.startswith("[internal] load build definition"):
+            self.definition = self.definition or number
         self.owners.started(number, name)
         self._tell(("start", number, name, time.monotonic(), planned))
 
@@ -107,7 +118,7 @@ class Tree(Progress):
         with self.lock:
             number = self.highest + 1
             self._started(number, "exporting to image", False)
-            for text in (f"writing image {image_id}", *(f"naming to {name}" for name in names)):
+            for text in exported(image_id, names):
                 self._tell(("move", number, text, "", 0, 0, True))
             self._tell(("done", number, 0.0, ""))
 

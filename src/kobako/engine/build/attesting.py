@@ -73,9 +73,10 @@ def attestations(
     """Everything asked for of one platform's result, the list of packages first."""
     found = []
     if wanted.sbom is not None:
-        vertex.line("listing packages")
+        with vertex.part("listing packages"):
+            packages = _packages(engine, result, vertex)
         filename = "" if wanted.sbom.inline_only else wanted.sbom.filename
-        found.append(Attestation(SPDX, _packages(engine, result, vertex), filename))
+        found.append(Attestation(SPDX, packages, filename))
     if wanted.provenance is not None:
         found.append(provenance(wanted.provenance, options, result, origin, run))
     return tuple(found)

@@ -278,7 +278,9 @@ class _Contexts:
         if key not in self._open:
             if request.fetched is not None:
                 self._fetched.append(request.fetched)
-                self._open[key] = Context.open_fetched(request.directory, request.fetched.owners)
+                fetched = request.fetched
+                origin = _origin(fetched)
+                self._open[key] = Context.open_fetched(request.directory, fetched.owners, origin)
             else:
                 self._open[key] = Context.open_directory(*key)
         return Job(options, self._open[key], job_name, named)
@@ -297,6 +299,15 @@ class _Contexts:
             fetched.discard()
         if self._reader is not None:
             self._reader.close()
+
+
+def _origin(fetched: FetchedContext) -> str:
+    """What progress calls the place a context was fetched from."""
+    from kobako.build.sources import GitSource, uri
+
+    if fetched.remote is not None and isinstance(fetched.remote.source, GitSource):
+        return f"git source {uri(fetched.remote.source)}"
+    return "remote build context"
 
 
 def _access(request: BuildRequest) -> Access:

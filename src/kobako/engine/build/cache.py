@@ -282,7 +282,7 @@ class BuildCache:
             try:
                 with self._exporting.vertex(title) as vertex:
                     raw, top = self._written(target, results)
-                    vertex.line(f"writing config {top.digest} done")
+                    vertex.line(f"writing config {top.digest}")
                     place.write(raw, top, vertex.event)
             except KobakoError as fault:
                 if not target.form.ignore_error:

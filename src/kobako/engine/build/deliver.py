@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kobako.engine.build.attesting import Origin, Run
     from kobako.engine.build.exporting import Exporting, ExportVertex
     from kobako.engine.engine import Engine
+    from kobako.events import OnEvent
     from kobako.oci import Descriptor, Digest, Platform, Reference
 
 CREATED = "org.opencontainers.image.created"
@@ -163,12 +164,12 @@ class _Delivery:
                 except OSError as fault:
                     raise explain(fault, output.dest) from fault
             else:
-                vertex.line("sending tarball")
-                write_to(
-                    output.dest,
-                    self.stdout,
-                    lambda sink: save(blobs, chosen, sink, output.kind, annotations=marks),
-                )
+                with vertex.part("sending tarball"):
+                    write_to(
+                        output.dest,
+                        self.stdout,
+                        lambda sink: save(blobs, chosen, sink, output.kind, annotations=marks),
+                    )
         self._wrote(output.dest)
         self._note(made, names)
 
@@ -212,7 +213,7 @@ class _Delivery:
                 f"{self.results[best].platform} is; give a name with --tag"
             )
         for name in names:
-            vertex.line(f"naming to {name} done")
+            vertex.line(f"naming to {name}")
         shown = (*self.done.names, *(name.familiar() for name in names))
         self.done = self.done.replace(names=tuple(dict.fromkeys(shown)))
         return "" if names else str(image.id)
@@ -227,15 +228,16 @@ class _Delivery:
         from kobako.engine import transfers
 
         for name in names:
-            vertex.line(f"pushing layers and manifest for {name}")
-            sent = transfers.send(
-                self.engine,
-                made.target.digest,
-                name,
-                vertex.event,
-                insecure=output.insecure,
-                by_digest=output.by_digest,
-            )
+            with vertex.part("pushing layers") as part:
+                sent = transfers.send(
+                    self.engine,
+                    made.target.digest,
+                    name,
+                    part.event,
+                    insecure=output.insecure,
+                    by_digest=output.by_digest,
+                )
+            vertex.line(f"pushing manifest for {name}@{sent.digest}")
             shown = f"{name.familiar()}@{sent.digest}"
             self.done = self.done.replace(pushed=(*self.done.pushed, shown))
 
@@ -250,22 +252,24 @@ class _Delivery:
         """The documents in the form asked for, written to the store with all they refer to."""
         blobs = self.engine.store.blobs
         parts = []
-        for one, told in zip(self.results, self.attestations, strict=True):
-            blobs.put(one.result.config.raw)
-            plain = Image.of(one.result.manifest, one.result.config)
-            image = self._formed(plain, one.result, form, vertex, pushed)
-            parts.append(Part(one.platform, image, told))
+        with vertex.part("exporting layers") as part:
+            for one, told in zip(self.results, self.attestations, strict=True):
+                blobs.put(one.result.config.raw)
+                plain = Image.of(one.result.manifest, one.result.config)
+                image = self._formed(plain, one.result, form, part.event, pushed)
+                parts.append(Part(one.platform, image, told))
         made = assemble(parts, form, names)
         for raw in made.documents:
             blobs.put(raw)
-        vertex.line(
-            f"exporting {'manifest list' if made.is_index else 'manifest'} "
-            f"{made.target.digest} done"
-        )
+        for image in made.images:
+            vertex.line(f"exporting manifest {image.manifest.digest}")
+            vertex.line(f"exporting config {image.id}")
+        if made.is_index:
+            vertex.line(f"exporting manifest list {made.target.digest}")
         return made
 
     def _formed(
-        self, image: Image, result: BuildResult, form: ImageForm, vertex: ExportVertex, pushed: bool
+        self, image: Image, result: BuildResult, form: ImageForm, on_event: OnEvent, pushed: bool
     ) -> Image:
         """`image` with its layers compressed as asked; none go to a registry uncompressed
         unless that is asked for."""
@@ -281,12 +285,12 @@ class _Delivery:
                 form.level,
                 Memory(self.engine, f"compressed:{compression}:{form.level}:"),
                 inherited=inherited,
-                on_event=vertex.event,
+                on_event=on_event,
             )
         if pushed and form.compression != "uncompressed":
             from kobako.engine import transfers
 
-            image = transfers.packed(self.engine, image, vertex.event)
+            image = transfers.packed(self.engine, image, on_event)
         return image
 
     # What is told of it

@@ -62,11 +62,11 @@ def write_trees(
         if not split and len(trees) > 1:
             _refuse_overlaps(engine, trees, roots)
         if output.tar:
-            vertex.line("sending tarball")
-            _write_tar(engine, trees, scratches, roots, files, output, split, stdout)
+            with vertex.part("sending tarball"):
+                _write_tar(engine, trees, scratches, roots, files, output, split, stdout)
         else:
-            vertex.line("copying files")
-            _write_directory(engine, trees, roots, files, output, split, vertex)
+            with vertex.part("copying files"):
+                _write_directory(engine, trees, roots, files, output, split, vertex)
 
 
 def _statements(

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.engine.images import LocalImage
     from kobako.events import OnEvent
+    from kobako.image.mutate import Image
     from kobako.layer.change import Change
     from kobako.linux.ownership import Owners
-    from kobako.oci import Platform, Reference
+    from kobako.oci import Digest, Platform, Reference
 
 
 class EngineWorker:
@@ -42,33 +43,42 @@ class EngineWorker:
         self.offered: BuildCache | None = None
         self.keep_failed = False
         self._crew: ForkingCrew | None = None
+        self._elsewhere: dict[BaseImage, tuple[Reference, str, Digest]] = {}
 
     def resolve_image(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
         from kobako.image.mutate import Image
 
-        local = self._local(reference, platform, pull)
-        image = Image.read(self.engine.store.blobs, local.row.manifest)
-        layers = tuple(LayerRef(diff_id, layer) for diff_id, layer in image.layers)
-        return BaseImage(f"{reference}@{local.target}", image.config, layers)
-
-    def _local(self, reference: Reference, platform: Platform, pull: bool) -> LocalImage:
-        from kobako.engine import images
-
-        name = str(reference)
-        if not pull:
-            try:
-                found = images.find(self.engine, name)
-            except NotFound:
-                pass
-            else:
-                here = images.for_platform(self.engine, found, str(platform))
-                if here is not None:
-                    return here
+        blobs = self.engine.store.blobs
+        local = None if pull else self._local(reference, platform)
+        if local is not None:
+            return _base(f"{reference}@{local.target}", Image.read(blobs, local.row.manifest))
         from kobako.engine import transfers
 
-        transfers.pull(self.engine, name, str(platform), self.on_event)
-        pulled = images.find(self.engine, name)
-        return images.for_platform(self.engine, pulled, str(platform)) or pulled
+        found = transfers.describe(self.engine, reference, str(platform))
+        target = found.target.digest
+        base = _base(f"{reference}@{target}", Image.read(blobs, found.manifest.digest))
+        local = self._local(reference, platform)
+        if local is None or local.target != target:
+            self._elsewhere[base] = reference, str(platform), target
+        return base
+
+    def lacks_image(self, image: BaseImage) -> bool:
+        return image in self._elsewhere
+
+    def fetch_image(self, image: BaseImage, on_event: OnEvent) -> None:
+        from kobako.engine import transfers
+
+        reference, platform, target = self._elsewhere.pop(image)
+        transfers.pull_described(self.engine, reference, platform, target, on_event)
+
+    def _local(self, reference: Reference, platform: Platform) -> LocalImage | None:
+        from kobako.engine import images
+
+        try:
+            found = images.find(self.engine, str(reference))
+        except NotFound:
+            return None
+        return images.for_platform(self.engine, found, str(platform))
 
     def look_up(self, source: UrlSource | GitSource) -> Remote:
         from kobako.engine.build import fetching
@@ -149,6 +159,11 @@ class EngineWorker:
 
             self._crew = ForkingCrew(self)
         return self._crew
+
+
+def _base(name: str, image: Image) -> BaseImage:
+    layers = tuple(LayerRef(diff_id, layer) for diff_id, layer in image.layers)
+    return BaseImage(name, image.config, layers)
 
 
 class WorkerTree:
