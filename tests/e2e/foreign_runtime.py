@@ -13,7 +13,7 @@ import sys
 from kobako.fastjson import loads
 from kobako.linux import process
 from kobako.linux.mount import Mount, set_propagation
-from kobako.snapshot import driver
+from kobako.snapshot import select
 from kobako.store import Store
 
 
@@ -21,7 +21,7 @@ def main(root: str, name: str, command: list[str]) -> None:
     with Store.open(root) as store:
         row = store.db.containers.find(name)
     bundle = f"{root}/containers/{row.id}"
-    mounts = driver.select(root, "native").mounts(bundle, loads(row.spec)["Lowers"])
+    mounts = select(root, "native").mounts(bundle, loads(row.spec)["Lowers"])
     process.unshare(process.CLONE_NEWNS)
     set_propagation("/", "rprivate")
     for mount in mounts:

@@ -18,8 +18,9 @@ from kobako.layer.change import Change
 from kobako.layer.pack import pack
 from kobako.linux import mount as mounts
 from kobako.linux import process, userns
+from kobako.snapshot import select
 from kobako.snapshot.copy import CopyDriver
-from kobako.snapshot.driver import Driver, select
+from kobako.snapshot.driver import Driver
 from kobako.snapshot.overlay import OverlayDriver
 
 FORM = "native" if os.geteuid() == 0 else "emulated"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.cli import dispatch, verbs
+from kobako.cli import verbs
 from kobako.cli.flags import BOOL
 
 TYPE_CHECKING = False
@@ -25,10 +25,10 @@ def candidates(context: Context, before: list[str], last: str) -> list[str]:
         return sorted([*verbs.COMMON, *verbs.VERBS, *verbs.GROUPS])
     if before[0] in verbs.GROUPS and len(before) == 1:
         return sorted(verbs.GROUPS[before[0]][1])
-    _, module, rest = dispatch.find(before)
+    _, module, rest = verbs.find(before)
     if module is None:
         return []
-    command: Command = dispatch.load(module).COMMAND
+    command: Command = verbs.load(module).COMMAND
     if rest and rest[-1].startswith("-") and "=" not in rest[-1]:
         name = rest[-1].lstrip("-")
         for flag in command.flags:

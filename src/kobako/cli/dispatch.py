@@ -7,10 +7,6 @@ import sys
 
 from kobako.cli import verbs
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import ModuleType
-
 PROGRAM = "kobako"
 
 
@@ -68,30 +64,10 @@ def run(words: list[str]) -> int:
         from kobako.cli.context import Context
 
         return complete.main(Context(environ), words[1:])
-    name, module, rest = find(words)
+    name, module, rest = verbs.find(words)
     if module is None:
         return _unknown(name, rest)
     return _verb(name, module, rest, environ)
-
-
-def find(words: list[str]) -> tuple[str, str | None, list[str]]:
-    """(name shown, module, words left); module None where the words name no verb."""
-    verb = verbs.COMMON.get(words[0]) or verbs.VERBS.get(words[0]) or verbs.HIDDEN.get(words[0])
-    if verb is not None:
-        return words[0], verb[0], words[1:]
-    group = verbs.GROUPS.get(words[0])
-    if group is not None:
-        if len(words) > 1 and words[1] in group[1]:
-            return f"{words[0]} {words[1]}", group[1][words[1]], words[2:]
-        return words[0], None, words[1:]
-    return "", None, words
-
-
-def load(module: str) -> ModuleType:
-    """A verb's module: `COMMAND` says what it accepts, `main` does it."""
-    name = "kobako.cli." + module
-    __import__(name)
-    return sys.modules[name]
 
 
 def _verb(name: str, module: str, words: list[str], environ: dict[str, str]) -> int:
@@ -99,7 +75,7 @@ def _verb(name: str, module: str, words: list[str], environ: dict[str, str]) -> 
     from kobako.cli.context import Context, error_text
     from kobako.errors import KobakoError
 
-    verb = load(module)
+    verb = verbs.load(module)
     command = verb.COMMAND.replace(name=name)
     context = Context(environ)
     try:
@@ -163,7 +139,7 @@ def _unknown(name: str, words: list[str]) -> int:
         summary, commands = verbs.GROUPS[name]
         print(f"Usage:  {PROGRAM} {name} COMMAND\n\n{summary}\n\nCommands:")
         for word, module in sorted(commands.items()):
-            print(f"  {word:<12}{load(module).COMMAND.summary}")
+            print(f"  {word:<12}{verbs.load(module).COMMAND.summary}")
         return 0
     if words[0].startswith("-"):
         sys.stderr.write(f"unknown flag: {words[0]}\nSee '{PROGRAM} --help'.\n")

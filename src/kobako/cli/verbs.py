@@ -5,6 +5,12 @@ Only this table is read to find a verb: the module it names is the only one impo
 
 from __future__ import annotations
 
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
 COMMON: dict[str, tuple[str, str]] = {
     "run": ("run", "Create and run a new container from an image"),
     "exec": ("exec", "Execute a command in a running container"),
@@ -126,3 +132,23 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
+
+
+def find(words: list[str]) -> tuple[str, str | None, list[str]]:
+    """(name shown, module, words left); module None where the words name no verb."""
+    verb = COMMON.get(words[0]) or VERBS.get(words[0]) or HIDDEN.get(words[0])
+    if verb is not None:
+        return words[0], verb[0], words[1:]
+    group = GROUPS.get(words[0])
+    if group is not None:
+        if len(words) > 1 and words[1] in group[1]:
+            return f"{words[0]} {words[1]}", group[1][words[1]], words[2:]
+        return words[0], None, words[1:]
+    return "", None, words
+
+
+def load(module: str) -> ModuleType:
+    """A verb's module: `COMMAND` says what it accepts, `main` does it."""
+    name = "kobako.cli." + module
+    __import__(name)
+    return sys.modules[name]

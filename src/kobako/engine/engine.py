@@ -85,7 +85,7 @@ class Engine:
     @property
     def driver(self) -> Driver:
         if self._driver is None:
-            from kobako.snapshot.driver import select
+            from kobako.snapshot import select
 
             self._driver = select(self.settings.root, self.mode.format)
         return self._driver
