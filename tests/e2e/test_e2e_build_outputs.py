@@ -133,6 +133,43 @@ def test_push(kobako: Kobako, registry: str, context: Path, name: str, tmp_path:
     kobako("rmi", ours, f"{ours}:2", f"{again}:docker")
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--iidfile", "missing/id"),
+        ("--metadata-file", "missing/meta"),
+        ("--iidfile", "."),
+        ("-o", "type=tar,dest=missing/x.tar"),
+        ("-o", "type=oci,dest=file/x.tar"),
+        ("-o", "type=local,dest=file"),
+        ("-o", "type=oci,tar=false,dest=file/deep/er"),
+    ],
+)
+def test_a_destination_that_cannot_be_is_told_before_anything_is_built(
+    kobako: Kobako, tmp_path: Path, flags: tuple[str, str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "Dockerfile").write_text("FROM python\nRUN echo was-built\n")
+    words = ("build", "--progress=plain", "--no-cache", *flags, ".")
+    failed = kobako.attempt(*words, cwd=str(tmp_path))
+    assert failed.code == 1 and "was-built" not in failed.said, failed
+    assert flags[1].rpartition("=")[2] in failed.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Dockerfile", "file"]
+
+
+@pytest.mark.only("user")
+@pytest.mark.parametrize("flags", [("--iidfile", "there/id"), ("-o", "there/tree")])
+def test_nor_where_nothing_may_be_written(
+    kobako: Kobako, tmp_path: Path, flags: tuple[str, str]
+) -> None:
+    (tmp_path / "there").mkdir(mode=0o555)
+    (tmp_path / "Dockerfile").write_text("FROM python\nRUN echo was-built\n")
+    words = ("build", "--progress=plain", "--no-cache", *flags, ".")
+    failed = kobako.attempt(*words, cwd=str(tmp_path))
+    assert failed.code == 1 and "was-built" not in failed.said, failed
+    assert "Permission denied" in failed.err
+
+
 def certificate(directory: Path, name: str) -> tuple[Path, Path]:
     """A certificate for loopback that vouches for itself, and its key."""
     found, key = directory / f"{name}.pem", directory / f"{name}.key"

@@ -69,6 +69,10 @@ def _carry_out(context: Context, values: Values, chosen: Selection, call: Call |
 
     bake_allow.check(context, values.many("allow"), _free(values), chosen)
     metadata = bool(values.text("metadata-file"))
+    if metadata:
+        from kobako.cli import build_outputs
+
+        build_outputs.check_files(values)
     building: list[BuildRequest] = []
     asked: dict[str, tuple[BuildRequest, Call]] = {}
     requests = bake_requests.requests(context, chosen.targets, metadata=metadata)

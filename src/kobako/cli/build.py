@@ -35,6 +35,10 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli.endings import Ending
     from kobako.errors import KobakoError
 
+    if values.text("iidfile") or values.text("metadata-file"):
+        from kobako.cli import build_outputs
+
+        build_outputs.check_files(values)
     request = build_flags.request(context, values, words[0])
     style = _style(context, values, request)
     request = request.replace(

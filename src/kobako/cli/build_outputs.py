@@ -50,6 +50,15 @@ def _is_below(dest: str) -> bool:
     return there != here and there.startswith(here.rstrip("/") + "/")
 
 
+def check_files(values: Values) -> None:
+    """The files that are to say what came of it can be written: told before a build begins."""
+    from kobako.engine.build.destinations import check_file
+
+    for flag in ("iidfile", "metadata-file"):
+        if values.given(flag) and values.text(flag):
+            check_file(values.text(flag), f"--{flag}")
+
+
 def write(path: str, data: bytes) -> None:
     """A result file (`--iidfile`, `--metadata-file`): whole or not at all."""
     from kobako.engine.build.export_files import write_to

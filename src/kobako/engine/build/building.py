@@ -197,6 +197,9 @@ class _Target:
             from kobako.engine.build.deliver import check
 
             check(self.outputs, len(self.platforms), attested=bool(request.attest))
+            from kobako.engine.build.destinations import check_outputs
+
+            check_outputs(self.outputs)
 
 
 def _deliver(
