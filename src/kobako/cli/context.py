@@ -7,7 +7,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kobako.engine.engine import Engine
 
@@ -92,14 +92,13 @@ class Context:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
-    def each(self, names: list[str], action: object, *, echo: bool = True) -> int:
+    def each(self, names: list[str], action: Callable[[str], object], *, echo: bool = True) -> int:
         """Do one thing to each named object as docker does: go on after a failure, then exit 1.
 
         What `action` returns is printed: a text, the name for None, nothing for False.
         """
         from kobako.errors import KobakoError
 
-        assert callable(action)
         failed = False
         for name in names:
             try:

@@ -37,7 +37,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     import time
 
     from kobako.cli import listing, units
-    from kobako.cli.ps import ellipsis
+    from kobako.cli.table import ellipsis
     from kobako.engine import image_history, moments
 
     whole, human = values.on("no-trunc"), values.on("human")

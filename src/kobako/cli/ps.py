@@ -65,12 +65,13 @@ def _row(context: Context, container: Container, whole: bool, size: bool) -> dic
     import time
 
     from kobako.cli import units
+    from kobako.cli.table import ellipsis
 
-    command = container.shown_command
+    command = _command(container)
     age = time.time() - container.created_ns / 1e9
     row: dict[str, Any] = {
         "ID": container.id if whole else container.id[:12],
-        "Image": container.shown_image,
+        "Image": _image(container),
         "Command": f'"{command if whole else ellipsis(command, 20)}"',
         "CreatedAt": units.local_time(container.created_ns),
         "RunningFor": units.ago(age),
@@ -95,9 +96,16 @@ def _row(context: Context, container: Container, whole: bool, size: bool) -> dic
     return row
 
 
-def ellipsis(text: str, limit: int) -> str:
-    """Text cut to `limit` characters, the last an ellipsis, as docker does."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def _command(container: Container) -> str:
+    """The command line as docker shows it: arguments with a space in quotes."""
+    arguments = (f"'{a}'" if " " in a else a for a in container.document["Args"])
+    return " ".join((container.document["Path"], *arguments))
+
+
+def _image(container: Container) -> str:
+    """The image's name as it was given, or a short id."""
+    name = container.image_ref
+    return name[7:19] if name.startswith("sha256:") else name
 
 
 def status(container: Container) -> str:

@@ -37,3 +37,8 @@ def _width(text: str) -> int:
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
     )
+
+
+def ellipsis(text: str, limit: int) -> str:
+    """Text cut to `limit` characters, the last an ellipsis, as docker does."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -42,12 +42,6 @@ class Container(Record):
         return " ".join(words)
 
     @property
-    def shown_command(self) -> str:
-        """The COMMAND column: as `command`, but an argument with a space has quotes."""
-        arguments = (f"'{a}'" if " " in a else a for a in self.document["Args"])
-        return " ".join((self.document["Path"], *arguments))
-
-    @property
     def config(self) -> dict[str, Any]:
         found: dict[str, Any] = self.document["Config"]
         return found
@@ -68,13 +62,6 @@ class Container(Record):
     @property
     def mounts(self) -> list[str]:
         return [m["Source"] or m["Destination"] for m in self.document["Mounts"]]
-
-    @property
-    def shown_image(self) -> str:
-        """The IMAGE column: the name as it was given, or a short id."""
-        if self.image_ref.startswith("sha256:"):
-            return self.image_ref[7:19]
-        return self.image_ref
 
     @property
     def running(self) -> bool:
