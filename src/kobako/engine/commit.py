@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from kobako.engine.containers import Container
     from kobako.engine.engine import Engine
+    from kobako.engine.layers import NewLayer
+    from kobako.image.mutate import Image
     from kobako.oci import Digest
 
 
@@ -33,9 +35,7 @@ def commit(
     A running container is paused meanwhile, unless `pause` is False.
     """
     from kobako.engine import containers, images, layers
-    from kobako.image import config_change, mutate
     from kobako.image.mutate import Image
-    from kobako.oci import History
     from kobako.store.leases import lease
 
     if compression not in ("gzip", "zstd"):
@@ -54,21 +54,7 @@ def commit(
                 codec=compression,
                 moving=container.running and not pause,
             )
-        from kobako.engine.moments import rfc3339
-
-        history = History(
-            created=rfc3339(time.time_ns()),
-            created_by=container.command,
-            author=author,
-            comment=message,
-        )
-        config = config_change.apply_changes(_config(container), list(changes))
-        image = mutate.append_layer(base, layer.descriptor, layer.diff_id, history)
-        image = mutate.with_config(image, config)
-        if author:
-            image = mutate.with_author(image, author)
-        if message:
-            image = mutate.with_comment(image, message)
+        image = _made_of(container, base, layer, author, message, changes)
         image.write(store.blobs)
         names = (reference,) if reference is not None else ()
         return images.record(
@@ -79,6 +65,33 @@ def commit(
             names,
             parent=str(row.id),
         )
+
+
+def _made_of(
+    container: Container,
+    base: Image,
+    layer: NewLayer,
+    author: str,
+    message: str,
+    changes: Sequence[str],
+) -> Image:
+    """`base` with the layer on top and the container's config, `changes` applied to it."""
+    from kobako.engine.moments import rfc3339
+    from kobako.image import config_change, mutate
+    from kobako.oci import History
+
+    history = History(
+        created=rfc3339(time.time_ns()),
+        created_by=container.command,
+        author=author,
+        comment=message,
+    )
+    config = config_change.apply_changes(_config(container), list(changes))
+    image = mutate.append_layer(base, layer.descriptor, layer.diff_id, history)
+    image = mutate.with_config(image, config)
+    if author:
+        image = mutate.with_author(image, author)
+    return mutate.with_comment(image, message) if message else image
 
 
 _KEPT = (

@@ -130,7 +130,9 @@ def _passes(engine: Engine, container: Container, name: str, values: list[str]) 
     if name == "exited":
         return container.state.status == "exited" and str(container.state.exit_code) in values
     if name == "label":
-        return all(_has_label(container.labels, v) for v in values)
+        from kobako.engine import labels
+
+        return all(labels.match(container.labels, v) for v in values)
     if name == "ancestor":
         return any(_is_ancestor(engine, container, v) for v in values)
     if name == "network":
@@ -156,11 +158,6 @@ def _name_matches(name: str, pattern: str) -> bool:
         return re.search(pattern, name) is not None or re.search(pattern, "/" + name) is not None
     except re.error:
         return pattern in name
-
-
-def _has_label(labels: dict[str, str], word: str) -> bool:
-    key, equals, value = word.partition("=")
-    return key in labels and (not equals or labels[key] == value)
 
 
 def _is_ancestor(engine: Engine, container: Container, name: str) -> bool:

@@ -113,12 +113,9 @@ def _filtered(
 
 
 def _has_labels(engine: Engine, image_id: str, wanted: list[str]) -> bool:
+    from kobako.engine import labels
     from kobako.oci import Digest, ImageConfig
 
     raw = engine.store.blobs.read(Digest(image_id))
     found = ImageConfig.parse(raw).config.get("Labels") or {}
-    for word in wanted:
-        key, equals, value = word.partition("=")
-        if key not in found or (equals and found[key] != value):
-            return False
-    return True
+    return all(labels.match(found, word) for word in wanted)

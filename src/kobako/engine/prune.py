@@ -116,6 +116,7 @@ def _sweep(engine: Engine, report: Report) -> None:
 
 
 def _until(filters: dict[str, list[str]]) -> int:
+    """The moment (ns) things must be older than, 0 without. `Invalid` for filters not known."""
     from kobako.engine import moments
 
     for name in filters:
@@ -125,8 +126,8 @@ def _until(filters: dict[str, list[str]]) -> int:
 
 
 def _labelled(labels: dict[str, str], filters: dict[str, list[str]]) -> bool:
-    def has(word: str) -> bool:
-        key, equals, value = word.partition("=")
-        return key in labels and (not equals or labels[key] == value)
+    from kobako.engine.labels import match
 
-    return all(map(has, filters.get("label", ()))) and not any(map(has, filters.get("label!", ())))
+    return all(match(labels, word) for word in filters.get("label", ())) and not any(
+        match(labels, word) for word in filters.get("label!", ())
+    )
