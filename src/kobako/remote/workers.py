@@ -22,71 +22,84 @@ def run(tasks: Iterable[Task], parallel: int, abort: Callable[[], None]) -> None
     running tasks end soon), lets no further task begin, waits for the threads and is raised.
     """
     pending = deque(tasks)
-    faults: list[BaseException] = []
-    if not pending:
+    if len(pending) < 2 or parallel < 2:
+        for task in pending:
+            task()
         return
-    if len(pending) == 1 or parallel < 2:
-        while pending:
-            pending.popleft()()
-        return
+    workers = _Workers(pending, abort)
+    try:
+        workers.start(min(parallel, len(pending)))
+        workers.wait()
+    except BaseException:
+        workers.stop(Cancelled())
+        _uninterrupted(workers.wait)
+        raise
+    finally:
+        workers.join()
+    for fault in workers.faults:
+        if not isinstance(fault, Cancelled):
+            raise fault
+    if workers.faults:
+        raise workers.faults[0]
 
-    ended: list[None] = []
-    wake: SimpleQueue[None] = SimpleQueue()
 
-    def work() -> None:
-        try:
-            drain()
-        finally:
-            ended.append(None)
-            wake.put(None)
+class _Workers:
+    """Threads that take tasks until there are none, or one has failed."""
 
-    def drain() -> None:
-        while not faults:
+    def __init__(self, pending: deque[Task], abort: Callable[[], None]) -> None:
+        self.faults: list[BaseException] = []
+        self._pending = pending
+        self._abort = abort
+        self._started: list[threading.Thread] = []
+        self._ended: list[None] = []
+        self._wake: SimpleQueue[None] = SimpleQueue()
+
+    def start(self, count: int) -> None:
+        for number in range(count):
+            name = f"kobako-transfer-{number}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            thread.start()
+            self._started.append(thread)
+
+    def wait(self) -> None:
+        """Until every thread has ended.
+
+        Not join: an interrupted join of Python 3.11 takes a running thread for ended. And a count
+        that an interrupt may leave wrong is not waited for: the list of those that ended tells.
+        """
+        while len(self._ended) < len(self._started):
             try:
-                task = pending.popleft()
+                self._wake.get(timeout=0.2)
+            except Empty:
+                continue
+
+    def join(self) -> None:
+        for thread in self._started:
+            _uninterrupted(thread.join)
+
+    def stop(self, fault: BaseException) -> None:
+        """Let nothing begin any more, and what runs end."""
+        self.faults.append(fault)
+        self._pending.clear()
+        self._abort()
+
+    def _work(self) -> None:
+        try:
+            self._drain()
+        finally:
+            self._ended.append(None)
+            self._wake.put(None)
+
+    def _drain(self) -> None:
+        while not self.faults:
+            try:
+                task = self._pending.popleft()
             except IndexError:
                 return
             try:
                 task()
-            except BaseException as fault:  # handed to the caller below
-                faults.append(fault)
-                pending.clear()
-                abort()
-
-    threads = [
-        threading.Thread(target=work, name=f"kobako-transfer-{number}", daemon=True)
-        for number in range(min(parallel, len(pending)))
-    ]
-    started: list[threading.Thread] = []
-
-    def wait() -> None:
-        # Not join: an interrupted join of Python 3.11 takes a running thread for ended. And a
-        # count that an interrupt may leave wrong is not waited for: `ended` alone tells.
-        while len(ended) < len(started):
-            try:
-                wake.get(timeout=0.2)
-            except Empty:
-                continue
-
-    try:
-        for thread in threads:
-            thread.start()
-            started.append(thread)
-        wait()
-    except BaseException:
-        pending.clear()
-        faults.append(Cancelled())
-        abort()
-        _uninterrupted(wait)
-        raise
-    finally:
-        for thread in started:
-            _uninterrupted(thread.join)
-    for fault in faults:
-        if not isinstance(fault, Cancelled):
-            raise fault
-    if faults:
-        raise faults[0]
+            except BaseException as fault:  # raised again by `run`
+                self.stop(fault)
 
 
 def _uninterrupted(wait: Callable[[], object]) -> None:
