@@ -53,7 +53,7 @@ def load(engine: Engine, stream: BinaryIO) -> Iterator[LoadedImage]:
     engine.enter()  # enter before threads exist
     store = engine.store
     with lease(store, "load"):
-        for entry in read(store.blobs, stream):
+        for entry in read(store.blobs, stream, on_layer=unpack.while_it_arrives(engine)):
             # A name means this machine's image of an index; the others are there when asked for.
             for image in _meant(entry) if entry.references else entry.images:
                 unpack.unpack(engine, image.manifest, image.config, ignore)

@@ -9,6 +9,9 @@ from kobako.errors import Corrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
     from kobako.engine.engine import Engine
     from kobako.engine.images import LocalImage
     from kobako.events import OnEvent
@@ -117,7 +120,22 @@ def unpack_one(engine: Engine, diff_id: Digest, layer: Descriptor) -> None:
     import io
 
     blobs = engine.store.blobs
-    engine.trees.unpack(diff_id, lambda: io.BufferedReader(blobs.open(layer.digest), 1 << 20))
+    engine.trees.unpack(
+        diff_id,
+        lambda: io.BufferedReader(blobs.open(layer.digest), 1 << 20),
+        verified=layer.digest == diff_id,
+    )
+
+
+def while_it_arrives(engine: Engine) -> Callable[[Digest | None, BinaryIO], None]:
+    """What unpacks a layer from a stream that also becomes its blob."""
+    trees = engine.trees
+
+    def one(diff_id: Digest | None, stream: BinaryIO) -> None:
+        if diff_id is not None:
+            trees.unpack(diff_id, lambda: stream, verified=True)
+
+    return one
 
 
 def size(engine: Engine, config: ImageConfig) -> int:

@@ -50,6 +50,7 @@ def apply(
     owners: Owners | None = None,
     *,
     merge: bool = False,
+    known: DiffID | None = None,
 ) -> Applied:
     """Unpacks an uncompressed tar into the directory `tree_fd`.
 
@@ -58,11 +59,13 @@ def apply(
 
     form: an `OwnershipFormat`. For "mapped" and "emulated" the process is uid 0 of its user
         namespace. owners: changed in place in the emulated format; the caller saves it.
+    known: the stream's digest, where the stream itself sees to it that it has it: reading fails at
+        the end else. It is not computed then.
     The stream is read to its end, in a thread that is gone on return. What exists is replaced as
     docker does it: a directory onto a directory keeps its content, all else is removed first.
     Raises `Invalid` or `Corrupt` (naming the entry), `Denied`, `Unavailable`.
     """
-    with ReadAhead(stream) as ahead:
+    with ReadAhead(stream, known) as ahead:
         blocks = Blocks(ahead.next_block)
         unpacking = _Unpacking(TarReader(blocks), tree_fd, Attributes(form, owners), merge)
         try:

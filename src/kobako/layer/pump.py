@@ -26,14 +26,15 @@ class ReadAhead:
     """Reads and hashes a stream in a thread of its own; `next_block` gives what was read.
 
     A context manager: leaving it ends the thread. `digest` and `size` are of all that was read, and
-    final once `next_block` has given `b""`.
+    final once `next_block` has given `b""`; with `known` the digest is that, and nothing is hashed.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, known: Digest | None = None) -> None:
         import queue
         import threading
 
         self._stream = stream
+        self._known = known
         self._hash = Hasher()
         self.size = 0
         self._queue: queue.Queue[bytes | BaseException] = queue.Queue(_AHEAD)
@@ -60,7 +61,8 @@ class ReadAhead:
         try:
             while not self._stopped:
                 block = self._stream.read(BLOCK)
-                self._hash.update(block)
+                if self._known is None:
+                    self._hash.update(block)
                 self.size += len(block)
                 self._queue.put(block)
                 if not block:
@@ -82,7 +84,7 @@ class ReadAhead:
     @property
     def digest(self) -> Digest:
         """sha256 of everything read."""
-        return self._hash.digest
+        return self._known or self._hash.digest
 
 
 class HashingSink:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from kobako.linux import fs
+from kobako.linux import placement
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -24,7 +24,7 @@ def make(path: str, mode: int = 0o700) -> int:
         above = os.open(base, _DIRECTORY)
     except FileNotFoundError:
         os.makedirs(base, exist_ok=True)
-        fs.spread(base)
+        placement.spread(base)
         above = os.open(base, _DIRECTORY)
     try:
         fcntl.flock(above, fcntl.LOCK_SH)

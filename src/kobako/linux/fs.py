@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
 
 from kobako.errors import Unsupported
 from kobako.linux import libc
@@ -20,7 +19,6 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _OPENAT2 = 437  # the same number on every architecture
 _FICLONE = 0x40049409
-_GET_FLAGS, _SET_FLAGS, _TOPDIR = 0x80086601, 0x40086602, 0x00020000  # on 64-bit machines
 _RETRIES = 64  # openat2 answers EAGAIN when a rename raced with its walk
 _DEEP = 64
 _ATTEMPTS = 16
@@ -49,30 +47,6 @@ def open_directory(root_fd: int, path: bytes) -> int:
     Neither a symbolic link nor `..` on the way is followed: OSError (ELOOP, EXDEV).
     """
     return openat2(root_fd, path or b".", DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
-
-
-def spread(path: str) -> None:
-    """Tells the file system that the directories made in this one have nothing to do with each
-    other (`chattr +T`): ext4 puts each, by its name, somewhere else on the disk.
-
-    Else new trees lie where old ones were just deleted, and an ext4 without a journal, as microVMs
-    have it, looks at every inode deleted in the last minutes for each new file: ten times slower.
-    Where there is no such flag nothing happens.
-    """
-    import fcntl
-
-    try:
-        fd = os.open(path, DIRECTORY)
-    except OSError:
-        return
-    try:
-        flags = int.from_bytes(fcntl.ioctl(fd, _GET_FLAGS, bytes(8))[:4], sys.byteorder)
-        if not flags & _TOPDIR:
-            fcntl.ioctl(fd, _SET_FLAGS, (flags | _TOPDIR).to_bytes(4, sys.byteorder) + bytes(4))
-    except OSError:
-        pass  # another file system, or another's directory
-    finally:
-        os.close(fd)
 
 
 def copy_content(source: int, target: int, size: int) -> None:

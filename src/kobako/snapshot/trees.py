@@ -52,18 +52,21 @@ class LayerTrees:
         """The owners table beside the tree (emulated format; absent when nothing is recorded)."""
         return f"{self._dir(diff_id)}/owners"
 
-    def unpack(self, diff_id: DiffID, open_blob: Callable[[], BinaryIO]) -> None:
+    def unpack(
+        self, diff_id: DiffID, open_blob: Callable[[], BinaryIO], *, verified: bool = False
+    ) -> None:
         """Unpacks a layer unless it is there.
 
         `open_blob` gives the blob, compressed or not; it is closed here. `Corrupt` when its content
         is not what the DiffID says. What `layer.apply` raises passes through. Nothing of a failed
-        attempt stays.
+        attempt stays. verified: if the blob is a plain tar, reading it fails at its end unless it
+        has the DiffID; that is not computed again then.
         """
         if self.has(diff_id):
             return
         from kobako.snapshot.unpacking import unpack
 
-        unpack(self, diff_id, open_blob)
+        unpack(self, diff_id, open_blob, verified)
 
     def adopt(self, diff_id: DiffID, upper_dir: str, owners_path: str = "") -> bool:
         """Makes an unmounted overlay's `upper` the tree of the layer packed from it, by renaming.

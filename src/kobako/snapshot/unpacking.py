@@ -6,7 +6,7 @@ import fcntl
 import os
 
 from kobako.errors import Corrupt, Unavailable
-from kobako.linux import fs
+from kobako.linux import placement
 from kobako.snapshot.driver import remove_tree
 
 TYPE_CHECKING = False
@@ -66,7 +66,9 @@ def _lock(trees: LayerTrees, diff_id: DiffID) -> _Lock:
     return _Lock(f"{trees.root_dir}/{diff_id.encoded}.lock")
 
 
-def unpack(trees: LayerTrees, diff_id: DiffID, open_blob: Callable[[], BinaryIO]) -> None:
+def unpack(
+    trees: LayerTrees, diff_id: DiffID, open_blob: Callable[[], BinaryIO], verified: bool
+) -> None:
     """`LayerTrees.unpack`, the layer not being there at the first look."""
     with _lock(trees, diff_id):
         if trees.has(diff_id):
@@ -74,7 +76,7 @@ def unpack(trees: LayerTrees, diff_id: DiffID, open_blob: Callable[[], BinaryIO]
         part = f"{trees.root_dir}/{diff_id.encoded}.part"
         remove_tree(part)
         try:
-            _fill(part, trees.form, diff_id, open_blob)
+            _fill(part, trees.form, diff_id, open_blob, verified)
             os.rename(part, f"{trees.root_dir}/{diff_id.encoded}")
         except OSError as fault:
             remove_tree(part)
@@ -84,32 +86,25 @@ def unpack(trees: LayerTrees, diff_id: DiffID, open_blob: Callable[[], BinaryIO]
             raise
 
 
-def _make_tree(part: str, tree: str) -> None:
-    """An empty `tree` in a new directory `part`, away from where other trees were deleted: the
-    file system chooses by the name that it has at first."""
-    os.mkdir(part)
-    os.chmod(part, 0o755)
-    fs.spread(part)
-    first = f"{part}/{os.urandom(8).hex()}"
-    os.mkdir(first)
-    os.chmod(first, 0o755)
-    os.rename(first, tree)
-
-
-def _fill(part: str, form: str, diff_id: DiffID, open_blob: Callable[[], BinaryIO]) -> None:
+def _fill(
+    part: str, form: str, diff_id: DiffID, open_blob: Callable[[], BinaryIO], verified: bool
+) -> None:
     from kobako.layer import codec
     from kobako.layer.apply import apply
     from kobako.linux.ownership import Owners
 
     tree = f"{part}/tree"
-    _make_tree(part, tree)
+    os.mkdir(part)
+    os.chmod(part, 0o755)
+    placement.make_apart(tree)
     owners = Owners()
     blob = open_blob()
     try:
-        stream, _ = codec.open_reader(blob)
+        stream, name = codec.open_reader(blob)
+        known = diff_id if verified and name == codec.PLAIN else None
         fd = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            applied = apply(stream, fd, form, owners)
+            applied = apply(stream, fd, form, owners, known=known)
         finally:
             os.close(fd)
             stream.close()

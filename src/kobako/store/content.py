@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from kobako.store.following import Following
     from kobako.store.reader import BlobReader
 
 READ_LIMIT = 4 << 20
@@ -161,6 +162,7 @@ class BlobWriter:
         self._expected_size = size
         self._hash = Hasher(expected.algorithm if expected is not None else "sha256")
         self._size = 0
+        self._following: Following | None = None
         try:
             self._file = ingest.create(store._ingest)
         except OSError as error:
@@ -170,6 +172,13 @@ class BlobWriter:
     def size(self) -> int:
         """Bytes written so far."""
         return self._size
+
+    def follow(self) -> Following:
+        """The blob as a stream for another thread, which reads it while it is written; once."""
+        from kobako.store.following import Following
+
+        self._following = Following(self._file.fd)
+        return self._following
 
     def write(self, data: Any) -> int:
         """Append a bytes-like object, all of it; its length in bytes."""
@@ -189,6 +198,8 @@ class BlobWriter:
                 written += os.write(self._file.fd, view[written:])
         except OSError as error:
             raise failed("write a blob", self._store._root, error) from error
+        if self._following is not None:
+            self._following.reached(self._size)
         return written
 
     def commit(self) -> Digest:
@@ -204,6 +215,8 @@ class BlobWriter:
                 )
             if self._expected is not None and digest != self._expected:
                 raise Corrupt(f"blob {self._expected} has other content: its digest is {digest}")
+            if self._following is not None:
+                self._following.end()
             os.fchmod(self._file.fd, 0o644)
             os.fsync(self._file.fd)
             self._store._install(self._file, digest, self._size)
@@ -215,6 +228,8 @@ class BlobWriter:
 
     def abort(self) -> None:
         """Forget the blob. Idempotent, and a no-op after `commit`."""
+        if self._following is not None:
+            self._following.give_up()
         self._file.discard()
 
     def __enter__(self) -> BlobWriter:

@@ -18,6 +18,7 @@ from kobako.errors import Corrupt, Invalid, NotFound
 from kobako.image.archive.documents import member_name
 from kobako.image.archive.tape import TapeReader
 from kobako.image.archive.tee import Tee
+from kobako.layer import codec
 from kobako.oci.digest import Digest
 from kobako.oci.document import MAX_DOCUMENT
 from kobako.record import Record
@@ -51,6 +52,7 @@ class Spooler:
 
     `on_layer(diff_id or None, stream)` is called in a thread of its own for a layer that has just
     begun to arrive; the stream gives the bytes as stored. It may return without reading them all.
+    Of a plain tar the stream ends only if it has the DiffID: else reading fails.
     """
 
     def __init__(self, blobs: ContentStore, on_layer: OnLayer | None) -> None:
@@ -65,26 +67,29 @@ class Spooler:
         diff_id: Digest | None = None,
         layer: bool = False,
     ) -> Stored:
-        """Store what `read` gives until b"". `Corrupt` when it does not have the digest."""
-        first = read(_CHUNK)
-        size = len(first)
-        tee = Tee(self._on_layer, diff_id) if layer and self._on_layer else None
+        """Store what `read` gives until b"". `Corrupt` when it does not have the digest.
+
+        An uncompressed layer must have its DiffID for a digest.
+        """
+        first = chunk = read(_CHUNK)
+        if codec.detect(first) == codec.PLAIN:
+            if diff_id is not None and diff_id.algorithm == "sha256":
+                expected = expected or diff_id
+            layer = layer and diff_id == expected
+        size, tee = 0, None
         try:
             with self.blobs.writer(expected) as writer:
-                chunk = first
+                if layer and self._on_layer:
+                    tee = Tee(self._on_layer, diff_id, writer)
                 while chunk:
-                    if tee is not None:
-                        tee.feed(chunk)
                     writer.write(chunk)
-                    chunk = read(_CHUNK)
                     size += len(chunk)
+                    chunk = read(_CHUNK)
                 digest = writer.commit()
-        except BaseException:
-            if tee is not None:
-                tee.abort()
-            raise
-        if tee is not None:
-            tee.finish()
+        finally:
+            fault = tee.join() if tee is not None else None
+        if fault is not None:
+            raise fault
         return Stored(digest, size, first[:512])
 
     def known(self, digest: Digest) -> Stored | None:

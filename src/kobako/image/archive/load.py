@@ -13,6 +13,7 @@ from kobako.oci.descriptor import Descriptor
 from kobako.oci.digest import Digest
 from kobako.oci.document import MAX_DOCUMENT
 from kobako.oci.manifest import Index, Manifest, parse_manifest_or_index
+from kobako.oci.platform import Platform
 from kobako.oci.reference import Reference
 from kobako.record import Record
 
@@ -152,20 +153,21 @@ class _Loader:
             return []
         parsed = ImageConfig.parse(self._spooler.blobs.read(config.digest, MAX_DOCUMENT))
         image = Image.of(manifest, parsed)
+        runs_here = parsed.platform.matches(Platform.host())
         for diff_id, layer in image.layers:
-            stored = self._blob(layer, diff_id)
+            stored = self._blob(layer, diff_id, runs_here)
             _check_layer(stored, diff_id)
         return [image]
 
-    def _blob(self, blob: Descriptor, diff_id: Digest | None = None) -> Stored:
+    def _blob(
+        self, blob: Descriptor, diff_id: Digest | None = None, unpack: bool = False
+    ) -> Stored:
         stored = self._spooler.known(blob.digest)
         if stored is None:
             name = documents.blob_name(blob.digest)
             self._report(blob.digest, "Loading layer", diff_id is not None)
             stored = contents.require(
-                self._contents.store(
-                    name, expected=blob.digest, diff_id=diff_id, layer=diff_id is not None
-                ),
+                self._contents.store(name, expected=blob.digest, diff_id=diff_id, layer=unpack),
                 name,
             )
         if stored.size != blob.size:

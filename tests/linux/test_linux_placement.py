@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from kobako.linux import fs
+from kobako.linux import placement
 
 TOPDIR = 0x00020000
 
@@ -24,8 +24,8 @@ def flags(path: Path) -> int | None:
 
 def test_the_flag_is_added_where_there_is_one(tmp_path: Path) -> None:
     before = flags(tmp_path)
-    fs.spread(str(tmp_path))
-    fs.spread(str(tmp_path))  # again changes nothing
+    placement.spread(str(tmp_path))
+    placement.spread(str(tmp_path))  # again changes nothing
     after = flags(tmp_path)
     assert after in (before, (before or 0) | TOPDIR)
     assert (after is None) == (before is None)
@@ -34,5 +34,15 @@ def test_the_flag_is_added_where_there_is_one(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_not_there_is_nobody_s_fault(tmp_path: Path) -> None:
-    fs.spread(str(tmp_path / "none"))
+    placement.spread(str(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
+
+
+def test_a_directory_made_apart_is_empty_and_alone(tmp_path: Path) -> None:
+    placement.make_apart(str(tmp_path / "tree"))
+    assert os.listdir(tmp_path) == ["tree"]
+    assert os.listdir(tmp_path / "tree") == []
+    assert (tmp_path / "tree").stat().st_mode & 0o7777 == 0o755
+    placement.make_apart(str(tmp_path / "tree"), 0o700)
+    assert os.listdir(tmp_path) == ["tree"]
+    assert (tmp_path / "tree").stat().st_mode & 0o7777 == 0o700
