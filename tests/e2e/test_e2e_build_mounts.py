@@ -261,6 +261,17 @@ def test_no_network_and_no_more_rights_than_allowed(build: Builder) -> None:
     build("RUN --security=insecure mount -t tmpfs none /mnt\n", "--allow", "security.insecure")
 
 
+def test_devices_that_are_not_there(build: Builder) -> None:
+    text = build("RUN --device=vendor.example/class=one echo without\n", "--no-cache")
+    assert "without" in text
+    build.fails(
+        "RUN --device=vendor.example/class=one,required true\n",
+        'required device "vendor.example/class=one" is not supported yet',
+    )
+    said = build("RUN echo limited\n", "--no-cache", "--cgroup-parent", "some.slice")
+    assert "limited" in said and "--cgroup-parent is not enforced yet" in said
+
+
 def test_hosts_limits_and_shared_memory(build: Builder) -> None:
     text = build(
         "RUN grep added /etc/hosts; ulimit -n; ulimit -Hn; df -k /dev/shm | tail -1\n",

@@ -24,8 +24,11 @@ HOSTNAME = "buildkitsandbox"
 def lower_run(stage: LoweredStage, instruction: i.Run, trigger: bool) -> None:
     """Adds the vertex of a RUN to its stage."""
     state, around = stage.state, stage.around
-    if instruction.devices:
-        raise stage.not_yet(instruction, "RUN --device", f"--device={instruction.devices[0]}")
+    for device in instruction.devices:
+        if device.required:  # others are left out where they are not there, and none are
+            raise stage.not_yet(
+                instruction, f'RUN --device: required device "{device.name}"', device.name
+            )
     expander = state.expander()
     mounts = _mounts(stage, instruction, expander)
     args, script, note = _command(stage, instruction)

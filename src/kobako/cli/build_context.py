@@ -56,8 +56,7 @@ def read(
         raise NotFound(f'unable to prepare context: path "{path}" not found')
     from kobako.engine.build.fetching import Access
 
-    agents = [sources[0] for name, sources in ssh if name == "default"]
-    access = Access(secrets, agents[0] if agents else "")
+    access = Access(secrets, dict(ssh).get("default", ()))
     return _fetched(build_contexts.fetch(context.engine, source, access), file)
 
 

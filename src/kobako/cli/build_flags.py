@@ -32,6 +32,7 @@ FLAGS = (
         "cache-to", "", LIST, 'Cache export destinations (e.g., "type=registry,ref=user/app:cache")'
     ),
     Flag("call", "", TEXT, "Set method for evaluating build (check, outline, targets)", "string"),
+    Flag("cgroup-parent", "", TEXT, "Set the parent cgroup for RUN instructions"),
     Flag("check", "", BOOL, "Shorthand for --call=check"),
     Flag("compress", "", BOOL, "Compress the build context", hidden=True),
     Flag("explain", "", BOOL, "Say for each step that runs why it was not in the cache"),
@@ -70,6 +71,8 @@ def request(context: Context, values: Values, path: str) -> BuildRequest:
     from kobako.cli.flags import pairs, size_flag
     from kobako.engine.build.building import BuildRequest
 
+    if values.text("cgroup-parent"):
+        context.err("WARNING: --cgroup-parent is not enforced yet. Limitation discarded.")
     secrets = build_sources.secrets(values.many("secret"), context.environ)
     ssh = build_sources.ssh(values.many("ssh"), context.environ)
     given = build_context.read(context, path, values.text("file"), secrets, ssh)

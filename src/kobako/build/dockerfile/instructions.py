@@ -10,6 +10,10 @@ from kobako.build.dockerfile.lines import Directives, Heredoc
 from kobako.build.dockerfile.source import Range, Source
 from kobako.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.build.dockerfile.devices import Device
+
 
 class Instruction(Record):
     """Base of all. `text` is the whole instruction on one line, keyword as written."""
@@ -71,7 +75,7 @@ class Run(Instruction):
     mounts: tuple[str, ...] = ()
     network: str = "default"
     security: str = "sandbox"
-    devices: tuple[str, ...] = ()
+    devices: tuple[Device, ...] = ()
 
 
 class Transfer(Instruction):

@@ -23,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kobako.build.dockerfile.devices import Device
+
 
 class _Statement(Record):
     """A line cut into keyword, flags and the rest, on its way to an instruction."""
@@ -189,7 +191,12 @@ def _run(s: _Statement) -> i.Instruction:
     for mount in mounts:
         split_csv(mount)
         mount_source(mount)
-    return i.Run(s.where, s.text, command, mounts, network, security, s.flags.list("device"))
+    devices: tuple[Device, ...] = ()
+    if s.flags.list("device"):
+        from kobako.build.dockerfile.devices import parse_device
+
+        devices = tuple(parse_device(text) for text in s.flags.list("device"))
+    return i.Run(s.where, s.text, command, mounts, network, security, devices)
 
 
 def _paths(s: _Statement) -> tuple[tuple[str, ...], str, tuple[Heredoc, ...]]:

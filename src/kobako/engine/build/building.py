@@ -317,8 +317,7 @@ def _access(request: BuildRequest) -> Access:
     """What servers of remote sources are shown."""
     from kobako.engine.build.fetching import Access
 
-    agents = [sources[0] for name, sources in request.ssh if name == "default"]
-    return Access(request.secrets, agents[0] if agents else "")
+    return Access(request.secrets, dict(request.ssh).get("default", ()))
 
 
 def _options(request: BuildRequest, platform: Platform | None) -> BuildOptions:

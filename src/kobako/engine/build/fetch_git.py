@@ -16,15 +16,20 @@ if TYPE_CHECKING:
 _COMMIT = (40, 64)
 _TOKEN = "GIT_AUTH_TOKEN"
 _HEADER = "GIT_AUTH_HEADER"
+_SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new"
+"""A host nobody has spoken to is believed, as with BuildKit; one whose key has changed is not."""
 
 
 class Git:
     """The program, told to ask nobody anything.
 
-    `secrets` may hold GIT_AUTH_TOKEN or GIT_AUTH_HEADER, `agent` is the socket of an ssh agent.
+    `secrets` may hold GIT_AUTH_TOKEN or GIT_AUTH_HEADER, or the like for one host
+    (GIT_AUTH_TOKEN.example.org); `ssh` is the socket of an agent, or files with keys.
     """
 
-    def __init__(self, engine: Engine, secrets: dict[str, bytes], agent: str = "") -> None:
+    def __init__(
+        self, engine: Engine, secrets: dict[str, bytes], ssh: tuple[str, ...] = ()
+    ) -> None:
         import shutil
 
         program = shutil.which("git", path=engine.settings.path)
@@ -39,25 +44,19 @@ class Git:
             "LC_ALL": "C",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+            "GIT_SSH_COMMAND": _SSH,
             "GIT_ALLOW_PROTOCOL": "http:https:ssh:git",
         }
         self._env.update((name, value) for name, value in _proxies(engine))
-        if agent:
-            self._env["SSH_AUTH_SOCK"] = agent
-        header = _authorization(secrets)
-        if header:
-            self._env |= {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": "http.extraHeader",
-                "GIT_CONFIG_VALUE_0": f"Authorization: {header}",
-            }
+        self._secrets = secrets
+        self._env.update(_identity(ssh))
 
     def look_up(self, source: GitSource) -> Remote:
         """The commit the source's reference stands for. `NotFound` when the repository has none."""
         if _is_commit(source.ref):
             return _checked(source, source.ref)
         ref = source.ref or "HEAD"
+        self._show(source.remote)
         lines = self.run("", "ls-remote", "--", source.remote, ref, ref + "^{}").splitlines()
         found: dict[str, str] = {}
         for line in lines:
@@ -81,12 +80,13 @@ class Git:
         source = remote.source
         assert isinstance(source, GitSource)
         work = f"{directory}.git"
+        self._show(source.remote)
         self.run("", "init", "-q", "-b", "master", work)
         self.run(work, "remote", "add", "origin", source.remote)
         self._fetch(work, source, remote.digest)
         self.run(work, "checkout", "-q", "--detach", remote.digest)
         if source.submodules is not False and os.path.exists(f"{work}/.gitmodules"):
-            self.run(work, "submodule", "update", "--init", "--recursive", "--depth=1", "-q")
+            self._check_out_submodules(work)
         if source.commit_times:
             self._set_times(work)
         if source.keep_git_dir:
@@ -106,6 +106,16 @@ class Git:
 
         remove_tree(work)
 
+    def _show(self, remote: str) -> None:
+        """From here on the server of the repository, and no other, sees who is asking."""
+        header = _authorization(self._secrets, remote)
+        if header:
+            self._env |= {
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": f"http.{_scope(remote)}.extraHeader",
+                "GIT_CONFIG_VALUE_0": f"Authorization: {header}",
+            }
+
     def _fetch(self, work: str, source: GitSource, commit: str) -> None:
         """The commit alone where the server gives it, else everything it is reachable from."""
         wanted = commit if _is_commit(source.ref) else source.ref or "HEAD"
@@ -121,6 +131,14 @@ class Git:
             except Unavailable as fault:
                 last = fault
         raise last
+
+    def _check_out_submodules(self, work: str) -> None:
+        """Their commits alone where the servers give them, else everything."""
+        words = ("submodule", "update", "--init", "--recursive", "-q")
+        try:
+            self.run(work, *words, "--depth=1")
+        except Unavailable:
+            self.run(work, *words)
 
     def _tidy(self, work: str, source: GitSource) -> None:
         """A repository that is kept has the tag it was asked for, and says nothing of how and when
@@ -173,15 +191,46 @@ def _is_commit(ref: str) -> bool:
     return len(ref) in _COMMIT and not ref.strip("0123456789abcdef")
 
 
-def _authorization(secrets: dict[str, bytes]) -> str:
-    """The header that shows who is asking, as BuildKit makes it."""
-    if _HEADER in secrets:
-        return secrets[_HEADER].decode("utf-8", "replace").strip()
-    if _TOKEN not in secrets:
-        return ""
-    from base64 import b64encode
+def _authorization(secrets: dict[str, bytes], remote: str) -> str:
+    """The header that shows who is asking, as BuildKit makes it: a host's own secrets come first,
+    and a header before a token."""
+    from urllib.parse import urlsplit
 
-    return "basic " + b64encode(b"x-access-token:" + secrets[_TOKEN].strip()).decode()
+    if not remote.startswith(("http://", "https://")):
+        return ""
+    host = urlsplit(remote).netloc.rpartition("@")[2]
+    for name in (f"{_HEADER}.{host}", f"{_TOKEN}.{host}", _HEADER, _TOKEN):
+        value = secrets.get(name)
+        if value is None:
+            continue
+        if name.startswith(_HEADER):
+            return value.decode("utf-8", "replace").strip()
+        from base64 import b64encode
+
+        return "basic " + b64encode(b"x-access-token:" + value.strip()).decode()
+    return ""
+
+
+def _scope(remote: str) -> str:
+    """The URLs that are shown the header: those of the repository; of a forge whose submodules are
+    others of its repositories, all."""
+    for forge in ("https://github.com/", "https://www.github.com/"):
+        if remote.startswith(forge):
+            return forge
+    return remote
+
+
+def _identity(sources: tuple[str, ...]) -> dict[str, str]:
+    """What lets ssh sign in: an agent's socket, or keys, and then none but those."""
+    import shlex
+    import stat
+
+    if not sources:
+        return {}
+    if stat.S_ISSOCK(os.stat(sources[0]).st_mode):
+        return {"SSH_AUTH_SOCK": sources[0]}
+    keys = " ".join(f"-i {shlex.quote(path)}" for path in sources)
+    return {"GIT_SSH_COMMAND": f"{_SSH} -o IdentitiesOnly=yes {keys}"}
 
 
 def _proxies(engine: Engine) -> Sequence[tuple[str, str]]:

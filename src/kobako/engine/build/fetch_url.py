@@ -1,7 +1,8 @@
 """Files of HTTP servers, for ADD and contexts: kept as blobs, asked for again only if they changed.
 
 What a server said of a URL is kept in the build cache: its ETag and Last-Modified go along with the
-next request, and a server that says 304 sends nothing.
+next request, and a server that says 304 sends nothing. The secrets HTTP_AUTH_HEADER_<host> and
+HTTP_AUTH_TOKEN_<host> are shown to that host, and to none it redirects to.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 
 from kobako.build.cache import cache_key
 from kobako.build.sources import Remote, UrlSource
-from kobako.errors import Corrupt, NotFound, Unavailable
+from kobako.errors import Corrupt, Denied, Invalid, NotFound, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 _CONNECT, _READ = 15.0, 60.0
 _REDIRECTS = 10
 _CHUNK = 1 << 20
+_HEADER, _TOKEN = "HTTP_AUTH_HEADER_", "HTTP_AUTH_TOKEN_"
 
 
-def look_up(engine: Engine, source: UrlSource) -> Remote:
+def look_up(engine: Engine, source: UrlSource, secrets: dict[str, bytes]) -> Remote:
     """What the URL leads to, downloaded unless it is here already.
 
     With a checksum nobody is asked: that says all. `NotFound`, `Unavailable`, and `Corrupt` when
@@ -34,10 +36,10 @@ def look_up(engine: Engine, source: UrlSource) -> Remote:
     """
     if source.checksum:
         return Remote(source, source.checksum, None)
-    return _download(engine, source)
+    return _download(engine, source, secrets)
 
 
-def obtain(engine: Engine, remote: Remote) -> tuple[str, int]:
+def obtain(engine: Engine, remote: Remote, secrets: dict[str, bytes]) -> tuple[str, int]:
     """(the path of the file, its time in seconds), downloaded where it has gone since."""
     from kobako.oci import Digest
 
@@ -46,7 +48,7 @@ def obtain(engine: Engine, remote: Remote) -> tuple[str, int]:
     digest, modified = Digest.parse(remote.digest), remote.modified
     blobs = engine.store.blobs
     if not blobs.exists(digest):
-        modified = _download(engine, source).modified
+        modified = _download(engine, source, secrets).modified
         if not blobs.exists(digest):
             raise Unavailable(f"{source.url} changed while it was being built from")
     elif source.checksum:
@@ -55,21 +57,28 @@ def obtain(engine: Engine, remote: Remote) -> tuple[str, int]:
     return str(blobs.path(digest)), modified or 0
 
 
-def _download(engine: Engine, source: UrlSource) -> Remote:
+def _download(engine: Engine, source: UrlSource, secrets: dict[str, bytes]) -> Remote:
     from kobako.oci import Digest
 
     said = _remembered(engine, source)
     headers = {"User-Agent": "kobako", "Accept-Encoding": "identity"}
+    headers.update(_authorization(source.url, secrets))
+    plain = len(headers)
     if said and engine.store.blobs.exists(Digest.parse(said["digest"])):
         if said["etag"]:
             headers["If-None-Match"] = said["etag"]
         if said["last_modified"]:
             headers["If-Modified-Since"] = said["last_modified"]
     with _Request(engine, source.url, headers) as response:
-        if response.status == 304 and len(headers) > 2:
+        if response.status == 304 and len(headers) > plain:
             return _checked(source, Digest.parse(said["digest"]), said["modified"])
         if response.status == 404:
             raise NotFound(f"{source.url}: not found (404)")
+        if response.status in (401, 403):
+            raise Denied(
+                f"{source.url}: invalid response status {response.status}",
+                hint=f"Give a secret: --secret id={_TOKEN}{_host(source.url)},src=FILE",
+            )
         if response.status != 200:
             raise Unavailable(f"{source.url}: invalid response status {response.status}")
         digest = _save(engine, response)
@@ -88,6 +97,26 @@ def _checked(source: UrlSource, digest: Digest, modified: int | None) -> Remote:
     if source.checksum and digest != source.checksum:
         raise Corrupt(f"digest mismatch for {source.url}: {digest} (expected: {source.checksum})")
     return Remote(source, str(digest), modified)
+
+
+def _authorization(url: str, secrets: dict[str, bytes]) -> dict[str, str]:
+    """What a server wants to see: a whole header, or the token of one; of both the token."""
+    host = _host(url)
+    header = secrets.get(_HEADER + host)
+    token = secrets.get(_TOKEN + host)
+    value = header if token is None else b"Bearer " + token
+    if value is None:
+        return {}
+    text = value.decode("latin-1").strip()
+    if "\n" in text or "\r" in text:
+        raise Invalid(f"the secret for {host} has several lines: it is to be one header's value")
+    return {"Authorization": text}
+
+
+def _host(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    return urlsplit(url).hostname or ""
 
 
 class _Request:

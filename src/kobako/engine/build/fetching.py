@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class Access(Record):
-    """What a person shows to servers: secrets by name, and the socket of an ssh agent."""
+    """What a person shows to servers: secrets by name; the socket of an ssh agent, or the files of
+    keys."""
 
     secrets: tuple[tuple[str, bytes], ...] = ()
-    agent: str = ""
+    ssh: tuple[str, ...] = ()
 
 
 def look_up(engine: Engine, source: UrlSource | GitSource, access: Access | None) -> Remote:
@@ -26,15 +27,18 @@ def look_up(engine: Engine, source: UrlSource | GitSource, access: Access | None
     if isinstance(source, UrlSource):
         from kobako.engine.build import fetch_url
 
-        return fetch_url.look_up(engine, source)
+        return fetch_url.look_up(engine, source, _secrets(access))
     return _git(engine, access).look_up(source)
 
 
 def _git(engine: Engine, access: Access | None) -> Git:
     from kobako.engine.build.fetch_git import Git
 
-    access = access or Access()
-    return Git(engine, dict(access.secrets), access.agent)
+    return Git(engine, _secrets(access), access.ssh if access is not None else ())
+
+
+def _secrets(access: Access | None) -> dict[str, bytes]:
+    return dict(access.secrets) if access is not None else {}
 
 
 class Obtained:
@@ -51,7 +55,7 @@ class Obtained:
         if isinstance(self._remote.source, UrlSource):
             from kobako.engine.build import fetch_url
 
-            return fetch_url.obtain(self._engine, self._remote)
+            return fetch_url.obtain(self._engine, self._remote, _secrets(self._access))
         self._directory, self._lock = temporary(self._engine)
         try:
             path = os.path.join(self._directory, "tree")
