@@ -122,6 +122,7 @@ def test_schema_1_is_refused_by_name(media_type: str) -> None:
         (manifest_document(schemaVersion=3), r"\$\.schemaVersion: unknown version 3"),
         (manifest_document(schemaVersion="2"), r"\$\.schemaVersion: expected an integer"),
         (manifest_document(mediaType="text/html"), r"\$\.mediaType: "),
+        (manifest_document(mediaType="\x1b[2J"), r"'\\x1b\[2J' is neither"),
         (manifest_document(subject={"digest": 1}), r"\$\.subject\.digest"),
         (index_document(manifests=[{"digest": D}]), r"\$\.manifests\[0\]\.size"),
     ],

@@ -209,9 +209,9 @@ def _kind(root: Node, said: str) -> str:
     if version.present and version.integer() != 2:
         raise version.fault(f"unknown version {version.value}")
     if own and own not in mediatypes.ACCEPTED:
-        raise root.get("mediaType").fault(f'"{own[:100]}" is neither a manifest nor an index')
+        raise root.get("mediaType").fault(f"{own[:100]!r} is neither a manifest nor an index")
     if said in mediatypes.ACCEPTED and own and own != said:
-        raise root.get("mediaType").fault(f'"{own}" contradicts the media type "{said}"')
+        raise root.get("mediaType").fault(f"{own!r} contradicts the media type {said[:100]!r}")
     is_index = root.get("manifests").present
     if is_index and (root.get("layers").present or root.get("config").present):
         raise root.fault('both "manifests" and "config" or "layers" are there')
