@@ -125,10 +125,10 @@ class Server:
         """
         with self._changed:
             self._closing = True
-            for listener in self._listeners:
-                _stop_listening(listener)
             for connection in self._connections:
                 connection.end_if_idle()
+            for listener in self._listeners:
+                _stop_listening(listener)
             self._changed.notify_all()
         for path in self._unix_paths:
             try:
