@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from kobako.linux.process import Undisturbed
 from kobako.oci.config import ImageConfig
 from kobako.oci.descriptor import Descriptor
 from kobako.oci.digest import Digest
@@ -146,7 +147,10 @@ class Hostile:
         self.port = self.server.server_address[1]
         self.host = f"127.0.0.1:{self.port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
+        with (
+            Undisturbed()
+        ):  # no thread of ours takes a signal the program's main thread has blocked
+            self.thread.start()
 
     def stop(self) -> None:
         self.server.shutdown()

@@ -12,6 +12,7 @@ import pytest
 from remote_servers import Hostile, Request, make_image
 
 from kobako.events import Event, LayerProgress
+from kobako.linux.process import Undisturbed
 from kobako.oci.platform import Platform
 from kobako.oci.reference import Reference
 from kobako.remote import workers
@@ -103,7 +104,8 @@ def test_an_interrupted_push_leaves_no_thread(
     server = hostile(script)
     manifest = make_image(store, [b"one", b"two"])
     timer = threading.Thread(target=lambda: (_until(lambda: server.seen("POST", "/")), interrupt()))
-    timer.start()
+    with Undisturbed():
+        timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             push(store, manifest.digest, Reference.parse(f"{server.host}/x"), Client())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import deque
 from queue import Empty, SimpleQueue
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     Task = Callable[[], None]
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(tasks: Iterable[Task], parallel: int, abort: Callable[[], None]) -> None:
@@ -55,11 +58,18 @@ class _Workers:
         self._wake: SimpleQueue[None] = SimpleQueue()
 
     def start(self, count: int) -> None:
-        for number in range(count):
-            name = f"kobako-transfer-{number}"
-            thread = threading.Thread(target=self._work, name=name, daemon=True)
-            thread.start()
-            self._started.append(thread)
+        # Nobody could tell whether the thread of an interrupted start runs: interrupts wait, here
+        # and, as threads inherit it, for ever in the threads.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+            for number in range(count):
+                name = f"kobako-transfer-{number}"
+                thread = threading.Thread(target=self._work, name=name, daemon=True)
+                thread.start()
+                self._started.append(thread)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def wait(self) -> None:
         """Until every thread has ended.
