@@ -71,14 +71,19 @@ class Screen:
         self.stream.feed(data)
 
     def end(self) -> list[str]:
-        """Read until nobody has the terminal any more, the painter included."""
-        while True:
-            try:
-                data = os.read(self.process.child_fd, 4096)
-            except OSError:
-                break
-            self.raw += data
-            self.stream.feed(data)
+        """Read until nobody has the terminal any more, the painter included.
+
+        Twice: that the last one has closed it may be told before the last that was written has
+        come through (the kernel looks for the one after the other); by the second time it has.
+        """
+        for _ in range(2):
+            while True:
+                try:
+                    data = os.read(self.process.child_fd, 4096)
+                except OSError:
+                    break
+                self.raw += data
+                self.stream.feed(data)
         self.process.wait()
         return self.lines
 
@@ -165,8 +170,8 @@ finally:
     else:
         os.kill(screen.process.pid, signal.SIGTERM if how == "terminate" else signal.SIGKILL)
     lines = screen.end()
-    assert not screen.screen.cursor.hidden
-    assert any(line.startswith(" => CANCELED [base 2/2]") for line in lines)
+    assert not screen.screen.cursor.hidden, screen.raw
+    assert any(line.startswith(" => CANCELED [base 2/2]") for line in lines), screen.raw
 
 
 def test_a_resize_leaves_no_rubbish(play, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
