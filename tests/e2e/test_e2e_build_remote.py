@@ -311,3 +311,58 @@ def test_named_contexts(
     build.fails("FROM x\n", "no such directory", "--build-context", "x=/does/not/exist")
     build.fails("FROM x\n", "expected name=path", "--build-context", "x")
     build.fails("FROM x\n", "is no OCI layout", "--build-context", f"x=oci-layout://{other}")
+
+
+def created(kobako: Kobako, name: str = "remote") -> str:
+    return kobako.show("{{.Created}}", name)
+
+
+@pytest.mark.needs("git")
+def test_the_epoch_of_a_context_a_named_one_or_a_stage(
+    build: Builder, kobako: Kobako, repository: Repository, site: Site, tmp_path: Path
+) -> None:
+    when = "2001-09-09T01:46:40Z"  # of the commits and of what the server says
+    dockerfile = tmp_path / "Dockerfile.epoch"
+    dockerfile.write_text("FROM scratch\nCOPY first /\nARG SOURCE_DATE_EPOCH\n")
+    words = ("--build-arg", "SOURCE_DATE_EPOCH=context")
+    kobako("build", "-t", "remote", "-f", "-", *words, repository.url, data=dockerfile.read_bytes())
+    assert created(kobako) == when
+    assert f"SOURCE_DATE_EPOCH={MODIFIED}" in kobako("history", "--no-trunc", "remote").out
+    plain = "FROM scratch\nCOPY --from=src first /\nCOPY Dockerfile /\n"
+    named = ("--build-context", f"src={repository.url}")
+    words = ("build", "-q", "-t", "remote", str(build.context))
+    (build.context / "Dockerfile").write_text(plain)
+    kobako(*words, *named, "--build-arg", "SOURCE_DATE_EPOCH=src")
+    assert created(kobako) == when
+    kobako(*words, *named, "--build-arg", "SOURCE_DATE_EPOCH=context")
+    assert created(kobako) == "1980-01-01T00:00:00Z"  # a directory has no time
+    site.files = {"/file.txt": b"text\n"}
+    (build.context / "Dockerfile").write_text(
+        "ARG SOURCE_DATE_EPOCH=date\nARG F=file\n"
+        f"FROM scratch AS Date\nARG F\nADD {site.url}/$F.txt /\n"
+        "FROM scratch\nCOPY Dockerfile /\n"
+    )
+    kobako(*words)
+    assert created(kobako) == when
+    epoch = ("--build-arg", "SOURCE_DATE_EPOCH=date")
+    build.fails("FROM python AS date\nFROM scratch\n", "stage must use FROM scratch", *epoch)
+    build.fails("FROM scratch AS date\nENV A=b\nFROM scratch\n", "unsupported ENV", *epoch)
+    build.fails("FROM scratch AS date\nFROM scratch\n", "exactly one remote ADD", *epoch)
+    local = "FROM scratch AS date\nADD Dockerfile /\nFROM scratch\n"
+    build.fails(local, "must be a single HTTP(S) or Git ADD", *epoch)
+    build.fails("FROM scratch\n", "invalid SOURCE_DATE_EPOCH: date", *epoch)
+
+
+def test_the_epoch_of_an_archive_is_that_of_its_newest_file(kobako: Kobako) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, text, when in (
+            ("Dockerfile", "FROM scratch\nCOPY a /\n", 5),
+            ("a", "", 86400 * 4000),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(text), when
+            tar.addfile(member, io.BytesIO(text.encode()))
+    words = ("build", "-q", "-t", "remote", "--build-arg", "SOURCE_DATE_EPOCH=context", "-")
+    kobako(*words, data=data.getvalue())
+    assert created(kobako) == "1980-12-14T00:00:00Z"

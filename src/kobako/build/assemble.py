@@ -119,6 +119,7 @@ class _FrontEnd:
         raise NotFound(f"target:{name}: no such target in this build, or not for {platform}")
 
     def _plan(self, job: Job, context: Context) -> Plan:
+        job = self._dated(job, context)
         options = job.options
         common = options.replace(target="", labels=(), context_size=False, parallelism=0)
         if "TARGETSTAGE" in options.dockerfile:
@@ -143,6 +144,25 @@ class _FrontEnd:
                 self._on_event(progress.Warning(text))
         self._lowerings.append((common, context, job.contexts, lowering))
         return plan
+
+    def _dated(self, job: Job, context: Context) -> Job:
+        """The job with its SOURCE_DATE_EPOCH a number, where it says where to take that from."""
+        options = job.options
+        text = dict(options.build_args).get(epoch.ARGUMENT, "")
+        dockerfile = self._parse(options.dockerfile, options.dockerfile_name)
+        if not text:
+            text = epoch.of_arguments(dockerfile)
+        if not text or text.isdigit() or options.epoch is not None:
+            seconds = text
+        else:
+            from kobako.build.epoch_source import resolve
+
+            found = resolve(text, job, context, dockerfile, self._worker)
+            seconds = "" if found is None else str(found)
+        if seconds == dict(options.build_args).get(epoch.ARGUMENT, ""):
+            return job
+        others = tuple((k, v) for k, v in options.build_args if k != epoch.ARGUMENT)
+        return job.replace(options=options.replace(build_args=(*others, (epoch.ARGUMENT, seconds))))
 
     def _check(self, lowering: Lowering, options: BuildOptions) -> None:
         """The build checks: each warning once, however many targets give cause for it."""

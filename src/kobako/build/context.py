@@ -15,6 +15,7 @@ from kobako.oci import Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from kobako.build.cache import Cache
@@ -60,6 +61,7 @@ class Context(Files):
         self.hashed = 0
         self.ignore_size = 0
         self.origin = ""
+        self._time: Callable[[], int | None] | None = None
         self._digests: dict[str, str] = {}
         self.listings: dict[str, tuple[dict[str, Any] | None, Listing]] = {}
 
@@ -92,14 +94,24 @@ class Context(Files):
 
     @classmethod
     def open_fetched(
-        cls, directory: str, owners: dict[str, tuple[int, int]], origin: str = ""
+        cls,
+        directory: str,
+        owners: dict[str, tuple[int, int]],
+        origin: str = "",
+        time: Callable[[], int | None] | None = None,
     ) -> Context:
         """A context that was fetched: as with BuildKit nothing of it is ignored, and the files of
-        an archive keep their `owners`, by relative path; others are root's."""
+        an archive keep their `owners`, by relative path; others are root's. `time` is asked for
+        the time of what was fetched."""
         context = cls(os.path.realpath(directory))
         context._owners = owners
         context.origin = origin
+        context._time = time
         return context
+
+    def time(self) -> int | None:
+        """When what was fetched was made, in seconds; None for a directory of this machine."""
+        return self._time() if self._time is not None else None
 
     def owner(self, entry: Entry) -> tuple[int, int]:
         return self._owners.get(entry.path, (0, 0))

@@ -9,6 +9,7 @@ from kobako.oci.moment import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kobako.build.dockerfile.instructions import Dockerfile
     from kobako.build.worker import BaseImage
 
 ARGUMENT = "SOURCE_DATE_EPOCH"
@@ -33,6 +34,15 @@ def given(build_args: tuple[tuple[str, str], ...]) -> int | None:
             hint="It counts seconds, not milliseconds.",
         )
     return seconds
+
+
+def of_arguments(dockerfile: Dockerfile) -> str:
+    """What an ARG above the first FROM says, "" for nothing."""
+    for instruction in dockerfile.arguments:
+        for name, default in instruction.pairs:
+            if name == ARGUMENT and default:
+                return default.strip("\"'")
+    return ""
 
 
 def of_base(image: BaseImage | None) -> int:

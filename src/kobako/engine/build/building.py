@@ -283,7 +283,9 @@ class _Contexts:
                 self._fetched.append(request.fetched)
                 fetched = request.fetched
                 origin = _origin(fetched)
-                self._open[key] = Context.open_fetched(request.directory, fetched.owners, origin)
+                self._open[key] = Context.open_fetched(
+                    request.directory, fetched.owners, origin, fetched.time
+                )
             else:
                 self._open[key] = Context.open_directory(*key)
         return Job(options, self._open[key], job_name, named)

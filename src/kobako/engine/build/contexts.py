@@ -35,13 +35,25 @@ _TARGET = "target:"
 class FetchedContext(Record):
     """A context in a temporary directory: `directory` has its files, `place` is what to remove and
     `lock` what holds it. `owners` are the files, by relative path, that are not root's. `remote`
-    is where it came from, None for an archive that was given."""
+    is where it came from, None for an archive that was given. `made` is when, in seconds, as its
+    commit or server tells it; `archived`: the files of an archive tell it."""
 
     directory: str
     place: str
     lock: int
     owners: dict[str, tuple[int, int]]
     remote: Remote | None = None
+    made: int | None = None
+    archived: bool = False
+
+    def time(self) -> int | None:
+        """When the context was made: what nobody told is the time of the newest file."""
+        if self.made is not None or not self.archived:
+            return self.made
+        paths = (
+            os.path.join(base, name) for base, _, names in os.walk(self.directory) for name in names
+        )
+        return max((int(os.lstat(path).st_mtime) for path in paths), default=None)
 
     def discard(self) -> None:
         fetching.discard(self.place, self.lock)
@@ -85,12 +97,13 @@ def _filled(
     from kobako.build.sources import GitSource
 
     directory = os.path.join(place, "context")
-    with fetching.Obtained(engine, remote, access) as (path, _):
+    with fetching.Obtained(engine, remote, access) as (path, made):
         if isinstance(remote.source, GitSource):
             os.rename(path, directory)
-            return FetchedContext(directory, place, lock, {})
+            return FetchedContext(directory, place, lock, {}, made=made)
         with open(path, "rb") as file:
-            return _unpacked(file, remote.source.url, directory, place, lock)
+            found = _unpacked(file, remote.source.url, directory, place, lock)
+        return found.replace(made=remote.modified)
 
 
 def archive(engine: Engine, stream: BinaryIO, head: bytes, name: str) -> FetchedContext:
@@ -130,7 +143,7 @@ def _unpacked(file: BinaryIO, name: str, directory: str, place: str, lock: int) 
         return FetchedContext(directory, place, lock, {})
     tree = _Noted(directory)
     archive.unpack(file.fileno(), tree, directory, None, name)
-    return FetchedContext(directory, place, lock, tree.owners)
+    return FetchedContext(directory, place, lock, tree.owners, archived=True)
 
 
 class _Noted:
@@ -193,7 +206,9 @@ class NamedContextReader:
         if source is not None:
             fetched = fetch(self._engine, source, self._access)
             self._fetched.append(fetched)
-            opened = Context.open_fetched(fetched.directory, fetched.owners)
+            opened = Context.open_fetched(
+                fetched.directory, fetched.owners, "remote build context", fetched.time
+            )
         elif os.path.isdir(text):
             opened = Context.open_directory(text)
         else:

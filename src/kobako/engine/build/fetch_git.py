@@ -75,8 +75,9 @@ class Git:
                 return _checked(source, found.get(name + "^{}", tag), tag)
         raise NotFound(f"{source.remote} does not contain ref {ref}")
 
-    def check_out(self, remote: Remote, directory: str) -> None:
-        """Puts the commit's files, or the subdirectory's, into the directory, which is made."""
+    def check_out(self, remote: Remote, directory: str) -> int:
+        """Puts the commit's files, or the subdirectory's, into the directory, which is made; when
+        the commit was made, in seconds."""
         source = remote.source
         assert isinstance(source, GitSource)
         work = f"{directory}.git"
@@ -85,17 +86,18 @@ class Git:
         self.run(work, "remote", "add", "origin", source.remote)
         self._fetch(work, source, remote.digest)
         self.run(work, "checkout", "-q", "--detach", remote.digest)
+        made = int(self.run(work, "log", "-1", "--format=%ct"))
         if source.submodules is not False and os.path.exists(f"{work}/.gitmodules"):
             self._check_out_submodules(work)
         if source.commit_times:
-            self._set_times(work)
+            _set_times(work, made)
         if source.keep_git_dir:
             self._tidy(work, source)
         else:
             _remove_git_dirs(work)
         if not source.subdir:
             os.rename(work, directory)
-            return
+            return made
         inner = os.path.join(work, source.subdir)
         if os.path.realpath(inner) != os.path.join(os.path.realpath(work), source.subdir):
             raise Invalid(f"{source.remote}: the subdirectory {source.subdir} is a link")
@@ -105,6 +107,7 @@ class Git:
         from kobako.snapshot.driver import remove_tree
 
         remove_tree(work)
+        return made
 
     def _show(self, remote: str) -> None:
         """From here on the server of the repository, and no other, sees who is asking."""
@@ -155,14 +158,6 @@ class Git:
             if os.path.exists(f"{work}/.git/{name}"):
                 os.unlink(f"{work}/.git/{name}")
         self.run(work, "read-tree", "HEAD")  # an index without times and inodes
-
-    def _set_times(self, work: str) -> None:
-        seconds = int(self.run(work, "log", "-1", "--format=%ct"))
-        for base, directories, files in os.walk(work):
-            if ".git" in directories:
-                directories.remove(".git")
-            for name in (*directories, *files):
-                os.utime(os.path.join(base, name), (seconds, seconds), follow_symlinks=False)
 
     def run(self, directory: str, *words: str) -> str:
         """What the program says; `Unavailable` with its last words when it fails."""
@@ -235,6 +230,14 @@ def _identity(sources: tuple[str, ...]) -> dict[str, str]:
 
 def _proxies(engine: Engine) -> Sequence[tuple[str, str]]:
     return [(name, value) for name, value in engine.settings.proxies if value]
+
+
+def _set_times(work: str, seconds: int) -> None:
+    for base, directories, files in os.walk(work):
+        if ".git" in directories:
+            directories.remove(".git")
+        for name in (*directories, *files):
+            os.utime(os.path.join(base, name), (seconds, seconds), follow_symlinks=False)
 
 
 def _remove_git_dirs(work: str) -> None:

@@ -59,11 +59,11 @@ class Obtained:
         self._directory, self._lock = temporary(self._engine)
         try:
             path = os.path.join(self._directory, "tree")
-            _git(self._engine, self._access).check_out(self._remote, path)
+            made = _git(self._engine, self._access).check_out(self._remote, path)
         except BaseException:
             self.__exit__()
             raise
-        return path, 0
+        return path, made
 
     def __exit__(self, *fault: object) -> None:
         if self._lock >= 0:
