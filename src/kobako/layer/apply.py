@@ -12,6 +12,7 @@ import stat
 
 from kobako.errors import Denied, Invalid, KobakoError, Unavailable
 from kobako.layer import entry as kinds
+from kobako.layer import holes
 from kobako.layer.attributes import Attributes
 from kobako.layer.blocks import Blocks
 from kobako.layer.entry import Entry, shown
@@ -32,6 +33,7 @@ WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
 _META = b".wh..wh."
 
+_HUGE = 16 << 20
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -183,6 +185,8 @@ class _Unpacking:
         try:
             if member.sparse is not None:
                 self._sparse(member, file)
+            elif member.size > _HUGE:
+                self._huge(member, file)
             elif member.size:
                 for piece in self.reader.pieces():
                     if os.write(file, piece) != len(piece):
@@ -190,6 +194,15 @@ class _Unpacking:
             self.attributes.file(file, member)
         finally:
             os.close(file)
+
+    def _huge(self, member: Entry, file: int) -> None:
+        """A file whose long runs of zeros become holes."""
+        at = 0
+        for piece in self.reader.pieces():
+            if not holes.blank(piece) and os.pwrite(file, piece, at) != len(piece):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            at += len(piece)
+        os.ftruncate(file, member.size)
 
     def _sparse(self, member: Entry, file: int) -> None:
         os.ftruncate(file, member.size)

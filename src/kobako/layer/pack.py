@@ -13,6 +13,7 @@ import stat
 
 from kobako.errors import Conflict, Corrupt, Invalid, NotFound, Unsupported
 from kobako.layer import entry as kinds
+from kobako.layer import holes
 from kobako.layer.attributes import UNPORTABLE
 from kobako.layer.blocks import BLOCK
 from kobako.layer.change import Change, path_order
@@ -313,8 +314,11 @@ class _Packing:
                 return
             member.size = size
             if size > BLOCK:
+                member.sparse = None if self._moving else holes.find(file, size)
                 self._write(encode(member))
-                self._content(file, size, path)
+                for offset, length in member.sparse or [(0, size)]:
+                    os.lseek(file, offset, os.SEEK_SET)
+                    self._content(file, length, path)
                 return
             data = os.read(file, size) if size else b""
             if len(data) != size:

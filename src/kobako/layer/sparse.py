@@ -6,7 +6,7 @@ from kobako.errors import Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kobako.layer.blocks import Blocks
 
@@ -66,6 +66,13 @@ def pax_1(blocks: Blocks, available: int) -> tuple[Pieces, int]:
             needed = 2 * int(lines[0])
     values = [int(n) for n in lines[1 : needed + 1]]
     return list(zip(values[::2], values[1::2], strict=True)), taken
+
+
+def written(pieces: Sequence[tuple[int, int]]) -> bytes:
+    """The map of form 1.0, in whole blocks."""
+    numbers = [len(pieces), *(number for piece in pieces for number in piece)]
+    text = b"".join(b"%d\n" % number for number in numbers)
+    return text + bytes(-len(text) % 512)
 
 
 def check(pieces: Pieces, real_size: int, stored: int) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from zlib import adler32
 
 from kobako.errors import Invalid
-from kobako.layer import pax
+from kobako.layer import pax, sparse
 from kobako.layer.entry import DIRECTORY, FILE, Entry, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import BinaryIO, Protocol
 
     class Sink(Protocol):
@@ -58,11 +59,33 @@ class TarWriter:
 
 
 def encode(member: Entry) -> bytes:
-    """The header blocks of a member; a directory's name gets its slash here."""
-    name = member.name
+    """The header blocks of a member; a directory's name gets its slash here.
+
+    A `sparse` one is of GNU's form 1.0: its map belongs to the header, its pieces follow.
+    """
+    if member.sparse is not None:
+        return _sparse(member, member.sparse)
+    return _encode(member, member.name, member.size, [])
+
+
+def _sparse(member: Entry, pieces: Sequence[tuple[int, int]]) -> bytes:
+    """Programs that know nothing of the form find the map under a name that is not the file's."""
+    places = sparse.written(pieces)
+    directory, slash, base = member.name.rpartition(b"/")
+    stored = len(places) + sum(length for _, length in pieces)
+    records = [
+        pax.record(b"GNU.sparse.major", b"1"),
+        pax.record(b"GNU.sparse.minor", b"0"),
+        pax.record(b"GNU.sparse.name", member.name),
+        pax.record(b"GNU.sparse.realsize", b"%d" % member.size),
+    ]
+    name = directory + slash + b"GNUSparseFile.0/" + base
+    return _encode(member, name, stored, records) + places
+
+
+def _encode(member: Entry, name: bytes, size: int, records: list[bytes]) -> bytes:
     if member.type == DIRECTORY and not name.endswith(b"/"):
         name += b"/"
-    records: list[bytes] = []
     prefix = b""
     if len(name) > 100:
         prefix, short = _split(name)
@@ -74,7 +97,7 @@ def encode(member: Entry) -> bytes:
     if len(link) > 100:
         records.append(pax.record(b"linkpath", link))
         link = link[:100]
-    size = member.size if member.type == FILE else 0
+    size = size if member.type == FILE else 0
     if size > _OCTAL_11:
         records.append(pax.record(b"size", b"%d" % size))
         size = 0

@@ -50,9 +50,8 @@ def open_directory(root_fd: int, path: bytes) -> int:
 
 
 def copy_content(source: int, target: int, size: int) -> None:
-    """Copies a file's content between descriptors at offset 0: as a reflink where possible.
-
-    Else with copy_file_range(2), else by reading and writing; holes are not preserved then.
+    """Copies a file's content between descriptors at offset 0: as a reflink where possible, else
+    what is no hole.
     """
     import fcntl
 
@@ -60,20 +59,10 @@ def copy_content(source: int, target: int, size: int) -> None:
         return
     try:
         fcntl.ioctl(target, _FICLONE, source)
-        return
-    except OSError:
-        pass  # no reflinks here, or not between these two
-    left = size
-    while left > 0:
-        try:
-            count = os.copy_file_range(source, target, min(left, 1 << 30))
-        except OSError as fault:
-            if fault.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-            count = write_all(target, os.read(source, 1 << 20))
-        if count == 0:
-            return  # the file shrank: what there is has been copied
-        left -= count
+    except OSError:  # no reflinks here, or not between these two
+        from kobako.linux.pouring import pour
+
+        pour(source, target, size)
 
 
 def write_all(fd: int, data: bytes | memoryview) -> int:

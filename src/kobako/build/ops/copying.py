@@ -12,7 +12,7 @@ import os
 import stat
 
 from kobako.build.files import DIRECTORY, FILE, LINK
-from kobako.build.ops.pouring import pour
+from kobako.linux.pouring import pour
 from kobako.build.ops.rootpath import is_directory, resolve
 from kobako.errors import Conflict, Unavailable
 

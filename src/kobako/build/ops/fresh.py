@@ -7,7 +7,7 @@ import stat
 from functools import partial
 
 from kobako.build.files import DIRECTORY, FILE, FILE_FLAGS, OTHER
-from kobako.build.ops.pouring import pour
+from kobako.linux.pouring import pour
 from kobako.errors import Unavailable
 from kobako.linux import fs
 
