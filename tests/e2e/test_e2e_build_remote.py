@@ -246,7 +246,7 @@ def test_devices_and_pipes_of_an_archive(build: Builder, kobako: Kobako) -> None
     failed = kobako.fails("build", "-", data=with_device)
     assert "/null" in failed.err and "not found" in failed.err  # a context has none
     pipe = archived((file, tarfile.FIFOTYPE))
-    kobako.fails("build", "-", data=pipe, says=f"{file} in the context is no file")
+    kobako.fails("build", "-", data=pipe, says=f"{file} in the context is a FIFO and no file")
 
 
 def test_a_context_from_a_url(build: Builder, kobako: Kobako, site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
 from kobako.errors import Invalid, NotFound
@@ -10,10 +11,20 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from kobako.cli.context import Context
     from kobako.engine.build.contexts import FetchedContext
 
 _HEAD = 512
+_LONGEST = 64 << 20
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 class Given(Record):
@@ -74,7 +85,7 @@ def _standard_input(context: Context, file: str) -> Given:
             raise Invalid("invalid argument: can't use stdin for both build context and dockerfile")
         return _fetched(build_contexts.archive(context.engine, stream, head, "the context"), file)
     if file == "-" or not file:
-        return Given("", _text(head + stream.read(), "Dockerfile"), "Dockerfile")
+        return Given("", _text(head + _bounded(stream), "Dockerfile"), "Dockerfile")
     raise Invalid(
         "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles",
         hint="With a context of - the Dockerfile is read from it.",
@@ -83,7 +94,7 @@ def _standard_input(context: Context, file: str) -> Given:
 
 def _directory(path: str, file: str) -> Given:
     if file == "-":
-        return Given(path, _text(sys.stdin.buffer.read(), "Dockerfile"), "Dockerfile")
+        return Given(path, _text(_bounded(sys.stdin.buffer), "Dockerfile"), "Dockerfile")
     if file.startswith(("http://", "https://")):
         raise Invalid(f"--file {file}: a Dockerfile is read from this machine: download it")
     full = file or os.path.join(path, "Dockerfile")
@@ -98,13 +109,10 @@ def _fetched(fetched: FetchedContext, file: str) -> Given:
 
     try:
         if file == "-":
-            text = _text(sys.stdin.buffer.read(), "Dockerfile")
+            text = _text(_bounded(sys.stdin.buffer), "Dockerfile")
         else:
             name = file or "Dockerfile"
-            full = resolve(fetched.directory, name)
-            if os.path.exists(full) and not os.path.isfile(full):  # a FIFO would be waited for
-                raise Invalid(f"failed to read dockerfile: {name} in the context is no file")
-            text = _read(full, f"{name} in the context")
+            text = _read(resolve(fetched.directory, name), f"{name} in the context")
     except BaseException:
         fetched.discard()
         raise
@@ -114,8 +122,19 @@ def _fetched(fetched: FetchedContext, file: str) -> Given:
 
 def _read(full: str, shown: str = "") -> str:
     try:
-        with open(full, "rb") as stream:
-            return _text(stream.read(), full)
+        fd = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as stream:
+            kind = os.fstat(fd).st_mode
+            # Descriptors of ours are read, as of `-f <(...)`; a named FIFO may never have a writer.
+            if stat.S_ISFIFO(kind) and os.path.realpath(full).startswith("/proc/"):
+                os.set_blocking(fd, True)
+            elif not stat.S_ISREG(kind):
+                raise Invalid(
+                    f"failed to read dockerfile: {shown or full} is {_KINDS.get(stat.S_IFMT(kind))}"
+                    " and no file",
+                    hint="Pipe the text into `kobako build -f -`.",
+                )
+            return _text(_bounded(stream), shown or full)
     except FileNotFoundError:
         raise NotFound(
             f"failed to read dockerfile: lstat {shown or os.path.abspath(full)}:"
@@ -126,6 +145,13 @@ def _read(full: str, shown: str = "") -> str:
         raise Invalid(
             f"failed to read dockerfile: open {shown or full}: {fault.strerror}"
         ) from None
+
+
+def _bounded(stream: BinaryIO) -> bytes:
+    data = stream.read(_LONGEST + 1)
+    if len(data) > _LONGEST:
+        raise Invalid(f"failed to read dockerfile: it is longer than {_LONGEST >> 20} MiB")
+    return data
 
 
 def _text(data: bytes, name: str) -> str:

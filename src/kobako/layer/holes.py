@@ -1,4 +1,4 @@
-"""Where a huge file is nothing but zeros: a layer then holds what is left, as GNU's sparse form 1.0.
+"""Where a huge file is nothing but zeros: a layer holds the rest of it, as GNU's sparse form 1.0.
 
 image-spec advises against sparse members, as not every tar knows them. The readers of Go, GNU,
 libarchive and Python do, and the other choice is a layer of a hundred gigabytes of zeros. So only
@@ -26,8 +26,8 @@ ZEROS = bytes(_BLOCK)
 
 
 def find(fd: int, size: int) -> Pieces | None:
-    """The pieces of a file that are not zeros, in blocks of a mebibyte (more where there are too many); None when the
-    file is to be written as it is."""
+    """The pieces of a file that are not zeros, in blocks of a mebibyte (more where there are too
+    many of them); None when the file is to be written as it is."""
     if size < WORTH:
         return None
     block = _BLOCK

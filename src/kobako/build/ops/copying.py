@@ -12,9 +12,9 @@ import os
 import stat
 
 from kobako.build.files import DIRECTORY, FILE, LINK
-from kobako.linux.pouring import pour
 from kobako.build.ops.rootpath import is_directory, resolve
 from kobako.errors import Conflict, Unavailable
+from kobako.linux.pouring import pour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import stat
 from functools import partial
 
 from kobako.build.files import DIRECTORY, FILE, FILE_FLAGS, OTHER
-from kobako.linux.pouring import pour
 from kobako.errors import Unavailable
 from kobako.linux import fs
+from kobako.linux.pouring import pour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
