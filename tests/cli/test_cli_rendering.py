@@ -102,12 +102,12 @@ def test_ages_are_worded_as_dockers(seconds: float, words: str) -> None:
 
 
 def test_moments() -> None:
-    assert moments.parse("") == 0
-    assert moments.parse("1700000000.5") == 1_700_000_000_500_000_000
-    assert moments.parse("2023-11-14T22:13:20Z") == 1_700_000_000_000_000_000
+    assert moments.parse("", "since") == 0
+    assert moments.parse("1700000000.5", "since") == 1_700_000_000_500_000_000
+    assert moments.parse("2023-11-14T22:13:20Z", "since") == 1_700_000_000_000_000_000
     assert moments.duration("1h30m") == 5400 and moments.duration("1x") is None
-    with pytest.raises(Invalid, match="invalid value for a time"):
-        moments.parse("yesterday")
+    with pytest.raises(Invalid, match='invalid value for "since"'):
+        moments.parse("yesterday", "since")
 
 
 def test_rfc3339() -> None:

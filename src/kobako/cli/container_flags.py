@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kobako.cli import health_flags, unmet_flags
 from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Flag, Values, pairs, size_flag
 from kobako.errors import Invalid
 
@@ -11,31 +12,50 @@ if TYPE_CHECKING:
     from kobako.engine.requests import CreateRequest
 
 FLAGS = (
+    *unmet_flags.FLAGS,
+    Flag(
+        "annotation", "", LIST, "Add an annotation to the container (passed through to the bundle)"
+    ),
     Flag("add-host", "", LIST, "Add a custom host-to-IP mapping (host:ip)"),
     Flag("attach", "a", LIST, "Attach to STDIN, STDOUT or STDERR", choices="stdin stdout stderr"),
     Flag("cap-add", "", LIST, "Add Linux capabilities"),
     Flag("cap-drop", "", LIST, "Drop Linux capabilities"),
+    Flag("cgroupns", "", TEXT, "Cgroup namespace to use", choices="host private"),
     Flag("cidfile", "", TEXT, "Write the container ID to the file"),
-    Flag("cpus", "", TEXT, "Number of CPUs", "decimal"),
     Flag("device", "", LIST, "Add a host device to the container"),
     Flag("dns", "", LIST, "Set custom DNS servers"),
+    Flag("dns-option", "", LIST, "Set DNS options"),
+    Flag("dns-opt", "", LIST, "Set DNS options", hidden=True),
+    Flag("dns-search", "", LIST, "Set custom DNS search domains"),
     Flag("domainname", "", TEXT, "Container NIS domain name"),
     Flag("entrypoint", "", TEXT, "Overwrite the default ENTRYPOINT of the image"),
     Flag("env", "e", LIST, "Set environment variables"),
     Flag("env-file", "", LIST, "Read in a file of environment variables"),
+    Flag("expose", "", LIST, "Expose a port or a range of ports"),
     Flag("group-add", "", LIST, "Add additional groups to join"),
+    *health_flags.FLAGS,
     Flag("hostname", "h", TEXT, "Container host name"),
+    Flag(
+        "init",
+        "",
+        BOOL,
+        "Run an init inside the container that forwards signals and reaps processes",
+    ),
     Flag("interactive", "i", BOOL, "Keep STDIN open even if not attached"),
     Flag("ipc", "", TEXT, "IPC mode to use", choices="host private"),
     Flag("label", "l", LIST, "Set meta data on a container"),
     Flag("label-file", "", LIST, "Read in a line delimited file of labels"),
-    Flag("memory", "m", TEXT, "Memory limit", "bytes"),
+    Flag(
+        "log-driver", "", TEXT, "Logging driver for the container", choices="json-file local none"
+    ),
+    Flag("log-opt", "", LIST, "Log driver options"),
     Flag("mount", "", LIST, "Attach a filesystem mount to the container", "mount"),
     Flag("name", "", TEXT, "Assign a name to the container"),
     Flag(
         "network", "", TEXT, "Connect a container to a network", "network", "default", "host none"
     ),
     Flag("net", "", TEXT, "Connect a container to a network", hidden=True),
+    Flag("oom-score-adj", "", NUMBER, "Tune host's OOM preferences (-1000 to 1000)"),
     Flag("pid", "", TEXT, "PID namespace to use", choices="host"),
     Flag("platform", "", TEXT, "Set platform if server is multi-platform capable"),
     Flag("privileged", "", BOOL, "Give extended privileges to this container"),
@@ -64,6 +84,7 @@ FLAGS = (
     Flag("user", "u", TEXT, "Username or UID (format: <name|uid>[:<group|gid>])"),
     Flag("uts", "", TEXT, "UTS namespace to use", choices="host"),
     Flag("volume", "v", LIST, "Bind mount a volume"),
+    Flag("volumes-from", "", LIST, "Mount volumes from the specified container(s)"),
     Flag("workdir", "w", TEXT, "Working directory inside the container"),
 )
 
@@ -75,7 +96,7 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
     entrypoint: tuple[str, ...] | None = None
     if values.given("entrypoint"):
         entrypoint = (values.text("entrypoint"),) if values.text("entrypoint") else ()
-    _warn(context, values)
+    unmet_flags.check(context, values)
     return CreateRequest(
         image=words[0],
         command=tuple(words[1:]),
@@ -107,7 +128,18 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         devices=tuple(values.many("device")),
         groups=tuple(values.many("group-add")),
         extra_hosts=tuple(values.many("add-host")),
-        dns=tuple(values.many("dns")),
+        dns=tuple(_addresses("dns", values.many("dns"))),
+        dns_options=tuple(values.many("dns-option") + values.many("dns-opt")),
+        dns_search=tuple(values.many("dns-search")),
+        oom_score_adj=_oom_score(values.number("oom-score-adj")),
+        cgroupns=values.text("cgroupns"),
+        expose=tuple(values.many("expose")),
+        healthcheck=health_flags.healthcheck(context, values),
+        annotations=tuple(pairs(values.many("annotation"))),
+        log_driver=values.text("log-driver"),
+        log_options=tuple(pairs(values.many("log-opt"))),
+        init=values.on("init"),
+        volumes_from=tuple(values.many("volumes-from")),
         shm_size=size_flag(values, "shm-size", 64 << 20),
         stop_signal=values.text("stop-signal"),
         stop_timeout=values.number("stop-timeout") if values.given("stop-timeout") else None,
@@ -125,7 +157,8 @@ def environment(context: Context, values: Values) -> list[str]:
     out = []
     for word in found:
         if not word or word.startswith("="):
-            raise Invalid(f'invalid argument "{word}" for "-e, --env" flag: invalid environment')
+            said = f"invalid environment variable: {word}"
+            raise Invalid(f'invalid argument "{word}" for "-e, --env" flag: {said}')
         if "=" in word:
             out.append(word)
         elif word in context.environ:
@@ -192,13 +225,21 @@ def _pull(policy: str) -> str:
     return policy
 
 
-def _warn(context: Context, values: Values) -> None:
-    if values.many("publish") or values.on("publish-all"):
-        network = values.text("net") or values.text("network")
-        if network in ("default", "host"):
-            context.err("WARNING: Published ports are discarded when using host network mode")
-        else:
-            raise Invalid(f"ports cannot be published on the network {network!r}")
-    for name in ("memory", "cpus"):
-        if values.given(name):
-            context.err(f"WARNING: --{name} is not enforced yet. Limitation discarded.")
+def _addresses(flag: str, words: list[str]) -> list[str]:
+    import _socket as socket
+
+    for word in words:
+        try:
+            socket.inet_pton(socket.AF_INET6 if ":" in word else socket.AF_INET, word)
+        except OSError:
+            raise Invalid(
+                f'invalid argument "{word}" for "--{flag}" flag: '
+                f"IP address is not correctly formatted: {word}"
+            ) from None
+    return words
+
+
+def _oom_score(score: int) -> int:
+    if not -1000 <= score <= 1000:
+        raise Invalid(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
+    return score

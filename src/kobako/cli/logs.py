@@ -28,6 +28,7 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
+    import os
     import sys
 
     from kobako.cli import moments
@@ -36,6 +37,8 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.errors import Invalid
 
     tail = values.text("tail")
+    if tail.startswith("-") and tail[1:].isdigit():
+        tail = "all"
     if tail != "all" and not tail.isdigit():
         raise Invalid(f'invalid argument "{tail}" for "-n, --tail" flag: a number or "all"')
     records = containers.logs(
@@ -43,15 +46,19 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         words[0],
         follow=values.on("follow"),
         tail=None if tail == "all" else int(tail),
-        since_ns=moments.parse(values.text("since")),
-        until_ns=moments.parse(values.text("until")),
+        since_ns=moments.parse(values.text("since"), "since"),
+        until_ns=moments.parse(values.text("until"), "until"),
     )
     stamps = values.on("timestamps")
+    details = ""
+    if values.on("details"):
+        details = containers.log_details(context.engine, words[0]) + " "
     streams = {1: sys.stdout.buffer, 2: sys.stderr.buffer}
     for record in records:
         sink = streams[record.stream]
-        if stamps:
-            head = f"{rfc3339(record.time_ns)} ".encode()
+        if stamps or details:
+            head = f"{rfc3339(record.time_ns)} ".encode() if stamps else b""
+            head += os.fsencode(details)
             for line in record.data.splitlines(keepends=True):
                 sink.write(head + line)
         else:

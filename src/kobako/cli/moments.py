@@ -7,10 +7,10 @@ from kobako.errors import Invalid
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
-def parse(text: str) -> int:
+def parse(text: str, flag: str) -> int:
     """Nanoseconds since 1970 of a Unix time, an RFC 3339 date or a Go duration back from now.
 
-    0 for the empty string.
+    0 for the empty string; `flag` is named when it is none of them.
     """
     if not text:
         return 0
@@ -29,7 +29,8 @@ def parse(text: str) -> int:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         raise Invalid(
-            f"invalid value for a time: {text!r}: use a Unix time, 2013-01-02T13:23:37Z or 42m"
+            f'invalid value for "{flag}": failed to parse value as time or duration: "{text}"',
+            hint="Use a Unix time, 2013-01-02T13:23:37Z or 42m.",
         ) from None
     return int(moment.timestamp() * 1_000_000_000)
 

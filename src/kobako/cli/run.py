@@ -19,7 +19,6 @@ COMMAND = Command(
         *FLAGS,
         Flag("detach", "d", BOOL, "Run container in background and print container ID"),
         Flag("detach-keys", "", TEXT, "Override the key sequence for detaching a container"),
-        Flag("init", "", BOOL, "Run an init inside the container", hidden=True),
         Flag("sig-proxy", "", BOOL, "Proxy received signals to the process", default=True),
     ),
     least=1,
@@ -34,6 +33,8 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.engine import start
 
     detach = values.on("detach")
+    if detach and values.many("attach"):
+        raise terminal.Conflicting("conflicting options: cannot specify both --attach and --detach")
     request = container_flags.request(context, values, words)
     attach = terminal.attachment(request.tty, request.stdin, values.many("attach"), detach)
     attach = terminal.detachable(context, attach, values, request.tty)

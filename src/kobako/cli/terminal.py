@@ -23,6 +23,12 @@ class NotATerminal(Invalid):
     of_a_start = False
 
 
+class Conflicting(Invalid):
+    """Flags that exclude each other: as docker has it, no failure of a start."""
+
+    of_a_start = False
+
+
 def attachment(tty: bool, interactive: bool, attach: list[str], detach: bool) -> Stdio:
     """The streams to join, checked as docker checks them.
 

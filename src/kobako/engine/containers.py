@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kobako.errors import Conflict, Invalid, NotFound
+from kobako.errors import Conflict, Invalid, NotFound, Unsupported
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -346,9 +346,25 @@ def logs(
     from kobako.runtime import log
 
     container = find(engine, name)
+    if log_config(container)["Type"] == "none":
+        raise Unsupported("configured logging driver does not support reading")
     return log.read(
         container.state_dir, follow=follow, tail=tail, since_ns=since_ns, until_ns=until_ns
     )
+
+
+def log_config(container: Container) -> dict[str, Any]:
+    """docker's LogConfig of a container: Type and Config."""
+    found: dict[str, Any] = container.document["HostConfig"].get("LogConfig") or {}
+    return {"Type": found.get("Type", "json-file"), "Config": found.get("Config") or {}}
+
+
+def log_details(engine: Engine, name: str) -> str:
+    """What `logs --details` shows before each line."""
+    from kobako.engine import log_options
+
+    container = find(engine, name)
+    return log_options.details(container.config, log_config(container)["Config"])
 
 
 def signal_number(name: str) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kobako.events import OnEvent
     from kobako.runtime.spec import BindMount, ContainerOptions, ProcessOptions, Tmpfs
 
+DEFAULT_LOG = "100000000,10"  # what `log_options` says for a container that asks for nothing
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -57,6 +58,8 @@ def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created
             host_network=request.network != "none",
             extra_hosts=request.extra_hosts,
             dns=request.dns,
+            dns_search=request.dns_search,
+            dns_options=request.dns_options,
         )
         _write_spec(directory, plan)
         _add_row(engine, container_id, request, image, document)
@@ -106,7 +109,7 @@ def namespaces(request: CreateRequest) -> list[dict[str, str]]:
         pid=request.pid or "private",
         ipc=_ipc(request.ipc),
         uts=request.uts or "private",
-        cgroup="private",
+        cgroup=request.cgroupns or "private",
     )
 
 
@@ -154,12 +157,18 @@ def _document(
     config = images.config(engine, image).config
     entrypoint, command = command_line(config, request.entrypoint, request.command)
     words = entrypoint + command
-    if not words:
+    if not words or not words[0]:
         raise Invalid("no command specified", hint="The image has none either: add one.")
     hostname = _hostname(request, container_id)
     binds, tmpfs = _volumes(engine, request)
     own = etc_binds(engine.container_dir(container_id), {b.target for b in binds})
-    process = _process(request, config, words, hostname, lowers)
+    run = words
+    if request.init:
+        from kobako.engine import init_program
+
+        own.append(init_program.bind())
+        run = [*init_program.COMMAND, *words]
+    process = _process(request, config, run, hostname, lowers)
     document = {
         "Config": _config(request, config, entrypoint, command, hostname),
         "HostConfig": _host_config(request),
@@ -212,6 +221,7 @@ def _process(
         cap_drop=request.cap_drop,
         no_new_privileges=bool(security and security.no_new_privileges),
         ulimits=tuple(ulimit(text) for text in request.ulimits),
+        oom_score_adj=request.oom_score_adj,
     )
 
 
@@ -235,12 +245,14 @@ def _options(
         pid=request.pid or "private",
         ipc=_ipc(request.ipc),
         uts=request.uts or "private",
+        cgroupns=request.cgroupns or "private",
         binds=tuple(binds),
         tmpfs=tuple(tmpfs),
         shm_size=request.shm_size,
         sysctls=request.sysctls,
         seccomp=security.seccomp if security else "",
         bare_paths=bool(security and security.bare_paths),
+        annotations=(*request.annotations, _log(request)),
     )
 
 
@@ -277,12 +289,20 @@ def _config(
     for key in ("ExposedPorts", "Healthcheck", "Shell"):
         if config.get(key):
             found[key] = config[key]
+    if request.healthcheck is not None:
+        found["Healthcheck"] = request.healthcheck
+    if request.expose:
+        from kobako.image.config_change import apply_changes
+
+        ports = {"ExposedPorts": found.get("ExposedPorts")}
+        ports = apply_changes(ports, [f"EXPOSE {word}" for word in request.expose])
+        found["ExposedPorts"] = ports["ExposedPorts"]
     return found
 
 
 def _host_config(request: CreateRequest) -> dict[str, Any]:
     """docker's HostConfig: what was asked for beside the image."""
-    return {
+    found: dict[str, Any] = {
         "Binds": list(request.volumes) or None,
         "NetworkMode": request.network,
         "AutoRemove": request.auto_remove,
@@ -299,14 +319,59 @@ def _host_config(request: CreateRequest) -> dict[str, Any]:
         "IpcMode": _ipc(request.ipc),
         "UTSMode": request.uts,
     }
+    asked = {
+        "LogConfig": {
+            "Type": request.log_driver or "json-file",
+            "Config": dict(request.log_options),
+        },
+        "GroupAdd": list(request.groups),
+        "DnsSearch": list(request.dns_search),
+        "DnsOptions": list(request.dns_options),
+        "OomScoreAdj": request.oom_score_adj,
+        "CgroupnsMode": request.cgroupns,
+        "Annotations": dict(request.annotations),
+        "Init": request.init,
+        "VolumesFrom": list(request.volumes_from),
+        "Sysctls": dict(request.sysctls),
+    }
+    if request.ulimits:
+        made = [ulimit(text) for text in request.ulimits]
+        asked["Ulimits"] = [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in made]
+    return found | {key: value for key, value in asked.items() if value}
+
+
+def _log(request: CreateRequest) -> tuple[str, str]:
+    """How much of its output is kept, for the monitor."""
+    from kobako.runtime.spec import LOG_ANNOTATION
+
+    if not (request.log_driver or request.log_options):
+        return LOG_ANNOTATION, DEFAULT_LOG
+    from kobako.engine import log_options
+
+    bounds = log_options.bounds(request.log_driver, request.log_options)
+    return LOG_ANNOTATION, f"{bounds.size},{bounds.files}"
 
 
 def _volumes(engine: Engine, request: CreateRequest) -> tuple[list[BindMount], list[Tmpfs]]:
-    if not (request.volumes or request.mounts or request.tmpfs):
+    if not (request.volumes or request.mounts or request.tmpfs or request.volumes_from):
         return [], []
     from kobako.engine import volumes
 
-    return volumes.plan(request, os.path.join(engine.settings.root, "volumes"))
+    others: list[dict[str, Any]] = []
+    for word in request.volumes_from:
+        others += _mounts_of(engine, word)
+    return volumes.plan(request, os.path.join(engine.settings.root, "volumes"), others)
+
+
+def _mounts_of(engine: Engine, word: str) -> list[dict[str, Any]]:
+    """What another container mounts, for NAME or NAME:ro or NAME:rw."""
+    from kobako.engine import containers
+
+    name, _, mode = word.partition(":")
+    if mode not in ("", "ro", "rw"):
+        raise Invalid(f"invalid mode for volumes-from: {mode}")
+    listed: list[dict[str, Any]] = containers.find(engine, name).document["Mounts"]
+    return [{**m, "RW": m["RW"] and mode != "ro"} for m in listed if m["Type"] == "bind"]
 
 
 def _kept_env(image: list[str], given: tuple[str, ...]) -> list[str]:
@@ -385,6 +450,8 @@ def write_etc(
     host_network: bool,
     extra_hosts: tuple[str, ...],
     dns: tuple[str, ...],
+    dns_search: tuple[str, ...] = (),
+    dns_options: tuple[str, ...] = (),
     building: bool = False,
 ) -> None:
     """The files docker puts over the image's, in a container's directory: hosts, hostname and
@@ -399,16 +466,33 @@ def write_etc(
     for entry in extra_hosts:
         name, address = extra_host(entry)
         hosts += f"{address}\t{name}\n"
-    resolv = "".join(f"nameserver {server}\n" for server in dns)
     contents = {
         "hosts": hosts,
         "hostname": hostname + "\n",
-        "resolv.conf": resolv or _host_file("/etc/resolv.conf"),
+        "resolv.conf": _resolv_conf(dns, dns_search, dns_options),
     }
     for name, text in contents.items():
         with open(os.path.join(directory, name), "w") as file:
             os.fchmod(file.fileno(), 0o644)  # whatever the umask is: all its users read them
             file.write(text)
+
+
+def _resolv_conf(dns: tuple[str, ...], search: tuple[str, ...], options: tuple[str, ...]) -> str:
+    """The host's, each part replaced by what was asked for; a search of "." is none."""
+    host = _host_file("/etc/resolv.conf")
+    if not (dns or search or options):
+        return host
+    kept: dict[str, list[str]] = {"nameserver": [], "search": [], "options": []}
+    for line in host.splitlines():
+        word, _, rest = line.strip().partition(" ")
+        if word in kept:
+            kept[word].append(rest.strip())
+    lines = [f"search {' '.join(s for s in search if s != '.') or ' '.join(kept['search'])}"]
+    lines += [f"nameserver {server}" for server in dns or kept["nameserver"]]
+    lines.append(f"options {' '.join(options) or ' '.join(kept['options'])}")
+    if search == (".",):
+        del lines[0]
+    return "".join(f"{line}\n" for line in lines if line.partition(" ")[2])
 
 
 def extra_host(entry: str) -> tuple[str, str]:

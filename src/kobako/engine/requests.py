@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from kobako.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 PULL_ALWAYS, PULL_MISSING, PULL_NEVER = "always", "missing", "never"
 
 
@@ -13,7 +17,8 @@ class CreateRequest(Record):
 
     `entrypoint` None keeps the image's, () clears it. `volumes` are docker's
     `source:target[:options]` with an absolute source, a volume's name, or only a target. The
-    "default" network is the host's as long as there is no other.
+    "default" network is the host's as long as there is no other. `healthcheck` is docker's
+    document, None keeps the image's.
     """
 
     image: str
@@ -47,6 +52,17 @@ class CreateRequest(Record):
     groups: tuple[str, ...] = ()
     extra_hosts: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    oom_score_adj: int = 0
+    cgroupns: str = ""
+    expose: tuple[str, ...] = ()
+    healthcheck: dict[str, Any] | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+    log_driver: str = ""
+    log_options: tuple[tuple[str, str], ...] = ()
+    init: bool = False
+    volumes_from: tuple[str, ...] = ()
     shm_size: int = 64 << 20
     stop_signal: str = ""
     stop_timeout: int | None = None

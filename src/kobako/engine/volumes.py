@@ -9,6 +9,9 @@ from kobako.runtime.spec import BindMount, Tmpfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from kobako.engine.requests import CreateRequest
 
 _OPTIONS = frozenset(
@@ -18,8 +21,11 @@ _OPTIONS = frozenset(
 _IGNORED = frozenset("z Z nocopy consistent cached delegated".split())
 
 
-def plan(request: CreateRequest, volumes_dir: str) -> tuple[list[BindMount], list[Tmpfs]]:
-    """What is bound and what is a tmpfs. Named volumes live in `volumes_dir`/NAME/_data.
+def plan(
+    request: CreateRequest, volumes_dir: str, others: Sequence[dict[str, Any]] = ()
+) -> tuple[list[BindMount], list[Tmpfs]]:
+    """What is bound and what is a tmpfs. Named volumes live in `volumes_dir`/NAME/_data. `others`
+    are mounts of other containers, for where there is nothing of the request's own.
 
     A missing source of `-v` is made as a directory, one of `--mount` is an error, as docker has it.
     """
@@ -36,6 +42,8 @@ def plan(request: CreateRequest, volumes_dir: str) -> tuple[list[BindMount], lis
         if target in seen:
             raise Invalid(f"Duplicate mount point: {target}")
         seen.add(target)
+    inherited = {m["Destination"]: m for m in others if m["Destination"] not in seen}
+    binds += [BindMount(m["Source"], at, not m["RW"]) for at, m in inherited.items()]
     return binds, tmpfs
 
 

@@ -15,12 +15,13 @@ from kobako.runtime import init, program
 from kobako.runtime import monitor as monitor_script
 from kobako.runtime.bundle import Bundle, Plan, Stdio
 from kobako.runtime.monitor import Monitor
+from kobako.runtime.spec import LOG_ANNOTATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable
-    from typing import NoReturn
+    from typing import Any, NoReturn
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 
@@ -122,14 +123,15 @@ class Launcher:
 
     def _complete(self, plan: Plan) -> Monitor:
         state = os.open(plan.state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        size, files = log_bounds(plan.bundle.spec)
         log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        log = os.open(f"{plan.state_dir}/log", log_flags, 0o600)
+        log = os.open(f"{plan.state_dir}/log", log_flags, 0o600) if files else -1
         master = self._follow_setup(self.setup)
         if master >= 0:
             self.streams = {master: 1}
         monitor = Monitor(
             self.pid, self.pidfd, state, log, self.lock, self.streams,
-            self.serve_pid, self.held, self.sweep, plan.on_exit,
+            self.serve_pid, self.held, self.sweep, plan.on_exit, size, files,
         )  # fmt: skip
         self._write_pid(plan.state_dir, plan.bundle.terminal)
         told = self.control.send(
@@ -295,6 +297,13 @@ class Launcher:
             os.execv(argv[0], argv)
         except OSError:
             return monitor
+
+
+def log_bounds(spec: dict[str, Any]) -> tuple[int, int]:
+    """(bytes a log file may have, how many files are kept) by the annotation of the spec: 0 bytes
+    for any length, 0 files for no log at all."""
+    size, _, files = spec.get("annotations", {}).get(LOG_ANNOTATION, "0,1").partition(",")
+    return int(size), int(files)
 
 
 def _join_pid_namespace(namespaces: list[dict[str, str]]) -> None:

@@ -2,13 +2,15 @@
 
 The monitor writes records, each 1 byte stream (1 stdout or terminal, 2 stderr), 8 bytes time (ns
 since the epoch), 4 bytes length, little-endian, then the bytes as they came. Readers put lines
-together again. A record cut off by a crash or a full disk is the end of the log.
+together again. A record cut off by a crash or a full disk is the end of its file. A log of bounded
+size has older files beside it: `log.1` is the one before `log`, `log.2` the one before that.
 """
 
 from __future__ import annotations
 
 import os
 
+from kobako.errors import NotFound
 from kobako.linux import libc
 from kobako.record import Record
 
@@ -43,20 +45,19 @@ def read(
 
     tail: only the last so many. since_ns, until_ns: lines begun in that span; 0 is no limit.
     follow: go on until the container has ended; an unfinished line is given once nothing follows
-    it. A container that has printed nothing has an empty log.
+    it. A container that has printed nothing has an empty log. `NotFound`: none is kept.
     """
-    try:
-        file = os.open(f"{state_dir}/log", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    files = _open_all(state_dir)
+    if not files:
         if not follow:
             return
-        raise
+        raise NotFound(f"{state_dir} has no log")
     try:
         skip = 0
         if tail is not None:
-            total = sum(1 for line in _lines(file, 0) if _within(line, since_ns, until_ns))
+            total = sum(1 for line in _lines(files) if _within(line, since_ns, until_ns))
             skip = max(0, total - tail)
-        source = _followed(state_dir, file) if follow else _lines(file, 0)
+        source = _followed(state_dir, files) if follow else _lines(files)
         for line in source:
             if until_ns and line.time_ns > until_ns:
                 if follow:
@@ -69,7 +70,27 @@ def read(
                 continue
             yield line
     finally:
-        os.close(file)
+        for file in files:
+            os.close(file)
+
+
+def _open_all(state_dir: str) -> list[int]:
+    """The files of the log, the oldest first. The newest is opened first: what the monitor renames
+    meanwhile is met twice rather than missed."""
+    found: dict[int, int] = {}  # inode -> descriptor
+    number = 0
+    while True:
+        name = f"{state_dir}/log.{number}" if number else f"{state_dir}/log"
+        try:
+            file = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return list(reversed(found.values()))
+        inode = os.fstat(file).st_ino
+        if inode in found:
+            os.close(file)
+        else:
+            found[inode] = file
+        number += 1
 
 
 def _within(line: LogLine, since_ns: int, until_ns: int) -> bool:
@@ -96,6 +117,10 @@ class _Assembler:
             at = end
         self._raw = raw[at:]
 
+    def drop(self) -> None:
+        """A record that was cut off is not continued in another file."""
+        self._raw = b""
+
     def _split(self, stream: int, time_ns: int, data: bytes) -> Iterator[LogLine]:
         begun, head = self._open.pop(stream, (time_ns, b""))
         start = 0
@@ -114,27 +139,46 @@ class _Assembler:
             yield LogLine(stream, begun, data)
 
 
-def _lines(file: int, offset: int) -> Iterator[LogLine]:
+def _lines(files: list[int]) -> Iterator[LogLine]:
     assembler = _Assembler()
-    while data := os.pread(file, _BLOCK, offset):
-        offset += len(data)
-        yield from assembler.feed(data)
+    for file in files:
+        yield from _fed(assembler, file)
     yield from assembler.flush()
 
 
-def _followed(state_dir: str, file: int) -> Iterator[LogLine]:
-    """As `_lines`, but waits at the end while a monitor writes."""
+def _fed(assembler: _Assembler, file: int) -> Iterator[LogLine]:
+    """The lines of a file to its present end."""
+    assembler.drop()
+    offset = 0
+    while data := os.pread(file, _BLOCK, offset):
+        offset += len(data)
+        yield from assembler.feed(data)
+
+
+def _followed(state_dir: str, files: list[int]) -> Iterator[LogLine]:
+    """As `_lines`, but waits at the end while a monitor writes. Files begun meanwhile join
+    `files`."""
     from kobako.runtime import state
 
     assembler = _Assembler()
-    offset = 0
+    at, offset = 0, 0
     watch = _Watch(state_dir)
     try:
         while True:
+            # In this order: once it has ended, or has begun another file, what there is is all.
             ended = state.state(state_dir).status not in ("running", "paused")
-            while data := os.pread(file, _BLOCK, offset):
-                offset += len(data)
-                yield from assembler.feed(data)
+            begun = _begun_after(state_dir, files[-1])
+            if begun:
+                files += begun
+                watch.add_log()
+            while True:
+                while data := os.pread(files[at], _BLOCK, offset):
+                    offset += len(data)
+                    yield from assembler.feed(data)
+                if at == len(files) - 1:
+                    break
+                at, offset = at + 1, 0
+                assembler.drop()
             if ended:
                 break
             if not watch.wait(_PATIENCE_MS):
@@ -143,6 +187,20 @@ def _followed(state_dir: str, file: int) -> Iterator[LogLine]:
         yield from assembler.flush()
     finally:
         watch.close()
+
+
+def _begun_after(state_dir: str, last: int) -> list[int]:
+    """The files that are newer than the one open as `last`."""
+    known = os.fstat(last).st_ino
+    if os.stat(f"{state_dir}/log").st_ino == known:
+        return []
+    files = _open_all(state_dir)
+    for at, file in enumerate(files):
+        if os.fstat(file).st_ino == known:
+            for older in files[: at + 1]:
+                os.close(older)
+            return files[at + 1 :]
+    return files
 
 
 _PATIENCE_MS = 100  # an unfinished line is shown when nothing follows it for so long
@@ -155,10 +213,17 @@ class _Watch:
         start = libc.function("inotify_init1", libc.c_int, libc.c_int)
         add = libc.function("inotify_add_watch", libc.c_int, libc.c_int, libc.c_char_p, libc.c_uint)
         self._fd = libc.check(start(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1")
-        log = os.fsencode(f"{state_dir}/log")
-        libc.check(add(self._fd, log, _IN_MODIFY | _IN_CLOSE_WRITE), "inotify_add_watch", log)
-        directory = os.fsencode(state_dir)
-        libc.check(add(self._fd, directory, _IN_MOVED_TO), "inotify_add_watch", directory)
+        self._add = add
+        self._directory = os.fsencode(state_dir)
+        self.add_log()
+        watched = add(self._fd, self._directory, _IN_MOVED_TO)
+        libc.check(watched, "inotify_add_watch", self._directory)
+
+    def add_log(self) -> None:
+        """Watch what is the newest file of the log now."""
+        log = self._directory + b"/log"
+        events = _IN_MODIFY | _IN_CLOSE_WRITE
+        libc.check(self._add(self._fd, log, events), "inotify_add_watch", log)
 
     def wait(self, timeout_ms: int) -> bool:
         """Whether something happened in time (-1: waits for it)."""

@@ -17,6 +17,7 @@ _POLLIN, _POLLOUT, _POLLGONE = 1, 4, 8 | 16 | 32  # ERR, HUP, NVAL
 _CHUNK = 65536
 _PIPE_BUF = 4096  # what a pipe that polls writable takes without blocking
 _SERVE_GRACE_MS = 10000
+_HEAD = 13  # of a record of the log
 _S_IFREG, _S_IFMT = 0o100000, 0o170000
 
 
@@ -27,7 +28,9 @@ class Monitor:
     `sinks` maps streams to descriptors of the attached client; `control` reaches that client, and
     its end means the client is gone. `terminal` is among `streams` when there is one. `held` is
     kept open only so that the container's stdin does not end. `sweep`: the container has no pid
-    namespace that would take its processes away.
+    namespace that would take its processes away. `log` is -1 when none is kept; a file that would
+    get longer than `log_size` bytes (0: any length) becomes `log.1`, and of these `log_files` - 1
+    are kept.
     """
 
     def __init__(
@@ -42,7 +45,12 @@ class Monitor:
         held: int = -1,
         sweep: bool = False,
         on_exit: tuple[str, ...] = (),
+        log_size: int = 0,
+        log_files: int = 1,
     ) -> None:
+        self.log_size = log_size
+        self.log_files = log_files
+        self.log_at = posix.fstat(log).st_size if log >= 0 else 0
         self.pid = pid
         self.pidfd = pidfd
         self.state = state
@@ -133,12 +141,47 @@ class Monitor:
         except OSError:  # EIO: the last process has closed the terminal
             return b""
         if data:
-            head = self.streams[fd].to_bytes(1, "little") + time.time_ns().to_bytes(8, "little")
-            try:
-                posix.write(self.log, head + len(data).to_bytes(4, "little") + data)
-            except OSError:  # a full disk must not stop the container
-                pass
+            self.keep(self.streams[fd], data)
         return data
+
+    def keep(self, stream: int, data: bytes) -> None:
+        """Appends to the log; a line is in one file, and has one of its own if it is that long."""
+        if self.log < 0:
+            return
+        try:
+            while self.log_size and self.log_at + _HEAD + len(data) > self.log_size:
+                room = max(0, self.log_size - self.log_at - _HEAD)
+                cut = data.rfind(b"\n", 0, room) + 1
+                if not cut and not self.log_at:
+                    cut = data.find(b"\n") + 1 or len(data)
+                if cut:
+                    self.append(stream, data[:cut])
+                    data = data[cut:]
+                if not data:
+                    return
+                self.rotate()
+            self.append(stream, data)
+        except OSError:  # a full disk must not stop the container
+            pass
+
+    def append(self, stream: int, data: bytes) -> None:
+        """One record."""
+        head = stream.to_bytes(1, "little") + time.time_ns().to_bytes(8, "little")
+        self.log_at += posix.write(self.log, head + len(data).to_bytes(4, "little") + data)
+
+    def rotate(self) -> None:
+        """Begins a new log file; the oldest goes. Who reads the old ones still has them open."""
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
+        new = posix.open("log.new", flags, 0o600, dir_fd=self.state)
+        for number in range(self.log_files - 1, 0, -1):
+            older = f"log.{number - 1}" if number > 1 else "log"
+            try:
+                posix.rename(older, f"log.{number}", src_dir_fd=self.state, dst_dir_fd=self.state)
+            except FileNotFoundError:
+                pass
+        posix.rename("log.new", "log", src_dir_fd=self.state, dst_dir_fd=self.state)
+        posix.close(self.log)
+        self.log, self.log_at = new, 0
 
     def offer(self, sink: int, data: bytes) -> bytes:
         """Writes what the client takes at once; the rest is returned, b"" also when it has gone."""
@@ -214,7 +257,8 @@ class Monitor:
             posix.rename("exit.new", "exit", src_dir_fd=self.state, dst_dir_fd=self.state)
         except OSError:  # the state directory was removed under us
             pass
-        posix.close(self.log)
+        if self.log >= 0:
+            posix.close(self.log)
         posix.close(self.lock)
 
     def end_server(self) -> None:
@@ -252,7 +296,8 @@ class Monitor:
     def argv(self, python: str, script: str) -> list[str]:
         """The command line that carries on with this monitor, detached, in a fresh interpreter."""
         kept = (self.pidfd, self.state, self.log, self.lock)
-        numbers = (self.pid, *kept, self.serve_pid, self.held, int(self.sweep))
+        more = (self.serve_pid, self.held, int(self.sweep), self.log_size, self.log_files)
+        numbers = (self.pid, *kept, *more)
         streams = ",".join(f"{fd}:{stream}" for fd, stream in self.streams.items())
         return [python, "-I", "-S", script, *map(str, numbers), streams, *self.on_exit]
 
@@ -264,12 +309,15 @@ class Monitor:
 
 def main(args: list[str]) -> None:
     """The detached monitor's whole life."""
-    numbers = [int(a) for a in args[:8]]
-    pid, pidfd, state, log, lock, serve_pid, held, sweep = numbers
-    pairs = [p.split(":") for p in args[8].split(",")]
+    numbers = [int(a) for a in args[:10]]
+    pid, pidfd, state, log, lock, serve_pid, held, sweep, log_size, log_files = numbers
+    pairs = [p.split(":") for p in args[10].split(",")]
     streams = {int(fd): int(stream) for fd, stream in pairs}
-    on_exit = tuple(args[9:])
-    monitor = Monitor(pid, pidfd, state, log, lock, streams, serve_pid, held, bool(sweep))
+    on_exit = tuple(args[11:])
+    monitor = Monitor(
+        pid, pidfd, state, log, lock, streams, serve_pid, held, bool(sweep),
+        log_size=log_size, log_files=log_files,
+    )  # fmt: skip
     for fd in monitor.descriptors():
         posix.set_inheritable(fd, False)
     monitor.watch()

@@ -28,6 +28,7 @@ MASKED_PATHS = (
 )  # fmt: skip
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 SHM_SIZE = 64 << 20
+LOG_ANNOTATION = "io.kobako.log"
 # docker's: everything may be made (CAP_MKNOD), but only these may be opened.
 _DEVICE_RULES: tuple[dict[str, Any], ...] = (
     {"allow": False, "access": "rwm"},
@@ -88,7 +89,8 @@ class ContainerOptions(Record):
     """What it runs in. `network`, `pid`, `ipc`, `uts` and `cgroupns` are "private" or "host".
 
     `seccomp`: "" for the default profile, "unconfined", or a profile's JSON text. `bare_paths`: no
-    path is masked or made read-only.
+    path is masked or made read-only. The annotation LOG_ANNOTATION is "SIZE,FILES": the bytes a
+    file of the container's log may have (0: any), and how many are kept (0: there is no log).
     """
 
     process: ProcessOptions

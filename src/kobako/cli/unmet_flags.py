@@ -1,0 +1,132 @@
+"""Flags of docker's `run` and `create` that kobako knows and does not carry out.
+
+Limits and restarts are left out with a warning: the container works without them. What would make
+another container of it, a device or a network that is not there, is refused.
+"""
+
+from __future__ import annotations
+
+from kobako.cli.flags import BOOL, LIST, TEXT, Flag, Values
+from kobako.errors import Invalid, Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.cli.context import Context
+
+_LIMITS = (
+    ("blkio-weight", TEXT), ("blkio-weight-device", LIST), ("cgroup-parent", TEXT),
+    ("cpu-count", TEXT), ("cpu-percent", TEXT), ("cpu-period", TEXT), ("cpu-quota", TEXT),
+    ("cpu-rt-period", TEXT), ("cpu-rt-runtime", TEXT), ("cpu-shares", TEXT), ("cpus", TEXT),
+    ("cpuset-cpus", TEXT), ("cpuset-mems", TEXT), ("device-read-bps", LIST),
+    ("device-read-iops", LIST), ("device-write-bps", LIST), ("device-write-iops", LIST),
+    ("kernel-memory", TEXT), ("memory", TEXT), ("memory-reservation", TEXT),
+    ("memory-swap", TEXT), ("memory-swappiness", TEXT), ("oom-kill-disable", BOOL),
+    ("pids-limit", TEXT),
+)  # fmt: skip
+_SHOWN = ("cpus", "memory")
+_SHORT = {"cpu-shares": "c", "memory": "m"}
+_SIZES = ("memory", "memory-reservation", "kernel-memory")
+_LEAST_MEMORY = 6 << 20
+_REFUSED = (
+    ("device-cgroup-rule", LIST, "there is no device cgroup"),
+    ("gpus", TEXT, "no device can be added to a container"),
+    ("ip", TEXT, "there is no network with addresses of its own"),
+    ("ip6", TEXT, "there is no network with addresses of its own"),
+    ("link", LIST, "containers share the host's network: use localhost"),
+    ("link-local-ip", LIST, "there is no network with addresses of its own"),
+    ("mac-address", TEXT, "there is no network with addresses of its own"),
+    ("network-alias", LIST, "containers share the host's network: use localhost"),
+    ("storage-opt", LIST, "the writable layer has no limit"),
+    ("use-api-socket", BOOL, "there is no Engine API"),
+)
+# Taken, and nothing else than what they ask for exists.
+_ONLY = (
+    ("disable-content-trust", BOOL, ("true", "false")),
+    ("isolation", TEXT, ("", "default")),
+    ("runtime", TEXT, ("", "kobako")),
+    ("userns", TEXT, ("", "host")),
+    ("volume-driver", TEXT, ("", "local")),
+)
+
+FLAGS = (
+    *(
+        Flag(name, _SHORT.get(name, ""), kind, "Not enforced: a limit", hidden=name not in _SHOWN)
+        for name, kind in _LIMITS
+    ),
+    *(Flag(name, "", kind, f"Not supported: {why}", hidden=True) for name, kind, why in _REFUSED),
+    *(Flag(name, "", kind, "Accepted for docker's sake", hidden=True) for name, kind, _ in _ONLY),
+    Flag("restart", "", TEXT, "Restart policy: not carried out", default="no"),
+)
+
+
+def check(context: Context, values: Values) -> None:
+    """Warn of what is left out; `Invalid` for bad values, `Unsupported` for what is refused."""
+    for name, _, why in _REFUSED:
+        if values.given(name):
+            raise Unsupported(f"--{name} is not supported", hint=f"{why[0].upper()}{why[1:]}.")
+    for name, kind, known in _ONLY:
+        if kind == TEXT and values.text(name) not in known:
+            raise Unsupported(
+                f"--{name} {values.text(name)} is not supported",
+                hint=f"There is {known[-1]} alone: leave the flag out.",
+            )
+    for name, kind in _LIMITS:
+        if not values.given(name) or (kind == BOOL and not values.on(name)):
+            continue
+        if name in _SIZES:
+            _check_size(name, values.text(name))
+        elif name == "cpus":
+            _check_number(name, values.text(name))
+        context.err(f"WARNING: --{name} is not enforced yet. Limitation discarded.")
+    _check_restart(context, values)
+    _check_ports(context, values)
+
+
+def _check_size(name: str, text: str) -> None:
+    from kobako.cli.units import parse_size
+
+    try:
+        size = parse_size(text)
+    except ValueError:
+        raise Invalid(
+            f'invalid argument "{text}" for "--{name}" flag: invalid size: \'{text}\''
+        ) from None
+    if name == "memory" and 0 < size < _LEAST_MEMORY:
+        raise Invalid("Minimum memory limit allowed is 6MB")
+
+
+def _check_number(name: str, text: str) -> None:
+    try:
+        float(text)
+    except ValueError:
+        raise Invalid(
+            f'invalid argument "{text}" for "--{name}" flag: '
+            f"failed to parse {text} as a rational number"
+        ) from None
+
+
+def _check_restart(context: Context, values: Values) -> None:
+    policy, colon, count = values.text("restart").partition(":")
+    if policy in ("", "no"):
+        return
+    if policy not in ("always", "unless-stopped", "on-failure"):
+        raise Invalid(f"invalid restart policy '{policy}'")
+    if colon and not count.isdigit():
+        raise Invalid("invalid restart policy format: maximum retry count must be an integer")
+    if values.on("rm"):
+        raise Invalid("conflicting options: cannot specify both --restart and --rm")
+    context.err(f"WARNING: --restart={policy} is not carried out: nothing restarts the container.")
+
+
+def _check_ports(context: Context, values: Values) -> None:
+    published = values.many("publish")
+    if not published and not values.on("publish-all"):
+        return
+    from kobako.cli import published_ports
+
+    for text in published:
+        published_ports.check(text)
+    network = values.text("net") or values.text("network")
+    if network not in ("default", "host", "bridge"):
+        raise Invalid(f"ports cannot be published on the network {network!r}")
+    context.err("WARNING: Published ports are discarded when using host network mode")
