@@ -4,9 +4,10 @@
 def main() -> None:
     import sys
 
-    from kobako import straight
+    from kobako import straight, together
 
     straight.install()
+    straight.load(together.EVERY)
     from kobako.cli import dispatch
 
     dispatch.main(sys.argv)

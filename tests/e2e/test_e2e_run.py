@@ -292,5 +292,17 @@ def test_left_behind_with_rm(kobako: Kobako, name: str) -> None:
 def test_names_are_taken_once(kobako: Kobako, name: str) -> None:
     identity = kobako("create", "--name", name, "python").out
     says = f'Conflict. The container name "/{name}" is already in use by container "{identity}"'
-    kobako.fails("run", "--name", name, "python", code=125, says=says)
     kobako.fails("create", "--name", name, "python", code=1, says=says)
+
+
+def test_nothing_runs_under_a_name_that_is_taken(kobako: Kobako, name: str, tmp_path: Path) -> None:
+    """By then everything was ready for it."""
+    tmp_path.chmod(0o777)
+    identity = kobako("create", "--name", name, "python").out
+    says = f'Conflict. The container name "/{name}" is already in use by container "{identity}"'
+    before = set(os.listdir(kobako.root / "containers"))
+    words = ["-v", f"{tmp_path}:/shared", "python", "touch", "/shared/touched"]
+    for detach in ((), ("-d",)):
+        kobako.fails("run", *detach, "--name", name, *words, code=125, says=says)
+    assert set(os.listdir(kobako.root / "containers")) == before
+    assert not os.listdir(tmp_path)

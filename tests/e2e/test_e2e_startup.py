@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from e2e_command import Kobako
 
+from kobako import together
+
 FORBIDDEN = frozenset(
     "argparse array asyncio collections concurrent.futures contextlib dataclasses email enum "
     "functools hashlib http http.client inspect isal json kobako.bake logging multiprocessing "
@@ -78,6 +80,83 @@ def check(kobako: Kobako, words: list[str], needed: frozenset[str] = frozenset()
     script = "from kobako.__main__ import main; main()"
     command = [sys.executable, "-X", "importtime", "-c", script, *words]
     found = imported(command, kobako.environ)
-    assert "kobako.cli.dispatch" in found
+    assert "kobako.straight" in found
     own = found - imported(BARE, kobako.environ)
     assert not (own - needed) & FORBIDDEN
+
+
+GROUPED = {"run": "run --rm python true", "ps": "ps -a", "images": "images python"}
+"""A typical call of each verb that has a group of modules of its own, but for exec."""
+
+
+def grouped(*groups: str) -> set[str]:
+    return {"kobako." + name for group in groups for name in group.split()}
+
+
+def asked_for(kobako: Kobako, words: list[str]) -> set[str]:
+    """The modules of kobako that a verb imports where it asks for them, groups being left out."""
+    script = (
+        "from kobako import straight, together; straight.load = lambda group: None\n"
+        "from kobako.__main__ import main; main()"
+    )
+    found = imported([sys.executable, "-X", "importtime", "-c", script, *words], kobako.environ)
+    return {n for n in found if n.startswith("kobako.")} - {
+        "kobako.straight", "kobako.together", "kobako.__main__"
+    }  # fmt: skip
+
+
+def some_modes_only() -> set[str]:
+    """What stands in for root, where that is needed."""
+    names = {"kobako.engine.bundles", "kobako.linux.userns", "kobako.linux.ownership"}
+    names |= {"kobako.linux.bpf", "kobako.linux.notify"}
+    room = Path(together.__file__).parent / "emulate"
+    return names | {"kobako.emulate"} | {f"kobako.emulate.{path.stem}" for path in room.iterdir()}
+
+
+@pytest.mark.parametrize("verb", GROUPED)
+def test_the_group_of_a_verb_is_what_it_imports(kobako: Kobako, name: str, verb: str) -> None:
+    kobako("run", "--name", name, "python", "true")
+    found = asked_for(kobako, GROUPED[verb].split())
+    listed = grouped(together.EVERY, together.VERBS[verb])
+    if verb == "run":
+        listed |= grouped(together.CREATE, together.END)
+        found -= grouped(together.MONITOR) - listed  # it has the same stderr
+        found -= some_modes_only()
+    assert found == listed
+
+
+def test_the_group_of_exec_is_what_it_imports(kobako: Kobako, name: str) -> None:
+    kobako("run", "-d", "--name", name, "python", "sleep", "100")
+    found = asked_for(kobako, ["exec", name, "true"])
+    assert found - some_modes_only() == grouped(together.EVERY, together.VERBS["exec"])
+
+
+@pytest.mark.parametrize("verb", [*together.VERBS, "monitor"])
+def test_a_group_is_in_an_order_in_which_nothing_is_asked_for(verb: str) -> None:
+    """Each module comes after those it imports: importlib finds them all there."""
+    groups = [together.EVERY, together.VERBS.get(verb, together.VERBS["run"])]
+    if verb == "run":
+        groups += [together.CREATE, together.END]
+    elif verb == "monitor":
+        groups += [together.MONITOR]
+    script = """
+import sys
+from kobako import straight, together
+straight.install()
+straight.Loader.compiled = lambda self: self.source_to_code(self.get_data(self.path), self.path)
+asked = []
+class Witness:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.startswith("kobako."):
+            asked.append(name)
+sys.meta_path.insert(0, Witness)
+for group in sys.argv[1:]:
+    straight.load(group)
+assert asked == [], asked
+for group in sys.argv[1:]:
+    for name in group.split():
+        module = sys.modules["kobako." + name]
+        assert module.__spec__.name == module.__name__ and module.__file__, name
+"""
+    subprocess.run([sys.executable, "-c", script, *groups], check=True)

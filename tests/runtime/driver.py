@@ -107,7 +107,11 @@ def ahead(bundle: Bundle, base: str, io: Stdio, foreseen: str) -> int:
     if foreseen == "nothing":
         waiting.abandon()
         return 0
-    waiting.launch(bundle, f"{base}/state")
+    waiting.foresee(bundle, f"{base}/state")
+    if foreseen == "this, taken back":
+        waiting.abandon()
+        return 0
+    waiting.launch()
     return waiting.started().wait()
 
 

@@ -24,7 +24,11 @@ def test_the_waiting_process_becomes_the_program(box: Any) -> None:
 
 @pytest.mark.parametrize(
     ("foreseen", "code", "says"),
-    [("nothing", 0, ""), ("others", 125, "is not the one that was foreseen")],
+    [
+        ("nothing", 0, ""),
+        ("this, taken back", 0, ""),
+        ("others", 125, "is not the one that was foreseen"),
+    ],
 )
 def test_nothing_stays_of_a_start_that_is_not_to_be(
     box: Any, foreseen: str, code: int, says: str

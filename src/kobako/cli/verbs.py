@@ -149,6 +149,9 @@ def find(words: list[str]) -> tuple[str, str | None, list[str]]:
 
 def load(module: str) -> ModuleType:
     """A verb's module: `COMMAND` says what it accepts, `main` does it."""
+    from kobako import straight, together
+
     name = "kobako.cli." + module
+    straight.load(together.VERBS.get(module, ""))
     __import__(name)
     return sys.modules[name]

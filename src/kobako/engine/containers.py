@@ -9,7 +9,7 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from kobako.engine.engine import Engine
@@ -311,17 +311,25 @@ def runs(engine: Engine, container_id: str) -> bool:
     return state(os.path.join(directory, "state")).status in ("running", "paused")
 
 
-def discard(engine: Engine, container_id: str, *, held: int | None = None) -> None:
+def discard(
+    engine: Engine,
+    container_id: str,
+    *,
+    held: int | None = None,
+    forgotten: Callable[[], None] = lambda: None,
+) -> None:
     """Delete the row and the directory of a container that does not run; idempotent.
 
     The row goes first: a crash in between leaves a directory without a row, which gc removes.
-    `held` is the directory's claim when the caller has it already.
+    `forgotten` is called in between; `held` is the directory's claim when the caller has it
+    already.
     """
     from kobako.linux import claim
     from kobako.snapshot.driver import remove_tree
 
     engine.enter()  # enters: only there may what the container made be removed
     engine.store.db.containers.delete(container_id)
+    forgotten()
     directory = engine.container_dir(container_id)
     own = claim.take(directory, wait=True) if held is None else held
     if own is None:

@@ -9,6 +9,7 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from kobako.engine.engine import Engine
@@ -35,8 +36,16 @@ class Created(Record):
     warnings: tuple[str, ...] = ()
 
 
-def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created:
+def create(
+    engine: Engine,
+    request: CreateRequest,
+    on_event: OnEvent,
+    foreseen: Callable[[Created], Callable[[], None]] | None = None,
+) -> Created:
     """Make a container. Pulls the image as `request.pull` says.
+
+    `foreseen` is called when everything it mounts is there but not yet its row, which may still
+    fail: what it returns is called then.
 
     Raises `NotFound` (image), `Conflict` (name in use), `Invalid` (the request does not fit).
     """
@@ -49,7 +58,9 @@ def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created
     lowers = unpack.lowers(engine, image)
     document, plan = _document(engine, request, image, container_id, lowers)
     directory = engine.container_dir(container_id)
+    created = Created(container_id, directory, lowers, plan, _warnings(request))
     held = claim.make(directory)
+    take_back = None
     try:
         engine.driver.prepare(directory, lowers)
         write_etc(
@@ -61,16 +72,20 @@ def create(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Created
             dns_search=request.dns_search,
             dns_options=request.dns_options,
         )
+        if foreseen is not None:
+            take_back = foreseen(created)
         _write_spec(directory, plan)
         _add_row(engine, container_id, request, image, document)
     except BaseException:
         from kobako.snapshot.driver import remove_tree
 
+        if take_back is not None:
+            take_back()
         remove_tree(directory)
         raise
     finally:
         os.close(held)
-    return Created(container_id, directory, lowers, plan, _warnings(request))
+    return created
 
 
 def find_image(engine: Engine, request: CreateRequest, on_event: OnEvent) -> LocalImage:

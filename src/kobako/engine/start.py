@@ -95,7 +95,9 @@ def attach_and_wait(
         started = _launch(engine, container, io, detach=False)
     return started.wait(
         forward_signals=forward_signals,
-        meanwhile=(lambda: reap(engine, container.id)) if container.auto_remove else None,
+        meanwhile=(lambda let_go: reap(engine, container.id, let_go))
+        if container.auto_remove
+        else None,
     )
 
 
@@ -115,6 +117,7 @@ def run(
     The monitor is forked first and gets ready while the container is being made. `on_created` is
     called in between. A container made with --rm that cannot be started is removed.
     """
+    from kobako import straight, together
     from kobako.engine import create
     from kobako.runtime.ahead import Ahead
     from kobako.runtime.bundle import Bundle
@@ -129,23 +132,30 @@ def run(
         prepare=lambda: _get_ready(engine),
         intercept_of=lambda given: _interception(engine, *given),
     )
+    straight.load(together.CREATE)
+
+    def foreseen(created: Created) -> Callable[[], None]:
+        # What is thrown away at the end need not be on the disk: without `volatile` the kernel
+        # writes out the whole file system when the container's mounts go.
+        mounts = engine.driver.mounts(
+            created.directory, created.lowers, volatile=request.auto_remove
+        )
+        ahead.foresee(
+            Bundle(created.directory, created.spec, mounts),
+            os.path.join(created.directory, "state"),
+            on_exit=reaper(engine, created.id) if request.auto_remove else (),
+            given=(created.directory, created.lowers),
+        )
+        return ahead.abandon
+
     try:
-        created = create.create(engine, request, on_event)
+        created = create.create(engine, request, on_event, foreseen)
         on_created(created)
     except BaseException:
         ahead.abandon()
         raise
-    # What is thrown away at the end need not be on the disk: without `volatile` the kernel writes
-    # out the whole file system when the container's mounts go.
-    mounts = engine.driver.mounts(created.directory, created.lowers, volatile=request.auto_remove)
-    on_exit = reaper(engine, created.id) if request.auto_remove else ()
-    ahead.launch(
-        Bundle(created.directory, created.spec, mounts),
-        os.path.join(created.directory, "state"),
-        on_exit=on_exit,
-        given=(created.directory, created.lowers),
-    )
-    _load_end()  # while the monitor is at work
+    ahead.launch()
+    straight.load(together.END)  # while the monitor is at work
     try:
         started = ahead.started()
     except KobakoError:
@@ -158,17 +168,10 @@ def run(
         return 0
     return started.wait(
         forward_signals=forward_signals,
-        meanwhile=(lambda: reap(engine, created.id)) if request.auto_remove else None,
+        meanwhile=(lambda let_go: reap(engine, created.id, let_go))
+        if request.auto_remove
+        else None,
     )
-
-
-def _load_end() -> None:
-    """Import what the end of a container takes, before it is waited for."""
-    import kobako.engine.containers
-    import kobako.linux.claim
-    import kobako.linux.fs
-    import kobako.runtime.attach
-    import kobako.runtime.state  # noqa: F401
 
 
 def _get_ready(engine: Engine) -> None:
@@ -208,8 +211,11 @@ def _launch(
     )
 
 
-def reap(engine: Engine, container_id: str) -> None:
-    """Remove a container made with --rm that has ended, unless it has been started again."""
+def reap(engine: Engine, container_id: str, forgotten: Callable[[], None] = lambda: None) -> None:
+    """Remove a container made with --rm that has ended, unless it has been started again.
+
+    `forgotten` as in `containers.discard`.
+    """
     from kobako.engine import containers
     from kobako.linux import claim
 
@@ -217,7 +223,7 @@ def reap(engine: Engine, container_id: str) -> None:
     held = claim.take(engine.container_dir(container_id), wait=True)
     try:
         if not containers.runs(engine, container_id):
-            containers.discard(engine, container_id, held=held)
+            containers.discard(engine, container_id, held=held, forgotten=forgotten)
     finally:
         if held is not None:
             os.close(held)

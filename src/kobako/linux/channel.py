@@ -36,6 +36,16 @@ class Channel:
     def close(self) -> None:
         self._end.close()
 
+    def wait_for_end(self) -> None:
+        """Sends nothing more, and returns when the other end is gone; its messages are dropped."""
+        self._end.shutdown(_socket.SHUT_WR)
+        while True:
+            message, fds = self.receive()
+            for fd in fds:
+                os.close(fd)
+            if not message:
+                return
+
     def send(self, message: bytes, fds: Iterable[int] = ()) -> bool:
         """Sends up to LIMIT bytes and duplicates of descriptors; False when nobody listens."""
         ancillary = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
@@ -58,17 +68,20 @@ class Channel:
     def receive(self) -> tuple[bytes, list[int]]:
         """The next message and its descriptors, which are the caller's and close-on-exec."""
         try:
-            message, ancillary, _, _ = self._end.recvmsg(
-                LIMIT, _socket.CMSG_SPACE(4 * 8), _MSG_CMSG_CLOEXEC
-            )
-        except ConnectionResetError:
-            return b"", []
+            message, ancillary = self._receive()
+        except ConnectionResetError:  # it has gone without reading all we sent: told once, and
+            message, ancillary = self._receive()  # what it sent before comes after that
         fds: list[int] = []
         for level, kind, data in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
                 whole = len(data) - len(data) % 4
                 fds += [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, whole, 4)]
         return message, fds
+
+    def _receive(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+        space = _socket.CMSG_SPACE(4 * 8)
+        message, ancillary, _, _ = self._end.recvmsg(LIMIT, space, _MSG_CMSG_CLOEXEC)
+        return message, ancillary
 
 
 def content(fd: int) -> bytes:

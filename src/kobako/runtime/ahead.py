@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Ahead:
-    """A waiting monitor: `launch` tells it what to start, `abandon` sends it away.
+    """A waiting monitor: `foresee` tells it what to start, `launch` to start it.
 
-    One of the two must be called, and after `launch` `started`. If this process dies first, the
-    monitor ends by itself.
+    `launch`, and then `started`, or `abandon`, which sends it away, must be called. If this process
+    dies first, the monitor ends by itself.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Ahead:
 
         `prepare` and `intercept_of` run in the monitor, and must not use what belongs to this
         process (databases, locks): the first at once, to get what the second will need; the second
-        gets what is `given` to `launch`."""
+        gets what is `given` to `foresee`."""
         process.require_single_thread("start a container")
         ours, theirs = Channel.pair()
         self._control = ours
@@ -58,6 +58,9 @@ class Ahead:
                     ours.close()
                     if detach and os.fork():
                         os._exit(0)  # the monitor is nobody's child
+                    from kobako import straight, together
+
+                    straight.load(together.MONITOR)
                     from kobako.runtime import launch
 
                     launch.obey(theirs, io, detach, terminal, namespaces, prepare, intercept_of)
@@ -67,12 +70,13 @@ class Ahead:
             theirs.close()
             self._container.forget_pump_end()
 
-    def launch(
+    def foresee(
         self, bundle: Bundle, state_dir: str, *, on_exit: tuple[str, ...] = (), given: Any = None
     ) -> None:
-        """Have a container started, see `launch.start`; returns at once.
+        """Say what is to be started, see `launch.start`; returns at once.
 
-        `given` is made of what marshal takes (strings, numbers, None, tuples, lists, dicts).
+        Everything is made ready but the program. `given` is made of what marshal takes (strings,
+        numbers, None, tuples, lists, dicts).
         """
         import marshal
 
@@ -83,12 +87,19 @@ class Ahead:
         self._control.send_content(b"G", marshal.dumps(values))
         self._container.state_dir = state_dir
 
+    def launch(self) -> None:
+        """Have the program started; returns at once."""
+        self._control.send(b"L")
+
     def started(self) -> Container:
         """The container, once its program runs. Raises `StartFailed` as `launch.start` does."""
         self._container.await_start(self._child, self._detach)
         return self._container
 
     def abandon(self) -> None:
-        """Nothing is to be started after all."""
-        self._container.close()
-        os.waitpid(self._child, 0)
+        """Nothing is to be started after all; nothing is left when this returns. Idempotent."""
+        if self._child:
+            self._control.wait_for_end()  # detached, it is not our child
+            self._container.close()
+            os.waitpid(self._child, 0)
+            self._child = 0

@@ -99,8 +99,15 @@ class Container:
             self._attended = True
             self._control.send(b"A")
 
+    def let_go(self) -> None:
+        """Tell the monitor of a container that has ended that nothing is left for it to do."""
+        self._control.send(b"D")
+
     def wait(
-        self, *, forward_signals: bool = True, meanwhile: Callable[[], None] | None = None
+        self,
+        *,
+        forward_signals: bool = True,
+        meanwhile: Callable[[Callable[[], None]], None] | None = None,
     ) -> int | None:
         """Stays with an attached container to its end; its exit code (128 + signal when killed).
 
@@ -108,8 +115,9 @@ class Container:
         Without a terminal SIGINT, SIGTERM, SIGHUP, ... are passed on to it. With one, stdin is in
         raw mode meanwhile and restored on every way out, and those signals end this process as
         they would have, leaving the container running.
-        `meanwhile` is called when it has ended and before the monitor is let go: if this process is
-        killed in it, the monitor does what `launch.start` was given as `on_exit`.
+        `meanwhile(let_go)` is called when it has ended and before the monitor is let go: if this
+        process is killed before it calls `let_go`, the monitor does what `launch.start` was given
+        as `on_exit`.
         Raises `Unavailable` when the monitor has been killed.
         """
         if not self._monitor:
@@ -117,7 +125,7 @@ class Container:
 
             code = state.wait(self.state_dir)
             if meanwhile is not None:
-                meanwhile()
+                meanwhile(lambda: None)
             return code
         from kobako.runtime.attach import Session, Signals
 
@@ -139,7 +147,7 @@ class Container:
             message, _ = self._control.receive()
             signals.restore()
             if message[:1] == b"Z" and meanwhile is not None:
-                meanwhile()
+                meanwhile(self.let_go)
         finally:
             signals.restore()
             self.close()

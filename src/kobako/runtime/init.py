@@ -53,6 +53,7 @@ def run(
     `obtain` gives the bundle and the filter of intercepted calls (b"": none), or None when there is
     nothing to be done after all; it may wait. `stdio` are descriptors for 0, 1, 2; (-1, -1, -1)
     asks for a terminal of the container's own devpts, whose master is sent over the channel (b"M").
+    When all but the program is ready, it waits for `let_go`.
     """
     try:
         _run(channel, stdio, obtain)
@@ -74,6 +75,11 @@ def told(channel: Channel) -> tuple[Bundle, bytes] | None:
 def tell(channel: Channel, bundle: Bundle, filter_program: bytes) -> None:
     """The other side of `told`."""
     channel.send_content(b"B", marshal.dumps((bundle.packed(), filter_program)))
+
+
+def let_go(channel: Channel) -> None:
+    """Let the program start once everything is ready for it."""
+    channel.send(b"G")
 
 
 def _run(
@@ -110,13 +116,13 @@ def _run(
     os.close(root_fd)
     if stdio[0] >= 0:
         own_streams(document)
-    program.enter(
-        document,
-        channel,
-        filter_program,
-        lambda: process.set_parent_death_signal(_SIGKILL),
-        bundle.filter,
-    )
+
+    def prepare() -> None:
+        process.set_parent_death_signal(_SIGKILL)
+        if not channel.receive()[0]:
+            os._exit(125)  # nobody waits for us any more
+
+    program.enter(document, channel, filter_program, prepare, bundle.filter)
 
 
 def forget_imports() -> None:

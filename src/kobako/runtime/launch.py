@@ -112,9 +112,12 @@ def obey(
         _check(bundle)
         _check_foreseen(bundle, namespaces, terminal)
         launch.plan = Plan(bundle, state_dir, intercept_of(given), on_exit)
-        launch.lock = _acquire(state_dir)
         init.tell(launch.setup, bundle, launch.filter_program)
+        launch.lock = _acquire(state_dir)
         launch.fork_server()
+        if not control.receive()[0]:
+            launch.call_off()
+            return False
         return True
 
     launch.run(begin, set())

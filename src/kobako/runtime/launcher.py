@@ -105,13 +105,19 @@ class Launcher:
         self.pidfd = os.pidfd_open(self.pid)
 
     def call_off(self) -> None:
-        """Nothing is left of the first process, if there is one."""
+        """Nothing is left of the first process and its supervisor, if there are any."""
         if self.pidfd >= 0:
             try:
                 _signal.pidfd_send_signal(self.pidfd, _SIGKILL)
                 os.waitpid(self.pid, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass  # it has ended already
+        if self.serve_pid:
+            try:
+                os.kill(self.serve_pid, _SIGKILL)
+                os.waitpid(self.serve_pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
 
     def _stand_apart(self, keep: set[int]) -> None:
         """Leaves the caller's session, signals and descriptors."""
@@ -122,6 +128,7 @@ class Launcher:
         self._drop_descriptors(keep)
 
     def _complete(self, plan: Plan) -> Monitor:
+        init.let_go(self.setup)
         state = os.open(plan.state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         size, files = log_bounds(plan.bundle.spec)
         log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -267,7 +274,8 @@ class Launcher:
         if self.plan and self.plan.on_exit:
             if told:  # the client acts itself, unless it is killed before it has
                 monitor.let_go()
-                self.control.receive()
+                if self.control.receive()[0]:
+                    return
             if os.path.isdir(self.plan.state_dir):
                 os.chdir("/")
                 os.execv(self.plan.on_exit[0], self.plan.on_exit)

@@ -1,0 +1,65 @@
+"""Which modules the short verbs need, in an order in which each comes after those it imports.
+
+Start-up is a feature: what is sure to be needed is loaded by `straight.load` in one go, a fifth
+cheaper than by the imports that ask for it. Nothing depends on these lists: a module that is
+missing here is imported where it is asked for. tests/e2e/test_e2e_startup.py keeps them exact.
+"""
+
+from __future__ import annotations
+
+EVERY = "cli cli.verbs cli.dispatch errors record cli.flags cli.context"
+"""What every verb begins with."""
+
+_DATABASE = (
+    " store oci oci.digest store.ingest store.content store.sqlite store.schema store.rows"
+    " store.tables store.database store.store"
+)
+
+VERBS = {
+    "run": (
+        "cli.health_flags cli.unmet_flags cli.container_flags"
+        " cli.run cli.terminal engine engine.start engine.requests runtime"
+        " fastjson linux linux.libc linux.mount runtime.bundle engine.engine engine.create"
+        " linux.process linux.channel runtime.container runtime.ahead linux.caps runtime.spec"
+        " engine.privilege"
+    ),
+    "exec": (
+        "cli.health_flags cli.unmet_flags cli.container_flags"
+        " cli.exec cli.terminal engine engine.execute runtime fastjson linux"
+        " linux.libc linux.mount runtime.bundle engine.engine engine.containers linux.process"
+        " linux.channel linux.pty linux.caps linux.syscalls linux.seccomp runtime.program"
+        " linux.inroot runtime.rootfs runtime.init runtime.state runtime.attach runtime.join"
+        + _DATABASE
+        + " engine.create engine.users runtime.spec runtime.seccomp runtime.seccomp.default"
+        " runtime.seccomp.profile"
+    ),
+    "ps": (
+        "cli.listing cli.ps engine engine.containers engine.engine"
+        + _DATABASE
+        + " fastjson runtime runtime.state cli.units cli.table"
+    ),
+    "images": (
+        "cli.listing cli.images engine engine.image_listing engine.engine"
+        + _DATABASE
+        + " oci.reference cli.units cli.table"
+    ),
+}
+"""By the verb's module; of `run`, what it takes until the monitor is forked."""
+
+CREATE = (
+    "engine.names engine.unpack linux.fs linux.placement linux.claim engine.images"
+    + _DATABASE
+    + " oci.reference snapshot snapshot.trees oci.document oci.platform oci.config engine.users"
+    " snapshot.driver snapshot.overlay linux.syscalls linux.seccomp runtime.seccomp"
+    " runtime.seccomp.default runtime.seccomp.profile"
+)
+"""Of `run`, while the monitor gets ready."""
+
+MONITOR = (
+    "linux.pty linux.syscalls linux.seccomp runtime.program linux.inroot runtime.rootfs"
+    " runtime.init runtime.monitor runtime.launcher runtime.launch"
+)
+"""Of the monitor of `run`."""
+
+END = "engine.containers linux.pty runtime.attach runtime.state"
+"""Of `run`, while the monitor starts the container."""
