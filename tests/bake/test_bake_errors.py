@@ -41,6 +41,9 @@ WRONG = [
     ('target "a" {\n  context = <<EOT\n x\n}', "2,13-3,1: Unterminated heredoc", ""),
     ('target "a" {\n  context = true ? [1] : "x"\n}', "Inconsistent conditional result types", "^"),
     ('target "a" {\n  context = [1][3]\n}', "2,13-19: Invalid index", "^^^^^^"),
+    ('target "a" {\n  context = [1][-1]\n}', "2,13-20: Invalid index", "^^^^^^^"),
+    ('target "a" {\n  context = [1][null]\n}', "2,13-22: Invalid index", "^^^^^^^^^"),
+    ('target "a" {\n  args = {for k in ["x", "x"] : k => 1}\n}', "Duplicate object key", "^"),
     ('target "a" {\n  context = {a = 1}.b\n}', "2,13-22: Unsupported attribute", "^"),
     ('target "a" {\n  context = "x${null}"\n}', "2,17-21: Invalid template interpolation", "^^^^"),
     ('target "a" {\n  output = [{dest = "x"}]\n}', 'type required for "{"dest":"x"}"'[:13], "^"),
@@ -66,6 +69,11 @@ def test_a_fault_shows_its_place(text: str, message: str, carets: str) -> None:
     assert lines[0] == f"docker-bake.hcl:{fault.value.line}"
     assert any(line.startswith(f"{fault.value.line:4d} | >>>") for line in lines)
     assert not carets or any(line.strip(" |\t").startswith(carets) for line in lines)
+
+
+def test_what_is_not_chosen_need_not_make_sense() -> None:
+    defined = define('target "a" {\n  context = true ? "x" : [1][3]\n}')
+    assert [target.context for target in defined.config.targets] == ["x"]
 
 
 @pytest.mark.parametrize(

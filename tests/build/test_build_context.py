@@ -67,6 +67,7 @@ def test_wildcards_can_be_escaped() -> None:
         ("a\n!a/b", "a/b", False), ("a\n!a/b", "a/c", True), ("*\n!x/y", "x/y", False),
         ("./a", "a", True), ("b/../a", "a", True), ("# a", "# a", False), ("  a  ", "a", True),
         ("! a\n", "a", False), ("a?c", "abc", True), ("*\n!**/keep\n", "d/e/keep", False),
+        ("\ufeffa", "a", True),
     ],
 )  # fmt: skip
 def test_ignore(patterns: str, path: str, excluded: bool) -> None:

@@ -220,6 +220,10 @@ def test_throttle_forgets():
         throttle.failed("1.2.3.4", "alice")
     assert throttle.wait_time("1.2.3.4", "alice") == 61
     assert throttle.wait_time("5.6.7.8", "alice") == 0
+    throttle.succeeded("1.2.3.4", "alice")
+    assert throttle.wait_time("1.2.3.4", "alice") == 0
+    for _ in range(5):
+        throttle.failed("1.2.3.4", "alice")
     now[0] += 61
     assert throttle.wait_time("1.2.3.4", "alice") == 0
     for n in range(30):

@@ -14,13 +14,15 @@ from remote_servers import Hostile, Request, make_image
 
 from kobako.errors import Invalid, Unauthorized
 from kobako.oci.reference import Reference
-from kobako.remote import challenge
+from kobako.remote import auth, challenge
 from kobako.remote.client import Client
 from kobako.remote.credentials import CredentialFile, Credentials
 from kobako.remote.endpoint import HostConfig, Mirror, RegistryConfig, endpoints, is_loopback
 from kobako.remote.login import login
 from kobako.remote.push import push
-from kobako.remote.registry import tags
+from kobako.remote.registry import Registry, tags
+from kobako.remote.repository import Repository
+from kobako.remote.transport import Transport
 from kobako.store.store import Store
 
 Start = Callable[[Callable[[Request], None]], Hostile]
@@ -86,6 +88,33 @@ def test_a_token_for_each_scope_and_again_when_it_ends(
         {"repository:x:pull,push"},
         {"repository:x:pull,push", "repository:other/one:pull"},
     ]
+
+
+def test_a_token_that_is_old_or_refused_is_asked_for_again(
+    hostile: Start, registry: TokenRegistry, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(auth.time, "monotonic", lambda: clock[0])
+    refused: set[str] = set()
+
+    def script(request: Request) -> None:
+        if request.headers.get("Authorization") in refused:
+            request.answer(401, WWW_Authenticate=f'Bearer realm="http://{server.host}/token"')
+        else:
+            registry(request)
+
+    server = hostile(script)
+    name = Reference.parse(f"{server.host}/x")
+    with Transport(client) as transport:
+        session = Registry(name.domain, transport).first(lambda session: session)
+        repository = Repository(session, name)
+        for seconds, asked in ((0, 1), (289, 1), (291, 2)):
+            clock[0] = seconds
+            assert repository.tags() == ["a"]
+            assert len(registry.asked) == asked, seconds
+        refused.add("Bearer t2")
+        assert repository.tags() == ["a"]
+    assert len(registry.asked) == 3
 
 
 def test_credentials_go_to_the_token_server_alone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -88,10 +89,45 @@ def test_blobs_are_mounted_from_where_they_were_pulled(
     push(other, manifest.digest, ref(docker_registry, "account/tool"), client, events.append)
     (shown,) = actions(events).values()
     assert shown[-1] == "Mounted from library/python"
+    # So are those this store has pushed itself.
+    events.clear()
+    push(mine, manifest.digest, ref(docker_registry, "account/same"), client, events.append)
+    (shown,) = actions(events).values()
+    assert shown[-1] == "Mounted from library/python"
     # A candidate that is wrong costs a request, not the push.
     manifest = make_image(other, [b"another layer"])
     push(other, manifest.digest, ref(docker_registry, "account/more"), client, mounts=("no/such",))
     assert registry.tags(ref(docker_registry, "account/more"), client) == ["latest"]
+
+
+def test_a_manifest_damaged_here_is_fetched_again(
+    docker_registry: Peer, make_store: Callable[[], Store], client: Client
+) -> None:
+    mine, other = make_store(), make_store()
+    manifest = make_image(mine, [b"layer"])
+    name = ref(docker_registry, "damaged/here")
+    push(mine, manifest.digest, name, client)
+    pull(other, name, AMD64, client)
+    os.truncate(other.blobs.path(manifest.digest), 10)
+    pull(other, name, AMD64, client, known=manifest.digest)
+    assert other.blobs.read(manifest.digest) == manifest.raw
+
+
+def test_a_pull_that_does_not_fit_says_so_before_it_begins(
+    docker_registry: Peer,
+    make_store: Callable[[], Store],
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, other = make_store(), make_store()
+    manifest = make_image(mine, [b"x" * 5000])
+    push(mine, manifest.digest, ref(docker_registry, "too/big"), client)
+    room = os.statvfs(other.root)
+    full = os.statvfs_result((*room[:4], 1, *room[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    with pytest.raises(Unavailable, match=f"needs 5000 bytes, but only {room.f_frsize} are free"):
+        pull(other, ref(docker_registry, "too/big"), AMD64, client)
+    assert not other.blobs.exists(manifest.layers[0].digest)
 
 
 def test_an_index_goes_and_comes_by_platform(

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from remote_servers import QUICK, Hostile, Request, make_image
 
 from kobako.errors import Corrupt, Denied, Invalid, KobakoError, NotFound, Unavailable
+from kobako.events import Event, LayerProgress
+from kobako.oci.descriptor import Descriptor
 from kobako.oci.digest import Digest
 from kobako.oci.manifest import Manifest
+from kobako.oci.mediatypes import OCI_LAYER
 from kobako.oci.platform import Platform
 from kobako.oci.reference import Reference
 from kobako.remote.client import Client
@@ -451,6 +454,27 @@ def test_a_push_refused_is_told_in_the_registrys_words(
     with pytest.raises(Denied) as caught:
         push(store, manifest.digest, Reference.parse(f"{server.host}/x"), client)
     assert str(caught.value) == "denied: requested access to the resource is denied"
+
+
+def test_a_layer_that_lies_elsewhere_is_not_pushed(
+    hostile: Start, store: Store, client: Client
+) -> None:
+    def script(request: Request) -> None:
+        if request.method == "POST":
+            request.answer(202, Location=request.path)
+        else:
+            request.answer({"PUT": 201, "GET": 200}.get(request.method, 404))
+
+    server = hostile(script)
+    whole = make_image(store, [b"here"])
+    elsewhere = Descriptor(OCI_LAYER, Digest.of(b"there"), 5, urls=("https://example.com/there",))
+    manifest = Manifest.build(whole.config, [*whole.layers, elsewhere])
+    store.blobs.put(manifest.raw)
+    events: list[Event] = []
+    push(store, manifest.digest, Reference.parse(f"{server.host}/x"), client, events.append)
+    assert LayerProgress(elsewhere.digest.short, "Skipped foreign layer") in events
+    assert not any(str(elsewhere.digest) in request.path for request in server.requests)
+    assert server.requests[-1].body == manifest.raw
 
 
 def test_uploads_are_chunked_where_one_put_is_refused(

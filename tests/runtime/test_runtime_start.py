@@ -233,6 +233,14 @@ def test_users_and_their_capabilities(box: Any) -> None:
     assert box.output("sh", "-c", "echo x > /dev/stdout", uid=1000) == "x\n"
 
 
+def test_the_callers_umask_stays_outside(box: Any) -> None:
+    before = os.umask(0o077)
+    try:
+        assert box.output("sh", "-c", "umask") == "0022\n"
+    finally:
+        os.umask(before)
+
+
 def test_capabilities_as_docker_gives_them(box: Any) -> None:
     def caps(**given: object) -> str:
         out = box.output("sh", "-c", "grep -E 'CapEff|CapBnd' /proc/self/status", **given)

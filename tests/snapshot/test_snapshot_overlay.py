@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import shutil
+import stat
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from kobako.layer.change import Change
 from kobako.layer.pack import pack
 from kobako.linux import mount as mounts
 from kobako.linux import process, userns
+from kobako.linux.ownership import XATTR
 from kobako.snapshot import select
 from kobako.snapshot.copy import CopyDriver
 from kobako.snapshot.driver import Driver
@@ -112,6 +114,25 @@ def test_what_a_container_does_is_what_diff_says(tmp_path: Path, driver: Driver)
         Change("/usr/bin", "C"),
         Change("/usr/bin/x", "D"),
     ]
+
+
+def test_what_an_overlay_leaves_behind_is_no_change(tmp_path: Path) -> None:
+    """Whiteouts of nothing and sockets, and a directory that only emulation knows to differ."""
+    base = lower(tmp_path / "base", gone="1", was="1", d__x="1", e__x="1")
+    upper = tmp_path / "c/upper"
+    for name in ("d", "e"):
+        (upper / name).mkdir(parents=True)
+        shutil.copystat(tmp_path / "base" / name, upper / name)
+    os.setxattr(upper / "e", XATTR, b"5:5")
+
+    def work() -> list[Change]:
+        for name in ("gone", "never"):
+            os.mknod(upper / name, 0o600 | stat.S_IFCHR, 0)
+        for name in ("was", "socket"):
+            os.mknod(upper / name, 0o600 | stat.S_IFSOCK)
+        return OverlayDriver("emulated").diff(str(tmp_path / "c"), [base])
+
+    assert isolated(work) == [Change("/e", "C"), Change("/gone", "D"), Change("/was", "C")]
 
 
 def test_a_packed_layer_on_the_same_lowers_shows_the_same_tree(tmp_path: Path, driver) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from kobako.errors import Corrupt, Unavailable
+from kobako.errors import Conflict, Corrupt, Unavailable
 from kobako.oci import Digest, Index
 from kobako.store import CacheRow, ContainerRow, Store, fsck, gc, lease, remove_tree
+from kobako.store.closure import Closure
 
 Make = Callable[..., Any]
 
@@ -66,9 +67,15 @@ def test_a_container_keeps_its_image(store: Store, image: Make) -> None:
     row, _ = image(b"one", "a", trees=True)
     store.db.containers.add(ContainerRow("ab" * 32, "web", row.id, "a", 1, b"{}"))
     store.db.refs.delete("a")
+    with pytest.raises(Conflict, match="is being used by container abababababab"):
+        store.db.images.delete(row.id)
     age(store)
-    assert gc(store) == gc(store).replace(freed=0)
-    assert fsck(store) == []
+    report = gc(store)
+    assert (report.blobs, report.trees) == ((), ())
+    store.db.containers.delete("ab" * 32)
+    assert store.db.images.delete(row.id)
+    report = gc(store)
+    assert len(report.blobs) == 4 and set(report.trees) == set(row.diff_ids)
 
 
 def test_the_cache_keeps_what_its_values_name(store: Store, unrecorded: Make, tree: Make) -> None:
@@ -98,6 +105,16 @@ def test_indexes_keep_what_is_here_of_them(store: Store, unrecorded: Make) -> No
     age(store)
     assert gc(store).blobs == ()
     assert fsck(store) == []
+
+
+def test_what_arrives_after_a_first_look_is_looked_into(store: Store, unrecorded: Make) -> None:
+    row, manifest = unrecorded(b"one")
+    store.blobs.delete(manifest.digest)
+    closure = Closure(store.blobs)
+    assert closure.of([manifest.digest]) == ({manifest.digest}, {manifest.digest})
+    store.blobs.put(manifest.raw)
+    blobs, trees = closure.of([manifest.digest])
+    assert row.id in blobs and set(row.diff_ids) <= trees
 
 
 def test_extra_roots(store: Store, unrecorded: Make) -> None:
