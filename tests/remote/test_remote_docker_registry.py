@@ -269,6 +269,17 @@ def test_login_where_nobody_asks(docker_registry: Peer, client: Client, tmp_path
     assert login(docker_registry.host, "any", "thing", client).host == docker_registry.host
 
 
+def test_an_answer_nobody_closed_ends_with_its_transport(
+    docker_registry: Peer, client: Client
+) -> None:
+    before = os.listdir("/proc/self/fd")
+    with Transport(client) as transport:
+        session = Registry(docker_registry.host, transport).first(lambda session: session)
+        answer = session.request("GET", "/v2/_catalog")
+    assert answer.status == 200
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_nobody_listens(store: Store, client: Client) -> None:
     with pytest.raises(
         Unavailable, match=r"dial tcp 127\.0\.0\.1:9: connect: connection refused"

@@ -38,13 +38,12 @@ def login(server: str, username: str, password: str, client: Client) -> Login:
         session = Session(endpoint, transport, offered)
         session.open()
         identity = session.auth.identity()
-        response = session.request("GET", "/v2/")
-        if response.status == 401:
+        answer = session.request("GET", "/v2/").answer()
+        if answer.status == 401:
             raise Unauthorized(
                 f"login attempt to {session.base}/v2/ failed with status: 401 Unauthorized",
                 hint="check the user name and the password",
             )
-        answer = response.answer()
         if answer.status not in (200, 404):
             raise Unavailable(
                 f"login attempt to {session.base}/v2/ failed with status: {answer.status}"

@@ -53,8 +53,12 @@ class Transport:
         return self._cancelled.is_set()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, also those of responses that nobody closed."""
         self.abort()
+        with self._lock:
+            left = list(self._responses)
+        for response in left:
+            response.close()
         for manager in self._managers.values():
             manager.clear()
         self._managers.clear()
