@@ -47,7 +47,7 @@ VERBS = {
 """By the verb's module; of `run`, what it takes until the monitor is forked."""
 
 CREATE = (
-    "engine.names engine.unpack linux.fs linux.placement linux.claim engine.images"
+    "engine.names engine.unpack linux.claim engine.images"
     + _DATABASE
     + " oci.reference snapshot snapshot.trees oci.document oci.platform oci.config engine.users"
     " snapshot.driver snapshot.overlay linux.syscalls linux.seccomp runtime.seccomp"
@@ -61,5 +61,5 @@ MONITOR = (
 )
 """Of the monitor of `run`."""
 
-END = "engine.containers linux.pty runtime.attach runtime.state"
+END = "engine.containers linux.fs linux.pty runtime.attach runtime.state"
 """Of `run`, while the monitor starts the container."""

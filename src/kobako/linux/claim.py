@@ -9,8 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 
-from kobako.linux import placement
-
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -23,6 +21,8 @@ def make(path: str, mode: int = 0o700) -> int:
     try:
         above = os.open(base, _DIRECTORY)
     except FileNotFoundError:
+        from kobako.linux import placement
+
         os.makedirs(base, exist_ok=True)
         placement.spread(base)
         above = os.open(base, _DIRECTORY)
