@@ -124,7 +124,7 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         cap_drop=tuple(values.many("cap-drop")),
         security_opt=tuple(map(_security_option, values.many("security-opt"))),
         ulimits=tuple(values.many("ulimit")),
-        sysctls=tuple(pairs(values.many("sysctl"))),
+        sysctls=tuple(_sysctls(values.many("sysctl"))),
         devices=tuple(values.many("device")),
         groups=tuple(values.many("group-add")),
         extra_hosts=tuple(values.many("add-host")),
@@ -140,8 +140,8 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         log_options=tuple(pairs(values.many("log-opt"))),
         init=values.on("init"),
         volumes_from=tuple(values.many("volumes-from")),
-        shm_size=size_flag(values, "shm-size", 64 << 20),
-        stop_signal=values.text("stop-signal"),
+        shm_size=size_flag(values, "shm-size", 64 << 20) or 64 << 20,
+        stop_signal=_signal(values.text("stop-signal")),
         stop_timeout=values.number("stop-timeout") if values.given("stop-timeout") else None,
         pull=_pull(values.text("pull")),
         platform=values.text("platform"),
@@ -237,6 +237,34 @@ def _addresses(flag: str, words: list[str]) -> list[str]:
                 f"IP address is not correctly formatted: {word}"
             ) from None
     return words
+
+
+def _sysctls(words: list[str]) -> list[tuple[str, str]]:
+    """Those that belong to a namespace of the container; others would be the host's."""
+    for word in words:
+        name, equals, _ = word.partition("=")
+        own = name in _IPC_SYSCTLS or name.startswith(("net.", "fs.mqueue."))
+        if not equals or not own:
+            raise Invalid(
+                f'invalid argument "{word}" for "--sysctl" flag: sysctl \'{word}\' is not allowed',
+                hint=f"Known: net.*, fs.mqueue.*, {', '.join(_IPC_SYSCTLS)}.",
+            )
+    return pairs(words)
+
+
+_IPC_SYSCTLS = (
+    "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall",
+    "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced",
+)  # fmt: skip
+
+
+def _signal(name: str) -> str:
+    """A name or number of a signal, as it was given."""
+    if name:
+        from kobako.engine.containers import signal_number
+
+        signal_number(name)
+    return name
 
 
 def _oom_score(score: int) -> int:

@@ -215,6 +215,8 @@ def check_count(program: str, command: Command, count: int) -> None:
         need = "accepts no arguments"
     elif least == most:
         need = f"requires exactly {least} argument{'s' if least != 1 else ''}"
+    elif least and most > 0:
+        need = f"requires at least {least} and at most {most} arguments"
     elif count < least:
         need = f"requires at least {least} argument{'s' if least != 1 else ''}"
     else:

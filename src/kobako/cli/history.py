@@ -38,7 +38,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     from kobako.cli import listing, units
     from kobako.cli.table import ellipsis
-    from kobako.engine import image_history, moments
+    from kobako.engine import image_history
 
     whole, human = values.on("no-trunc"), values.on("human")
     rows = []
@@ -47,10 +47,10 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         rows.append(
             {
                 "ID": step.id if whole else step.id.removeprefix("sha256:")[:12],
-                "CreatedAt": moments.rfc3339(step.created_ns),
+                "CreatedAt": _seconds(step.created_ns),
                 "CreatedSince": units.ago(time.time() - step.created_ns / 1e9)
                 if human and step.created_ns
-                else moments.rfc3339(step.created_ns),
+                else _seconds(step.created_ns),
                 "CreatedBy": made.replace("\t", " ").replace("\n", " "),
                 "Size": units.size(step.size, 3) if human else str(step.size),
                 "Comment": step.comment,
@@ -61,3 +61,10 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         return 0
     context.write(listing.render(rows, _COLUMNS, values.text("format")))
     return 0
+
+
+def _seconds(created_ns: int) -> str:
+    """RFC 3339 without fractions."""
+    from kobako.engine.moments import rfc3339
+
+    return rfc3339(created_ns - created_ns % 1_000_000_000)

@@ -24,7 +24,14 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    return show(context, values, words, values.text("type"))
+    from kobako.errors import Invalid, Unsupported
+
+    kind = values.text("type")
+    if kind in ("network", "volume", "node", "service", "secret", "config", "task", "plugin"):
+        raise Unsupported(f"--type {kind}: there is nothing of that kind to inspect")
+    if kind not in ("", "container", "image"):
+        raise Invalid(f'"{kind}" is not a valid value for --type', hint="container or image")
+    return show(context, values, words, kind)
 
 
 def show(context: Context, values: Values, words: list[str], kind: str) -> int:

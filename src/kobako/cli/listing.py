@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from kobako.errors import Invalid
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
 
+class BadFilter(Invalid):
+    """The command line is wrong, not what it asks for."""
+
+    exit_code = 125
+
+
 def filters(words: Sequence[str]) -> dict[str, list[str]]:
     """`name=value` words by name."""
-    from kobako.errors import Invalid
-
     found: dict[str, list[str]] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
-            raise Invalid(f"invalid argument {word!r} for --filter: expected name=value")
+            raise BadFilter(
+                f'invalid argument "{word}" for "-f, --filter" flag: bad format of filter '
+                "(expected name=value)"
+            )
         found.setdefault(name.strip().lower(), []).append(value.strip())
     return found
 

@@ -53,6 +53,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     )
     whole, size = values.on("no-trunc"), values.on("size")
     columns = (*_COLUMNS, ("Size", "SIZE")) if size else _COLUMNS
+    size = size or ".Size" in values.text("format")
     rows = [_row(context, c, whole, size) for c in found]
     if values.on("quiet") and not values.given("format"):
         context.write("".join(row["ID"] + "\n" for row in rows))
@@ -72,7 +73,7 @@ def _row(context: Context, container: Container, whole: bool, size: bool) -> dic
     row: dict[str, Any] = {
         "ID": container.id if whole else container.id[:12],
         "Image": _image(container),
-        "Command": f'"{command if whole else ellipsis(command, 20)}"',
+        "Command": _quoted(command if whole else ellipsis(command, 20)),
         "CreatedAt": units.local_time(container.created_ns),
         "RunningFor": units.ago(age),
         "Status": status(container),
@@ -100,6 +101,14 @@ def _command(container: Container) -> str:
     """The command line as docker shows it: arguments with a space in quotes."""
     arguments = (f"'{a}'" if " " in a else a for a in container.document["Args"])
     return " ".join((container.document["Path"], *arguments))
+
+
+def _quoted(command: str) -> str:
+    if '"' not in command and "\\" not in command and command.isprintable():
+        return f'"{command}"'
+    from kobako.build.gotext import quoted
+
+    return quoted(command)
 
 
 def _image(container: Container) -> str:

@@ -15,6 +15,7 @@ COMMAND = Command(
     "Remove one or more containers",
     (
         Flag("force", "f", BOOL, "Force the removal of a running container (uses SIGKILL)"),
+        Flag("link", "l", BOOL, "Remove the specified link: there are none", hidden=True),
         Flag("volumes", "v", BOOL, "Remove anonymous volumes associated with the container"),
     ),
     least=1,
@@ -24,9 +25,11 @@ COMMAND = Command(
 
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.engine import containers
-    from kobako.errors import NotFound
+    from kobako.errors import NotFound, Unsupported
 
     engine, force = context.engine, values.on("force")
+    if values.on("link"):
+        raise Unsupported("--link is not supported: there are no links between containers")
 
     def remove(name: str) -> bool | None:
         try:

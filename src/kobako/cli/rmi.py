@@ -24,11 +24,17 @@ COMMAND = Command(
 
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.engine import image_removal
+    from kobako.errors import NotFound
 
     engine, force = context.engine, values.on("force")
 
     def remove(name: str) -> None:
-        for line in image_removal.remove(engine, name, force=force):
-            context.out(line)
+        try:
+            for line in image_removal.remove(engine, name, force=force):
+                context.out(line)
+        except NotFound as fault:
+            if not force:
+                raise
+            context.err(f"Error: {fault}")  # docker says so, yet succeeds with --force
 
     return context.each(words, remove, echo=False)

@@ -29,7 +29,17 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     engine = context.engine
     if not (values.on("attach") or values.on("interactive")):
-        return context.each(words, lambda name: start.start(engine, name))
+        failed: list[str] = []
+
+        def begin(name: str) -> None:
+            failed.append(name)
+            start.start(engine, name)
+            failed.pop()
+
+        ended = context.each(words, begin)
+        if failed:
+            context.err(f"Error: failed to start containers: {', '.join(failed)}")
+        return ended
     if len(words) > 1:
         raise Invalid("you cannot start and attach multiple containers at once")
     from kobako.cli import terminal

@@ -33,6 +33,9 @@ class output:  # noqa: N801 - read as a verb: with output(path) as sink
             self.file: BinaryIO = sys.stdout.buffer
             return self.file
         self.partial = f"{self.path}.{os.getpid()}.part"
+        directory = os.path.dirname(self.path) or "."
+        if not os.path.isdir(directory):
+            raise Invalid(f'invalid output path: directory "{directory}" does not exist')
         try:
             if os.path.exists(self.path) and not os.path.isfile(self.path):
                 self.partial = ""  # a device or a FIFO is written, not replaced

@@ -107,6 +107,8 @@ def select(
     last: int = 0,
 ) -> list[Container]:
     """What `ps` shows, newest first. A `status` or `exited` filter implies all containers."""
+    if filters:
+        _check_filters(filters)
     found = [_container(engine, row) for row in engine.store.db.containers.list()]
     found.sort(key=lambda c: -c.created_ns)
     if not (everything or "status" in filters or "exited" in filters):
@@ -116,16 +118,30 @@ def select(
     return found[:last] if last else found
 
 
+_FILTERS = (
+    "ancestor before exited expose health id is-task label name network publish since status volume"
+)
+
+
+def _check_filters(filters: dict[str, list[str]]) -> None:
+    """`Invalid` names the first filter, or value of one, there is not."""
+    for name, values in filters.items():
+        if name not in _FILTERS.split():
+            raise Invalid(f"invalid filter '{name}'", hint="Known: " + ", ".join(_FILTERS.split()))
+        known = {"status": STATUSES, "health": _HEALTH}.get(name)
+        for value in values:
+            if known and value not in known:
+                raise Invalid(f"invalid filter '{name}={value}'", hint="Known: " + ", ".join(known))
+            if name == "exited" and not value.lstrip("+-").isdigit():
+                raise Invalid(f"invalid filter 'exited={value}'", hint="Use an exit code.")
+
+
 def _passes(engine: Engine, container: Container, name: str, values: list[str]) -> bool:
     if name == "id":
         return any(container.id.startswith(v) for v in values)
     if name == "name":
         return any(_name_matches(container.name, v) for v in values)
     if name == "status":
-        if unknown := [v for v in values if v not in STATUSES]:
-            raise Invalid(
-                f"invalid filter 'status={unknown[0]}'", hint="Known: " + ", ".join(STATUSES)
-            )
         return container.state.status in values
     if name == "exited":
         return container.state.status == "exited" and str(container.state.exit_code) in values
@@ -145,10 +161,24 @@ def _passes(engine: Engine, container: Container, name: str, values: list[str]) 
         other = find(engine, values[-1]).created_ns
         older = container.created_ns < other
         return older if name == "before" else container.created_ns > other
-    raise Invalid(
-        f"invalid filter '{name}'",
-        hint="Known: ancestor, before, exited, id, label, name, network, since, status, volume",
-    )
+    return _passes_unmet(container, name, values)
+
+
+_HEALTH = ("starting", "healthy", "unhealthy", "none")
+
+
+def _passes_unmet(container: Container, name: str, values: list[str]) -> bool:
+    """Filters for what no container has: health, published ports, tasks."""
+    if name == "health":
+        return "none" in values
+    if name == "is-task":
+        return values[-1].lower() in ("false", "0")
+    if name == "publish":
+        return False
+    if name == "expose":
+        ports = container.config.get("ExposedPorts") or {}
+        return any((v if "/" in v else f"{v}/tcp") in ports for v in values)
+    raise AssertionError(name)
 
 
 def _name_matches(name: str, pattern: str) -> bool:
@@ -296,7 +326,7 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> None:
         if not force:
             state = container.state.status
             raise Conflict(
-                f'cannot remove container "{container.name}": container is {state}: '
+                f'cannot remove container "/{container.name}": container is {state}: '
                 "stop the container before removing or force remove"
             )
         _kill_surely(container.state_dir)

@@ -423,10 +423,23 @@ def ulimit(text: str) -> Any:
 
     name, _, limits = text.partition("=")
     soft, colon, hard = limits.partition(":")
+    if name not in _ULIMITS.split():
+        raise Invalid(f"invalid ulimit type: {name}", hint=f"Known: {_ULIMITS}.")
     try:
-        return Ulimit(name, int(soft), int(hard) if colon else int(soft))
+        found = Ulimit(name, int(soft), int(hard) if colon else int(soft))
     except ValueError:
         raise Invalid(f"invalid ulimit argument: {text}", hint="Use name=soft:hard.") from None
+    if found.soft > found.hard >= 0 or (found.soft < 0 <= found.hard):
+        raise Invalid(
+            f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
+        )
+    return found
+
+
+_ULIMITS = (
+    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending "
+    "stack"
+)
 
 
 def etc_binds(directory: str, taken: set[str]) -> list[BindMount]:

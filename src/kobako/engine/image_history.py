@@ -37,6 +37,21 @@ def history(engine: Engine, name: str) -> list[HistoryStep]:
         created_ns = parse(entry.created)
         steps.append(HistoryStep("<missing>", created_ns, entry.created_by, size, entry.comment))
     steps.reverse()
-    if steps:
-        steps[0] = steps[0].replace(id=str(image.id))
-    return steps
+    known = {len(document.history): str(image.id), **_ancestors(engine, image.row.parent)}
+    return [step.replace(id=known.get(len(steps) - at, step.id)) for at, step in enumerate(steps)]
+
+
+def _ancestors(engine: Engine, parent: str) -> dict[int, str]:
+    """Length of its own history -> id, of the images an image was made from as far as they are
+    here."""
+    from kobako.oci import Digest, ImageConfig
+
+    found: dict[int, str] = {}
+    while parent:
+        row = engine.store.db.images.get(parent)
+        if row is None or parent in found.values():
+            break
+        raw = engine.store.blobs.read(Digest(row.id))
+        found.setdefault(len(ImageConfig.parse(raw).history), str(row.id))
+        parent = row.parent
+    return found

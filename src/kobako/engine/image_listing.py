@@ -86,6 +86,8 @@ def _filtered(
 ) -> list[ListedImage]:
     for name, values in filters.items():
         if name == "dangling":
+            if values[-1] not in ("true", "1", "false", "0"):
+                raise Invalid(f"invalid filter 'dangling={values[-1]}'", hint="true or false")
             wanted = values[-1] in ("true", "1")
             lines = [line for line in lines if (not line.repository) == wanted]
         elif name == "reference":

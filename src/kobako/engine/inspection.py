@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from kobako.engine import host_config
 from kobako.engine.moments import rfc3339
 from kobako.errors import NotFound
 
@@ -77,7 +78,11 @@ def _container(engine: Engine, container: Container, size: bool) -> dict[str, An
         "RestartCount": 0,
         "Driver": "overlay",
         "Platform": "linux",
-        "HostConfig": document["HostConfig"],
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": {**host_config.DEFAULTS, **document["HostConfig"]},
         "GraphDriver": {
             "Name": "overlay",
             "Data": {
@@ -88,9 +93,8 @@ def _container(engine: Engine, container: Container, size: bool) -> dict[str, An
         "Mounts": document["Mounts"],
         "Config": document["Config"],
         "NetworkSettings": {
-            "IPAddress": "",
-            "Ports": {},
-            "Networks": {container.network: {"IPAddress": "", "Gateway": ""}},
+            **host_config.NETWORK,
+            "Networks": {container.network: dict(host_config.ENDPOINT)},
         },
     }
     if size:
@@ -120,7 +124,11 @@ def _image(engine: Engine, image: LocalImage) -> dict[str, Any]:
         "Architecture": config.platform.architecture,
         "Variant": config.platform.variant,
         "Os": config.platform.os,
+        "DockerVersion": "",
         "Size": image.row.size,
+        "VirtualSize": image.row.size,
+        "GraphDriver": {"Name": "overlay", "Data": None},
+        "Metadata": {"LastTagTime": _NEVER},
         "RootFS": {"Type": "layers", "Layers": [str(d) for d in config.diff_ids]},
         "Descriptor": images.manifest(engine, image).descriptor.to_json(),
     }

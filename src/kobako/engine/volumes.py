@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kobako.errors import Invalid
+from kobako.errors import Invalid, Unsupported
 from kobako.runtime.spec import BindMount, Tmpfs
 
 TYPE_CHECKING = False
@@ -90,12 +90,9 @@ def _tmpfs(text: str) -> Tmpfs:
 
 
 def _mount(text: str, volumes_dir: str) -> BindMount | Tmpfs:
-    given: dict[str, str] = {}
-    for field in text.split(","):
-        key, equals, value = field.partition("=")
-        given[_SHORT.get(key, key)] = value if equals else "true"
+    given = _fields(text)
     kind = given.pop("type", "volume")
-    target = _target(given.pop("target", ""), text)
+    target = _target(given.pop("target"), text)
     readonly = given.pop("readonly", "false") in ("true", "1")
     if kind == "tmpfs":
         options = [f"size={given['tmpfs-size']}"] if given.get("tmpfs-size") else []
@@ -105,8 +102,10 @@ def _mount(text: str, volumes_dir: str) -> BindMount | Tmpfs:
     propagation = (given["bind-propagation"],) if given.get("bind-propagation") else ()
     if kind == "bind":
         if not source.startswith("/"):
+            what = f"invalid mount path: '{source}' mount path must be absolute"
             raise Invalid(
-                f"invalid mount config for type \"bind\": '{text}': source is not absolute"
+                f'invalid mount config for type "bind": '
+                f"{what if source else 'field Source must not be empty'}"
             )
         if not os.path.exists(source):
             raise Invalid(
@@ -122,6 +121,47 @@ def _mount(text: str, volumes_dir: str) -> BindMount | Tmpfs:
     raise Invalid(f"invalid mount type {kind!r} in '{text}': one of bind, volume, tmpfs")
 
 
+def _fields(text: str) -> dict[str, str]:
+    """The fields of a --mount by their full names, checked as docker's command line checks them."""
+    given: dict[str, str] = {}
+    for field in text.split(","):
+        name, equals, value = field.partition("=")
+        key = _SHORT.get(name.lower(), name.lower())
+        if not equals and key not in _SWITCHES:
+            raise _bad_mount(text, f"invalid field '{field}' must be a key=value pair")
+        if key not in _FIELDS:
+            raise _bad_mount(text, f"unexpected key '{name}' in '{field}'")
+        if key in _SWITCHES and equals and value not in ("true", "false", "1", "0"):
+            raise _bad_mount(text, f"invalid value for {name}: {value}")
+        given[key] = value if equals else "true"
+    kind = given.get("type", "volume")
+    if not given.get("target"):
+        raise _bad_mount(text, "target is required")
+    for prefix in ("bind", "volume", "tmpfs"):
+        if prefix != kind and any(key.startswith(f"{prefix}-") for key in given):
+            raise _bad_mount(text, f"cannot mix '{prefix}-*' options with mount type '{kind}'")
+    for key in _UNMET:
+        if key in given:
+            raise Unsupported(f"--mount {text}: {key} is not supported")
+    return given
+
+
+def _bad_mount(text: str, why: str) -> Invalid:
+    return Invalid(f'invalid argument "{text}" for "--mount" flag: {why}')
+
+
+_SWITCHES = frozenset("readonly volume-nocopy bind-nonrecursive bind-create-src".split())
+_UNMET = frozenset(
+    "volume-driver volume-opt volume-subpath bind-nonrecursive bind-recursive "
+    "bind-create-src".split()
+)
+_FIELDS = (
+    _SWITCHES
+    | _UNMET
+    | frozenset(
+        "type source target bind-propagation volume-label tmpfs-size tmpfs-mode consistency".split()
+    )
+)
 _SHORT = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
 
 
