@@ -79,12 +79,17 @@ def site(tmp_path: Path) -> Site:
 
 
 def predicate(site: Site, wanted: Provenance) -> tuple[str, dict[str, Any]]:
-    text = "FROM base AS one\nCOPY file /\nENV A=b\nFROM scratch\nCOPY --from=one /file /to\n"
+    text = (
+        "FROM base AS one\nCOPY --chown=1:two file /\nENV A=b\nWORKDIR /w\nFROM base\n"
+        "RUN --mount=type=secret,id=token --mount=type=ssh,required "
+        "--mount=type=cache,target=/c,sharing=locked compile\n"
+        "COPY --chmod=u+x --from=one /file /to\nCOPY <<a <<b /d/\nA\na\nB\nb\n"
+    )
     options = BuildOptions(
         dockerfile=text, build_args=(("ARG", "value"),), labels=(("l", "m"),),
         secrets=(("token", b"hidden"),), target="",
     )  # fmt: skip
-    result = site.build(text)
+    result = site.build(text, secrets=options.secrets, ssh=(("default", ("/agent",)),))
     told = attestation(wanted, options, result, Invocation("id", "t0", "t1", "linux/amd64"))
     return told.predicate_type, told.predicate
 
@@ -106,14 +111,32 @@ def test_the_most_of_provenance_tells_every_step(site: Site) -> None:
     request = most["buildDefinition"]["externalParameters"]["request"]
     assert request["args"] == {"build-arg:ARG": "value", "label:l": "m"}
     assert request["secrets"] == [{"id": "token", "optional": True}]
+    assert request["ssh"] == [{"id": "default"}]
     assert "hidden" not in json.dumps(most)
     steps = most["buildDefinition"]["internalParameters"]["buildConfig"]["llbDefinition"]
-    assert [step.get("inputs", []) for step in steps] == [[], ["step0:0"], ["step1:0"]]
+    ops = [next(iter(step["op"]["Op"].items()), ("", {})) for step in steps]
+    kinds = [kind for kind, _ in ops]
+    assert kinds == ["source", "exec", "source", "file", "file", "file", "file", ""]
+    inputs = [[int(word[4]) for word in step.get("inputs", [])] for step in steps]
+    assert inputs == [[], [0], [], [0, 2], [3], [1, 4], [5], [6]]
+    assert ops[2][1] == {"identifier": "local://context"}
+    types = [mount.get("mountType") for mount in ops[1][1]["mounts"]]
+    assert sorted(t for t in types if t) == [1, 2, 3]
+    (action,) = ops[3][1]["actions"]
+    copy = action["Action"]["copy"]
+    assert (copy["src"], copy["dest"]) == ("/file", "/")
+    user, group = {"User": {"byID": 1}}, {"User": {"byName": {"name": "two"}}}
+    assert copy["owner"] == {"user": user, "group": group}
+    assert ops[4][1]["actions"][0]["Action"]["mkdir"]["path"] == "/w"
+    assert ops[5][1]["actions"][0]["Action"]["copy"]["modeStr"] == "u+x"
+    first, second = ops[6][1]["actions"]
+    assert (first["input"], first["output"], second["input"], second["output"]) == (0, -1, 1, 0)
+    assert b64decode(second["Action"]["mkfile"]["data"]) == b"B\n"
     told = most["runDetails"]["metadata"]["buildkit_metadata"]
-    place = told["source"]["locations"]["step2"]["locations"][0]["ranges"][0]
-    assert place["start"]["line"] == 5
+    place = told["source"]["locations"]["step3"]["locations"][0]["ranges"][0]
+    assert place["start"]["line"] == 2 and told["source"]["locations"]["step2"] == {}
     assert b64decode(told["source"]["infos"][0]["data"]).startswith(b"FROM base")
-    assert told["layers"]["step1:0"][0][-1]["digest"].startswith("sha256:")
+    assert told["layers"]["step3:0"][0][-1]["digest"].startswith("sha256:")
     kind, old = predicate(site, Provenance("max", version="v0.2"))
     assert kind == "https://slsa.dev/provenance/v0.2"
     assert old["materials"] == most["buildDefinition"]["resolvedDependencies"]

@@ -23,7 +23,7 @@ class Builder:
 
     def words(self, dockerfile: str, *flags: str) -> list[str]:
         path = self.context.parent / "Dockerfile"
-        path.write_text("FROM python\n" + dockerfile)
+        path.write_text("FROM python AS first\n" + dockerfile)
         return ["build", "--progress", "plain", "-t", "mounts", "-f", str(path), *flags,
                 str(self.context)]  # fmt: skip
 
@@ -76,10 +76,10 @@ def test_files_of_a_stage_and_of_an_image(build: Builder) -> None:
     dockerfile = (
         "RUN mkdir -p /out/deep && echo 42 > /out/deep/answer && chown -R 7:8 /out\n"
         "FROM python\n"
-        "RUN --mount=from=0,source=/out,target=/in"
+        "RUN --mount=from=first,source=/out,target=/in"
         " stat -c '%u:%g' /in/deep && cat /in/deep/answer\n"
-        "RUN --mount=from=0,source=/out,target=/in,rw rm -r /in/deep && echo gone > /in/x\n"
-        "RUN --mount=from=0,source=/out,target=/in ls /in\n"
+        "RUN --mount=from=first,source=/out,target=/in,rw rm -r /in/deep && echo gone > /in/x\n"
+        "RUN --mount=from=first,source=/out,target=/in ls /in\n"
         "RUN --mount=from=python,source=/etc/hostname,target=/h test -e /h\n"
     )
     text = build(dockerfile)
@@ -110,9 +110,9 @@ def test_a_cache_begins_with_the_files_of_a_stage(build: Builder) -> None:
     text = build(
         "RUN mkdir /seed && echo first > /seed/file && chown 3:4 /seed/file\n"
         "FROM python\n"
-        "RUN --mount=type=cache,id=seeded,from=0,source=/seed,target=/c"
+        "RUN --mount=type=cache,id=seeded,from=first,source=/seed,target=/c"
         " cat /c/file; stat -c '%u:%g' /c/file; echo second > /c/file\n"
-        "RUN --mount=type=cache,id=seeded,from=0,source=/seed,target=/c cat /c/file\n"
+        "RUN --mount=type=cache,id=seeded,from=first,source=/seed,target=/c cat /c/file\n"
     )
     assert "first" in text
     assert "3:4" in text

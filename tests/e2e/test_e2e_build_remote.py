@@ -189,6 +189,34 @@ def test_provenance_names_what_was_fetched(
     assert definition["resolvedDependencies"] == [{k: source[k] for k in ("uri", "digest")}]
 
 
+@pytest.mark.needs("git")
+def test_provenance_tells_what_a_directory_is_a_revision_of(
+    kobako: Kobako, repository: Repository, tmp_path: Path
+) -> None:
+    (repository.work / "sub" / "Dockerfile").write_text("FROM scratch\nCOPY --from=x first /\n")
+    repository.git("remote", "add", "origin", "https://me:hidden@example.org/a/b.git")
+    out = tmp_path / "out"
+    words = ("build", "--provenance=mode=min", "-o", str(out), "--build-context")
+    kobako(*words, f"x={repository.url}", str(repository.work / "sub"))
+    text = (out / "provenance.json").read_text()
+    told = json.loads(text)["predicate"]
+    assert told["runDetails"]["metadata"]["buildkit_metadata"] == {
+        "vcs": {
+            "localdir:context": "sub",
+            "localdir:dockerfile": "sub",
+            "revision": repository.git("rev-parse", "HEAD"),
+            "source": "https://xxxxx:xxxxx@example.org/a/b.git",
+        }
+    }
+    assert "hidden" not in text
+    (named,) = told["buildDefinition"]["resolvedDependencies"]
+    assert named["uri"] == repository.url
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    kobako(*words[:-1], str(tmp_path / "plain"))
+    assert '"vcs"' not in (out / "provenance.json").read_text()
+
+
 def test_a_context_from_standard_input(build: Builder, kobako: Kobako, tmp_path: Path) -> None:
     text = 'FROM python\nCOPY . /in/\nCMD ["ls", "/in"]\n'
     say = ("run", "--rm", "--network", "none")

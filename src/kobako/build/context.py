@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from kobako.build.cache import Cache
     from kobako.build.ignore import Ignore
+    from kobako.build.sources import Remote
     from kobako.build.why.listing import Listing
 
 _BLOCK = 512
@@ -45,7 +46,8 @@ class Context(Files):
     """A build context. The digests of files are remembered in the build cache between builds.
 
     `hashed` is how many bytes of files were read for that so far. `ignore_size` is the size of the
-    file that says what to ignore; `origin` is where a fetched context came from.
+    file that says what to ignore; `name` is that of a named context; `origin` is what a fetched
+    context is called, `remote` where it came from.
     """
 
     def __init__(self, root: str = "", ignore: Ignore | None = None) -> None:
@@ -60,7 +62,9 @@ class Context(Files):
         self._asked = 0
         self.hashed = 0
         self.ignore_size = 0
+        self.name = "context"
         self.origin = ""
+        self.remote: Remote | None = None
         self._time: Callable[[], int | None] | None = None
         self._digests: dict[str, str] = {}
         self.listings: dict[str, tuple[dict[str, Any] | None, Listing]] = {}

@@ -26,7 +26,8 @@ class RunMounts:
     """The mounts of one RUN, sorted by where their files come from.
 
     `plain` are complete; `staged` take files from `inputs`, `bound` from a context. `env` is what
-    secrets add to the environment, `marks` what of the flags belongs in the cache key.
+    secrets add to the environment, `marks` what of the flags belongs in the cache key. `secrets`
+    and `agents` are the ids asked for, with whether they may be missing.
     """
 
     def __init__(self, stage: LoweredStage, instruction: i.Run) -> None:
@@ -39,6 +40,8 @@ class RunMounts:
         self.env: list[str] = []
         self.masked: list[str] = []
         self.marks: list[str] = []
+        self.secrets: list[tuple[str, bool]] = []
+        self.agents: list[tuple[str, bool]] = []
         self._agents = 0
 
     def add(self, text: str, expand: Callable[[str], str]) -> None:
@@ -67,6 +70,7 @@ class RunMounts:
 
     def _secret(self, flag: MountFlag, text: str) -> None:
         name = flag.id or flag.source or posixpath.basename(flag.target)
+        self.secrets.append((name, not flag.required))
         data = dict(self.stage.around.options.secrets).get(name)
         if flag.env is not None:
             self.masked.append(flag.env or name)
@@ -86,6 +90,7 @@ class RunMounts:
         if flag.source:
             raise Problem("ssh does not support source", text)
         name = flag.id or "default"
+        self.agents.append((name, not flag.required))
         target = self._absolute(flag.target or f"/run/buildkit/ssh_agent.{self._agents}")
         self._agents += 1
         if self._agents == 1 and "SSH_AUTH_SOCK" not in self.stage.state.variables:

@@ -65,6 +65,7 @@ def lower_run(stage: LoweredStage, instruction: i.Run, trigger: bool) -> None:
         context_mounts=tuple(mounts.bound) if mounts else (),
         hidden_env=(*stage.lowering.arguments.proxies(), *(mounts.env if mounts else ())),
         arguments=tuple(state.arguments),
+        asked=(tuple(mounts.secrets), tuple(mounts.agents)) if mounts else ((), ()),
         cache=around.cache,
         foreign="" if stage.platform == around.host else str(stage.platform),
     )

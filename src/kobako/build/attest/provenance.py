@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from kobako.build.attest.options import MIN
 from kobako.build.attest.statement import Attestation, purl
+from kobako.build.attest.steps import Steps, base64
 from kobako.build.graph import order
-from kobako.build.ops.fetch import Fetched, FetchOp
+from kobako.build.ops.fetch import Fetched
 from kobako.build.ops.metadata import BaseOp, MetadataOp
 from kobako.build.ops.run import RunOp
+from kobako.build.ops.transfer import TransferOp
 from kobako.build.sources import uri
 from kobako.oci import Reference
 from kobako.record import Record
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kobako.build.attest.options import Provenance
+    from kobako.build.context import Context
     from kobako.build.graph import Vertex
     from kobako.build.ops.result import Result
     from kobako.build.options import BuildOptions, BuildResult
@@ -38,6 +41,7 @@ class Invocation(Record):
     """One run of a build: times are RFC 3339 texts, `builder` this machine's platform.
 
     `local_context`: files came from a directory nobody else has; `source`: they came from there.
+    `vcs` is what of a repository that directory is.
     """
 
     id: str
@@ -46,6 +50,7 @@ class Invocation(Record):
     builder: str
     local_context: bool = True
     source: Remote | None = None
+    vcs: tuple[tuple[str, str], ...] = ()
 
 
 def attestation(
@@ -69,7 +74,9 @@ def _predicate(
         steps, told = _steps(vertices, result)
         internal["buildConfig"] = {"llbDefinition": steps}
         metadata = told
-    request, complete = _request(wanted, options, invocation)
+    if invocation.vcs:
+        metadata = {**metadata, "vcs": dict(invocation.vcs)}
+    request, complete = _request(wanted, options, invocation, vertices)
     run: dict[str, Any] = {
         "invocationId": invocation.id,
         "startedOn": invocation.started,
@@ -97,7 +104,10 @@ def _predicate(
 
 
 def _request(
-    wanted: Provenance, options: BuildOptions, invocation: Invocation
+    wanted: Provenance,
+    options: BuildOptions,
+    invocation: Invocation,
+    vertices: list[Vertex[Result]],
 ) -> tuple[dict[str, Any], bool]:
     """What was asked for, and whether that is all of it."""
     args: dict[str, str] = {}
@@ -122,11 +132,20 @@ def _request(
     elif invocation.source is None:
         request["locals"] = [{"name": "dockerfile"}]
     if wanted.mode != MIN:
-        if options.secrets:
-            request["secrets"] = [{"id": name, "optional": True} for name, _ in options.secrets]
-        if options.ssh:
-            request["ssh"] = [{"id": name, "optional": True} for name, _ in options.ssh]
+        asked = [each.op.asked for each in vertices if isinstance(each.op, RunOp)]
+        for number, kind in enumerate(("secrets", "ssh")):
+            wanted_ids = [one for each in asked for one in each[number]]
+            if wanted_ids:
+                request[kind] = _ids(wanted_ids)
     return request, complete
+
+
+def _ids(asked: list[tuple[str, bool]]) -> list[dict[str, Any]]:
+    """Each id once; it may be missing where all who ask for it can do without."""
+    found: dict[str, bool] = {}
+    for name, optional in asked:
+        found[name] = found.get(name, True) and optional
+    return [{"id": name, **({"optional": True} if found[name] else {})} for name in sorted(found)]
 
 
 def _materials(
@@ -151,11 +170,17 @@ def _materials(
             found.setdefault(name, material)
     fetched = [results.get(vertex) for vertex in vertices]
     sources = [each.remote for each in fetched if isinstance(each, Fetched)]
-    for remote in (context, *sources):
+    named = [each.remote for vertex in vertices for each in _contexts(vertex)]
+    for remote in (context, *named, *sources):
         if remote is not None:
             place = uri(remote.source)
             found.setdefault(place, {"uri": place, "digest": _digest_set(remote.digest)})
     return list(found.values())
+
+
+def _contexts(vertex: Vertex[Result]) -> tuple[Context, ...]:
+    op = vertex.op
+    return op.contexts() if isinstance(op, RunOp | TransferOp) else ()
 
 
 def _config_source(options: BuildOptions, invocation: Invocation) -> dict[str, Any]:
@@ -177,35 +202,21 @@ def _digest_set(digest: str) -> dict[str, str]:
 def _steps(
     vertices: list[Vertex[Result]], result: BuildResult
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Every step that did something, and where in the Dockerfile it stands. Instructions that
-    only change the config are no steps: what is based on them is based on what is below."""
+    """Every step that did something, and where in the Dockerfile it stands."""
     assert result.plan is not None
-    names: dict[Vertex[Result], str] = {}
-    steps: list[dict[str, Any]] = []
+    steps = Steps(vertices, result.config.platform)
     layers: dict[str, Any] = {}
-    for vertex in vertices:
-        if isinstance(vertex.op, MetadataOp):
-            names[vertex] = names[vertex.inputs[0]]
-            continue
-        if isinstance(vertex.op, BaseOp) and vertex.op.image is None:
-            names[vertex] = ""  # scratch: nothing is done for it
-            continue
-        name = names[vertex] = f"step{len(steps)}"
-        step: dict[str, Any] = {"id": name, "op": {"Op": _op(vertex)}}
-        inputs = [f"{names[each]}:0" for each in vertex.inputs if names[each]]
-        if inputs:
-            step["inputs"] = inputs
-        steps.append(step)
+    for vertex, name in steps.names.items():
         done = result.results.get(vertex) if result.results else None
-        if done is not None and done.layers:
+        if name and not isinstance(vertex.op, MetadataOp) and done is not None and done.layers:
             layers[f"{name}:0"] = [[layer.descriptor.to_json() for layer in done.layers]]
     source = result.plan.source
-    locations: dict[str, Any] = {}
+    locations: dict[str, Any] = {step["id"]: {} for step in steps.listed[:-1]}
     for one in result.plan.steps:
-        if names.get(one.vertex) and not isinstance(one.vertex.op, MetadataOp):
+        if steps.names.get(one.vertex) and not isinstance(one.vertex.op, MetadataOp):
             lines = {"start": {"line": one.where.start}, "end": {"line": one.where.end}}
-            place = locations.setdefault(names[one.vertex], {"locations": []})
-            place["locations"].append({"ranges": [lines]})
+            place = locations[steps.names[one.vertex]].setdefault("locations", [])
+            place.append({"ranges": [lines]})
     told = {
         "source": {
             "locations": locations,
@@ -213,35 +224,14 @@ def _steps(
                 {
                     "filename": source.name.rpartition("/")[2],
                     "language": "Dockerfile",
-                    "data": _base64(source.text),
+                    "data": base64(source.text.encode("utf-8", "surrogateescape")),
                 }
             ],
         }
     }
     if layers:
         told["layers"] = layers
-    return steps, told
-
-
-def _op(vertex: Vertex[Result]) -> dict[str, Any]:
-    if isinstance(vertex.op, RunOp):
-        request = vertex.op.request
-        meta = {"args": list(request.args), "env": list(request.env), "cwd": request.cwd}
-        if request.user:
-            meta["user"] = request.user
-        return {"exec": {"meta": meta}}
-    if isinstance(vertex.op, BaseOp) and vertex.op.image is not None:
-        name = vertex.op.image.name
-        return {"source": {"identifier": name if "://" in name else f"docker-image://{name}"}}
-    if isinstance(vertex.op, FetchOp):
-        return {"source": {"identifier": uri(vertex.op.source)}}
-    return {"file": {"actions": [{"description": vertex.name}]}}
-
-
-def _base64(text: str) -> str:
-    from binascii import b2a_base64
-
-    return b2a_base64(text.encode("utf-8", "surrogateescape"), newline=False).decode("ascii")
+    return steps.listed, told
 
 
 def _config_source_02(source: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kobako.build.why.listing import Listing
     from kobako.build.worker import Mount, RunRequest, Worker
 
+    Asked = tuple[tuple[tuple[str, bool], ...], tuple[tuple[str, bool], ...]]
+
 
 class Failed(KobakoError):
     """The command ended with another exit code than 0. `kept`: see `RunResult`."""
@@ -59,7 +61,8 @@ class RunOp:
     `marks` is what of the mounts belongs in the key: a secret's id, not its bytes. Files bound from
     a context or a stage are in it by their content. `hidden_env` (proxies) is seen by the command
     and is not in the key. `foreign` is the stage's platform where it is not this machine's.
-    `arguments` are the variables that are there by ARG.
+    `arguments` are the variables that are there by ARG. `asked` are the ids of secrets and those of
+    ssh agents, each with whether it may be missing.
     """
 
     quick = False
@@ -75,6 +78,7 @@ class RunOp:
         hidden_env: tuple[str, ...] = (),
         foreign: str = "",
         arguments: tuple[str, ...] = (),
+        asked: Asked = ((), ()),
         cache: Cache,
     ) -> None:
         self._request = request
@@ -87,6 +91,7 @@ class RunOp:
         self._hidden_env = hidden_env
         self._foreign = foreign
         self._arguments = arguments
+        self.asked = asked
 
     def _key(self, inputs: tuple[Result, ...]) -> str:
         """The key by the layers everything comes from."""
@@ -139,6 +144,13 @@ class RunOp:
     def request(self) -> RunRequest:
         """What is run, but for its layers and for what is not to be told of."""
         return self._request
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """What the command finds mounted; whatever of it has files to come has none yet."""
+        staged = (each.mount for each in self._stage_mounts)
+        bound = (each.mount for each in self._context_mounts)
+        return (*staged, *bound, *self._request.mounts)
 
     @property
     def container(self) -> str:

@@ -122,6 +122,11 @@ class TransferOp:
         for context in self.contexts():
             self._digest(context, ())
 
+    @property
+    def spec(self) -> TransferSpec:
+        """What is copied."""
+        return self._spec
+
     def parts(self, inputs: tuple[Result, ...]) -> dict[str, Any]:
         """The parts of the key by name, for `build.why`."""
         s = self._spec

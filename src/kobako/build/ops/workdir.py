@@ -20,20 +20,20 @@ class WorkdirOp:
     quick = False
 
     def __init__(self, path: str, user: str, worker: Worker, epoch: int) -> None:
-        self._path = path
+        self.path = path
         self._user = user
         self._worker = worker
         self._epoch = epoch
 
     def _key(self, below: Result) -> str:
-        return cache_key("workdir", self._path, self._user, self._epoch, below.chain)
+        return cache_key("workdir", self.path, self._user, self._epoch, below.chain)
 
     def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
         yield self._key(inputs[0])
 
     def parts(self, inputs: tuple[Result, ...]) -> dict[str, Any]:
         """The parts of the key by name, for `build.why`."""
-        return {"command": self._path, "user": self._user, "epoch": self._epoch}
+        return {"command": self.path, "user": self._user, "epoch": self._epoch}
 
     def restore(self, value: dict[str, Any], inputs: tuple[Result, ...]) -> Result | None:
         return restore(value, self._key(inputs[0]), inputs[0], self._worker)
@@ -56,5 +56,5 @@ class WorkdirOp:
                     owner = resolve(self._user, files if inputs[0].layers else None)
                 finally:
                     files.close()
-            Copier(tree, owner=owner).make_directories(resolve_path(tree.path, self._path))
+            Copier(tree, owner=owner).make_directories(resolve_path(tree.path, self.path))
         return inputs[0].then(self._key(inputs[0]), change.layer, self._epoch)

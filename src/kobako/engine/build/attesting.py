@@ -27,10 +27,12 @@ class Run(Record):
 
 
 class Origin(Record):
-    """What a target was built from: files of this machine (`local`) or of a `remote` source."""
+    """What a target was built from: files of this machine (`local`) or of a `remote` source. `vcs`
+    is what of a repository they are."""
 
     local: bool
     remote: Remote | None = None
+    vcs: tuple[tuple[str, str], ...] = ()
 
 
 def begin() -> Run:
@@ -57,6 +59,7 @@ def provenance(
         str(Platform.host()),
         origin.local,
         origin.remote,
+        origin.vcs,
     )
     return attestation(wanted, options, result, invocation)
 

@@ -219,6 +219,14 @@ def _deliver(
     fetched = target.request.fetched
     remote = fetched.remote if fetched is not None else None
     origin = Origin(bool(target.request.directory) and remote is None, remote)
+    attest = target.request.attest
+    told = attest is not None and attest.provenance is not None
+    if origin.local and (told or target.request.metadata_provenance):
+        from kobako.engine.build import vcs
+
+        request = target.request
+        facts = vcs.facts(engine, request.directory, request.dockerfile_path)
+        origin = origin.replace(vcs=facts)
     parts = [
         PlatformResult(job.options.platform or result.config.platform, job.options, result, origin)
         for job, result in results
@@ -286,6 +294,7 @@ class _Contexts:
                 self._open[key] = Context.open_fetched(
                     request.directory, fetched.owners, origin, fetched.time
                 )
+                self._open[key].remote = fetched.remote
             else:
                 self._open[key] = Context.open_directory(*key)
         return Job(options, self._open[key], job_name, named)

@@ -209,6 +209,7 @@ class NamedContextReader:
             opened = Context.open_fetched(
                 fetched.directory, fetched.owners, "remote build context", fetched.time
             )
+            opened.remote = fetched.remote
         elif os.path.isdir(text):
             opened = Context.open_directory(text)
         else:
@@ -217,6 +218,7 @@ class NamedContextReader:
                 hint="A context is a directory, docker-image://NAME, oci-layout://DIRECTORY, a URL"
                 " or a git repository.",
             )
+        opened.name = name
         self._open.append(opened)
         return NamedContext(opened)
 
