@@ -19,7 +19,7 @@ VERBS = {
     "run": (
         "cli.health_flags cli.unmet_flags cli.container_flags"
         " cli.run cli.terminal engine engine.start engine.requests runtime"
-        " fastjson linux linux.libc linux.mount runtime.bundle engine.engine engine.create"
+        " fastjson linux linux.libc linux.mount runtime.bundle engine.engine engine.namespaces"
         " linux.process linux.channel runtime.container runtime.ahead linux.caps runtime.spec"
         " engine.privilege"
     ),
@@ -30,7 +30,7 @@ VERBS = {
         " linux.channel linux.pty linux.caps linux.syscalls linux.seccomp runtime.program"
         " linux.inroot runtime.rootfs runtime.init runtime.state runtime.attach runtime.join"
         + _DATABASE
-        + " engine.create engine.users runtime.spec runtime.seccomp runtime.seccomp.default"
+        + " engine.program engine.users runtime.spec runtime.seccomp runtime.seccomp.default"
         " runtime.seccomp.profile"
     ),
     "ps": (
@@ -47,7 +47,8 @@ VERBS = {
 """By the verb's module; of `run`, what it takes until the monitor is forked."""
 
 CREATE = (
-    "engine.names engine.unpack linux.claim engine.images"
+    "engine.program engine.container_document engine.etc_files engine.create"
+    " engine.names engine.unpack linux.claim engine.images"
     + _DATABASE
     + " oci.reference snapshot snapshot.trees oci.document oci.platform oci.config engine.users"
     " snapshot.driver snapshot.overlay linux.syscalls linux.seccomp runtime.seccomp"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from kobako.engine import container_document, etc_files, namespaces, program
 from kobako.errors import Conflict, Invalid, KobakoError, NotFound
 from kobako.record import Record
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from kobako.runtime.spec import BindMount, ContainerOptions, ProcessOptions, Tmpfs
 
 DEFAULT_LOG = "100000000,10"  # what `log_options` says for a container that asks for nothing
-PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Created(Record):
@@ -63,7 +63,7 @@ def create(
     take_back = None
     try:
         engine.driver.prepare(directory, lowers)
-        write_etc(
+        etc_files.write(
             directory,
             hostname=document["Config"]["Hostname"],
             host_network=request.network != "none",
@@ -115,49 +115,6 @@ def find_image(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Loc
     return transfers.pull_for_run(engine, request.image, request.platform, on_event)
 
 
-def namespaces(request: CreateRequest) -> list[dict[str, str]]:
-    """The namespaces of the request's container, as its runtime-spec will have them."""
-    from kobako.runtime import spec
-
-    return spec.namespaces(
-        network=_network(request.network),
-        pid=request.pid or "private",
-        ipc=_ipc(request.ipc),
-        uts=request.uts or "private",
-        cgroup=request.cgroupns or "private",
-    )
-
-
-def command_line(
-    config: dict[str, Any], entrypoint: tuple[str, ...] | None, command: tuple[str, ...]
-) -> tuple[list[str], list[str]]:
-    """(entrypoint, command): the image's, each replaced by what was asked for.
-
-    Giving an entrypoint drops the image's command, as docker does.
-    """
-    own = list(config.get("Entrypoint") or [])
-    words = list(config.get("Cmd") or [])
-    if entrypoint is not None:
-        own, words = list(entrypoint), []
-    if command:
-        words = list(command)
-    return own, words
-
-
-def environment(
-    image: list[str], given: tuple[str, ...], *, terminal: bool, hostname: str, home: str
-) -> list[str]:
-    """The environment of a container's process, in docker's order: PATH, HOSTNAME, TERM, image,
-    given, HOME."""
-    found: dict[str, str] = {}
-    defaults = [PATH, f"HOSTNAME={hostname}"] + (["TERM=xterm"] if terminal else [])
-    for entry in (*defaults, *image, *given):
-        key, _, value = entry.partition("=")
-        found[key] = value
-    found.setdefault("HOME", home)
-    return [f"{key}={value}" for key, value in found.items()]
-
-
 def _document(
     engine: Engine,
     request: CreateRequest,
@@ -170,13 +127,13 @@ def _document(
     from kobako.runtime import spec
 
     config = images.config(engine, image).config
-    entrypoint, command = command_line(config, request.entrypoint, request.command)
+    entrypoint, command = program.command_line(config, request.entrypoint, request.command)
     words = entrypoint + command
     if not words or not words[0]:
         raise Invalid("no command specified", hint="The image has none either: add one.")
     hostname = _hostname(request, container_id)
     binds, tmpfs = _volumes(engine, request)
-    own = etc_binds(engine.container_dir(container_id), {b.target for b in binds})
+    own = etc_files.binds(engine.container_dir(container_id), {b.target for b in binds})
     run = words
     if request.init:
         from kobako.engine import init_program
@@ -185,12 +142,12 @@ def _document(
         run = [*init_program.COMMAND, *words]
     process = _process(request, config, run, hostname, lowers)
     document = {
-        "Config": _config(request, config, entrypoint, command, hostname),
-        "HostConfig": _host_config(request),
+        "Config": container_document.config(request, config, entrypoint, command, hostname),
+        "HostConfig": container_document.host_config(request),
         "Path": words[0],
         "Args": words[1:],
         "Mode": engine.mode.name,
-        "Mounts": _mount_list(binds, tmpfs),
+        "Mounts": container_document.mounts(binds, tmpfs),
         "Lowers": lowers,
     }
     return document, spec.document(_options(request, process, hostname, own + binds, tmpfs))
@@ -216,7 +173,7 @@ def _process(
 
     security = _security(request.security_opt)
     user = users.resolve(request.user or config.get("User", ""), lowers, request.groups)
-    env = environment(
+    env = program.environment(
         config.get("Env") or [],
         request.env,
         terminal=request.tty,
@@ -235,7 +192,7 @@ def _process(
         cap_add=request.cap_add,
         cap_drop=request.cap_drop,
         no_new_privileges=bool(security and security.no_new_privileges),
-        ulimits=tuple(ulimit(text) for text in request.ulimits),
+        ulimits=tuple(program.ulimit(text) for text in request.ulimits),
         oom_score_adj=request.oom_score_adj,
     )
 
@@ -256,9 +213,9 @@ def _options(
         hostname=hostname,
         domainname=request.domainname,
         read_only=request.read_only,
-        network=_network(request.network),
+        network=namespaces.network(request.network),
         pid=request.pid or "private",
-        ipc=_ipc(request.ipc),
+        ipc=namespaces.ipc(request.ipc),
         uts=request.uts or "private",
         cgroupns=request.cgroupns or "private",
         binds=tuple(binds),
@@ -269,90 +226,6 @@ def _options(
         bare_paths=bool(security and security.bare_paths),
         annotations=(*request.annotations, _log(request)),
     )
-
-
-def _config(
-    request: CreateRequest,
-    config: dict[str, Any],
-    entrypoint: list[str],
-    command: list[str],
-    hostname: str,
-) -> dict[str, Any]:
-    """docker's Config: the image's, changed as asked."""
-    found: dict[str, Any] = {
-        "Hostname": hostname,
-        "Domainname": request.domainname,
-        "User": request.user or config.get("User", ""),
-        "AttachStdin": request.stdin,
-        "AttachStdout": True,
-        "AttachStderr": True,
-        "Tty": request.tty,
-        "OpenStdin": request.stdin,
-        "StdinOnce": request.stdin,
-        "Env": _kept_env(config.get("Env") or [], request.env),
-        "Cmd": command or None,
-        "Image": request.image,
-        "Volumes": config.get("Volumes"),
-        "WorkingDir": request.workdir or config.get("WorkingDir", ""),
-        "Entrypoint": entrypoint or None,
-        "OnBuild": config.get("OnBuild"),
-        "Labels": {**(config.get("Labels") or {}), **dict(request.labels)},
-        "StopSignal": request.stop_signal or config.get("StopSignal") or "",
-    }
-    if request.stop_timeout is not None:
-        found["StopTimeout"] = request.stop_timeout
-    for key in ("ExposedPorts", "Healthcheck", "Shell"):
-        if config.get(key):
-            found[key] = config[key]
-    if request.healthcheck is not None:
-        found["Healthcheck"] = request.healthcheck
-    if request.expose:
-        from kobako.image.config_change import apply_changes
-
-        ports = {"ExposedPorts": found.get("ExposedPorts")}
-        ports = apply_changes(ports, [f"EXPOSE {word}" for word in request.expose])
-        found["ExposedPorts"] = ports["ExposedPorts"]
-    return found
-
-
-def _host_config(request: CreateRequest) -> dict[str, Any]:
-    """docker's HostConfig: what was asked for beside the image."""
-    found: dict[str, Any] = {
-        "Binds": list(request.volumes) or None,
-        "NetworkMode": request.network,
-        "AutoRemove": request.auto_remove,
-        "Privileged": request.privileged,
-        "ReadonlyRootfs": request.read_only,
-        "CapAdd": list(request.cap_add) or None,
-        "CapDrop": list(request.cap_drop) or None,
-        "SecurityOpt": list(request.security_opt) or None,
-        "ExtraHosts": list(request.extra_hosts) or None,
-        "Dns": list(request.dns),
-        "ShmSize": request.shm_size,
-        "Tmpfs": dict(t.partition(":")[::2] for t in request.tmpfs) or None,
-        "PidMode": request.pid,
-        "IpcMode": _ipc(request.ipc),
-        "UTSMode": request.uts,
-    }
-    asked = {
-        "LogConfig": {
-            "Type": request.log_driver or "json-file",
-            "Config": dict(request.log_options),
-        },
-        "GroupAdd": list(request.groups),
-        "DnsSearch": list(request.dns_search),
-        "DnsOptions": list(request.dns_options),
-        "OomScoreAdj": request.oom_score_adj,
-        "CgroupnsMode": request.cgroupns,
-        "Annotations": dict(request.annotations),
-        "Init": request.init,
-        "VolumesFrom": list(request.volumes_from),
-        "Sysctls": dict(request.sysctls),
-    }
-    if request.ulimits:
-        made = [ulimit(text) for text in request.ulimits]
-        asked["Ulimits"] = [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in made]
-    return found | {key: value for key, value in asked.items() if value}
 
 
 def _log(request: CreateRequest) -> tuple[str, str]:
@@ -389,26 +262,6 @@ def _mounts_of(engine: Engine, word: str) -> list[dict[str, Any]]:
     return [{**m, "RW": m["RW"] and mode != "ro"} for m in listed if m["Type"] == "bind"]
 
 
-def _kept_env(image: list[str], given: tuple[str, ...]) -> list[str]:
-    found: dict[str, str] = {}
-    for entry in (*image, *given):
-        key, _, value = entry.partition("=")
-        found[key] = value
-    return [f"{key}={value}" for key, value in found.items()]
-
-
-def _network(name: str) -> str:
-    if name in ("default", "host", "none"):
-        return "private" if name == "none" else "host"
-    raise Invalid(
-        f"network {name} not found", hint='Networks there are: "host" (the default) and "none".'
-    )
-
-
-def _ipc(mode: str) -> str:
-    return mode if mode not in ("", "shareable", "private") else "private"
-
-
 def _security(options: tuple[str, ...]) -> Security | None:
     """What was asked for, if anything was."""
     if not options:
@@ -416,139 +269,6 @@ def _security(options: tuple[str, ...]) -> Security | None:
     from kobako.engine import security
 
     return security.parse(options)
-
-
-def ulimit(text: str) -> Any:
-    from kobako.runtime.spec import Ulimit
-
-    name, _, limits = text.partition("=")
-    soft, colon, hard = limits.partition(":")
-    if name not in _ULIMITS.split():
-        raise Invalid(f"invalid ulimit type: {name}", hint=f"Known: {_ULIMITS}.")
-    try:
-        found = Ulimit(name, int(soft), int(hard) if colon else int(soft))
-    except ValueError:
-        raise Invalid(f"invalid ulimit argument: {text}", hint="Use name=soft:hard.") from None
-    if found.soft > found.hard >= 0 or (found.soft < 0 <= found.hard):
-        raise Invalid(
-            f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
-        )
-    return found
-
-
-_ULIMITS = (
-    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending "
-    "stack"
-)
-
-
-def etc_binds(directory: str, taken: set[str]) -> list[BindMount]:
-    from kobako.runtime.spec import BindMount
-
-    names = ("hosts", "hostname", "resolv.conf")
-    return [
-        BindMount(os.path.join(directory, name), f"/etc/{name}")
-        for name in names
-        if f"/etc/{name}" not in taken
-    ]
-
-
-def _mount_list(binds: list[BindMount], tmpfs: list[Tmpfs]) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = [
-        {
-            "Type": "bind",
-            "Source": b.source,
-            "Destination": b.target,
-            "Mode": "",
-            "RW": not b.readonly,
-            "Propagation": "rprivate",
-        }
-        for b in binds
-    ]
-    return listed + [
-        {"Type": "tmpfs", "Source": "", "Destination": t.target, "Mode": "", "RW": True}
-        for t in tmpfs
-    ]
-
-
-def write_etc(
-    directory: str,
-    *,
-    hostname: str,
-    host_network: bool,
-    extra_hosts: tuple[str, ...],
-    dns: tuple[str, ...],
-    dns_search: tuple[str, ...] = (),
-    dns_options: tuple[str, ...] = (),
-    building: bool = False,
-) -> None:
-    """The files docker puts over the image's, in a container's directory: hosts, hostname and
-    resolv.conf. What a build sees of the hosts is the same on every machine."""
-    hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-    if building:
-        hosts = hosts.replace("localhost\n", f"localhost {hostname}\n", 1)
-    elif host_network:
-        hosts = _host_file("/etc/hosts") or hosts
-    if hostname != os.uname().nodename and not building:
-        hosts += f"127.0.1.1\t{hostname}\n"
-    for entry in extra_hosts:
-        name, address = extra_host(entry)
-        hosts += f"{address}\t{name}\n"
-    contents = {
-        "hosts": hosts,
-        "hostname": hostname + "\n",
-        "resolv.conf": _resolv_conf(dns, dns_search, dns_options),
-    }
-    for name, text in contents.items():
-        with open(os.path.join(directory, name), "w") as file:
-            os.fchmod(file.fileno(), 0o644)  # whatever the umask is: all its users read them
-            file.write(text)
-
-
-def _resolv_conf(dns: tuple[str, ...], search: tuple[str, ...], options: tuple[str, ...]) -> str:
-    """The host's, each part replaced by what was asked for; a search of "." is none."""
-    host = _host_file("/etc/resolv.conf")
-    if not (dns or search or options):
-        return host
-    kept: dict[str, list[str]] = {"nameserver": [], "search": [], "options": []}
-    for line in host.splitlines():
-        word, _, rest = line.strip().partition(" ")
-        if word in kept:
-            kept[word].append(rest.strip())
-    lines = [f"search {' '.join(s for s in search if s != '.') or ' '.join(kept['search'])}"]
-    lines += [f"nameserver {server}" for server in dns or kept["nameserver"]]
-    lines.append(f"options {' '.join(options) or ' '.join(kept['options'])}")
-    if search == (".",):
-        del lines[0]
-    return "".join(f"{line}\n" for line in lines if line.partition(" ")[2])
-
-
-def extra_host(entry: str) -> tuple[str, str]:
-    """(name, address) of `host=ip` or `host:ip`; an IPv6 address may stand in brackets. With the
-    host's network its gateway is the host itself."""
-    import _socket as socket
-
-    name, separator, address = entry.partition("=")
-    if not separator:
-        name, _, address = entry.partition(":")
-    if not name or not address:
-        raise Invalid(f"bad format for add-host: {entry!r}", hint="Use host:ip or host=ip.")
-    if address == "host-gateway":
-        return name, "127.0.0.1"
-    address = address.removeprefix("[").removesuffix("]")
-    try:
-        socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-    except OSError:
-        raise Invalid(f"invalid IP address in add-host: {address!r}") from None
-    return name, address
-
-
-def _host_file(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(1 << 16)
-    except OSError:
-        return ""
 
 
 def _write_spec(directory: str, plan: dict[str, Any]) -> None:

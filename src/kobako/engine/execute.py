@@ -59,7 +59,7 @@ def _process(container: Container, request: ExecRequest) -> dict[str, Any]:
     """The runtime-spec process: the container's, changed as asked."""
     import os
 
-    from kobako.engine import create, users
+    from kobako.engine import program, users
     from kobako.runtime import spec
 
     host, config = container.document["HostConfig"], container.config
@@ -68,7 +68,7 @@ def _process(container: Container, request: ExecRequest) -> dict[str, Any]:
         user = users.resolve(request.user or config["User"], trees)
     except NotFound as fault:
         raise StartFailed(str(fault), exit_code=126) from None
-    env = create.environment(
+    env = program.environment(
         config["Env"] or [],
         request.env,
         terminal=request.tty,

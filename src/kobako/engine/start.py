@@ -118,21 +118,22 @@ def run(
     called in between. A container made with --rm that cannot be started is removed.
     """
     from kobako import straight, together
-    from kobako.engine import create
+    from kobako.engine import namespaces
     from kobako.runtime.ahead import Ahead
     from kobako.runtime.bundle import Bundle
 
-    namespaces = create.namespaces(request)
+    own = namespaces.of_request(request)
     engine.enter()  # enter first: the monitor is to live inside
     ahead = Ahead(
         io,
         terminal=request.tty,
-        namespaces=namespaces,
+        namespaces=own,
         detach=detach,
         prepare=lambda: _get_ready(engine),
         intercept_of=lambda given: _interception(engine, *given),
     )
     straight.load(together.CREATE)
+    from kobako.engine import create
 
     def foreseen(created: Created) -> Callable[[], None]:
         # What is thrown away at the end need not be on the disk: without `volatile` the kernel

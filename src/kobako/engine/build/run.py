@@ -123,15 +123,15 @@ def document(
     scratch: Scratch, request: RunRequest, mounts: Mounts, *, terminal: bool = False
 ) -> dict[str, object]:
     """The runtime-spec document of a request's container."""
-    from kobako.engine import create, users
+    from kobako.engine import etc_files, program, users
     from kobako.runtime import spec
 
     user = users.resolve(request.user, scratch.lowers)
     hostname = request.hostname
-    env = create.environment(
+    env = program.environment(
         list(request.env), (), terminal=terminal, hostname=hostname, home=user.home
     )
-    create.write_etc(
+    etc_files.write(
         scratch.directory,
         hostname=hostname,
         host_network=request.network != "none",
@@ -148,13 +148,13 @@ def document(
         groups=user.groups,
         terminal=terminal,
         privileged=request.security == "insecure",
-        ulimits=tuple(create.ulimit(text) for text in request.ulimits),
+        ulimits=tuple(program.ulimit(text) for text in request.ulimits),
     )
     options = spec.ContainerOptions(
         process=process,
         hostname=hostname,
         network="private" if request.network == "none" else "host",
-        binds=(*create.etc_binds(scratch.directory, set()), *mounts.binds),
+        binds=(*etc_files.binds(scratch.directory, set()), *mounts.binds),
         tmpfs=tuple(mounts.tmpfs),
         shm_size=request.shm_size,
     )
