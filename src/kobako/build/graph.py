@@ -30,7 +30,8 @@ else:
 class Op(Protocol[R]):
     """An operation. `R` is the result, the same type for all operations of a graph.
 
-    `quick` operations cost next to nothing and are executed at once, never in a thread.
+    `quick` operations cost next to nothing and are executed at once, never in a thread. Before
+    anything is executed, one that has a `check()` may raise what is wrong whatever its inputs are.
     """
 
     quick: bool

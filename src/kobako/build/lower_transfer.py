@@ -49,7 +49,7 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
         chmod=chmod,
         exclude=instruction.exclude,
         parents=isinstance(instruction, i.Copy) and instruction.parents,
-        link=instruction.link,
+        link=instruction.link and not chmod,  # which BuildKit, too, does upon what is below
         unpack=isinstance(instruction, i.Add) and instruction.unpack is not False,
         epoch=stage.epoch,
         keyword=instruction.keyword,

@@ -86,8 +86,13 @@ class Solver(Generic[R]):
         failed.
         """
         self._failed = [] if failed is None else failed
-        work = _Work(order(targets))
+        vertices = order(targets)
+        work = _Work(vertices)
         try:
+            self._advance(work)
+            for vertex in reversed(vertices):
+                if vertex not in work.results:
+                    self._check(vertex)
             while work.unfinished():
                 self._advance(work)
                 if not work.running and min(len(work.dear), self._parallelism) == 1:
@@ -102,6 +107,18 @@ class Solver(Generic[R]):
                 self._crew.cancel()
             raise
         return work.results
+
+    def _check(self, vertex: Vertex[R]) -> None:
+        check = getattr(vertex.op, "check", None)
+        if check is None:
+            return
+        begun = time.monotonic()
+        try:
+            check()
+        except BaseException as error:
+            self._observer.started(vertex, False)
+            self._fail(vertex, error, begun)
+            raise
 
     def _advance(self, work: _Work[R]) -> None:
         """Finishes what the cache knows and what is quick; the rest of what is ready is dear."""

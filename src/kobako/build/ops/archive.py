@@ -149,7 +149,7 @@ class _Unpacker:
         for path in reversed(missing):
             self._clear(path)
             os.mkdir(path)
-            self._tree.own(os.path.relpath(path, self._tree.path), *(self._owner or (0, 0)))
+            self._tree.own(os.path.relpath(path, self._tree.path), 0, 0)  # --chown or not
             os.chmod(path, 0o755)
 
     def _clear(self, path: str) -> None:

@@ -51,6 +51,11 @@ class Copier:
         self._above: set[str] = set()
         self._links: dict[tuple[int, int], str] = {}
 
+    def begin_source(self) -> None:
+        """What was copied so far was of other sources: files stay one within a source only."""
+        self._links = {}
+        self._above = set()
+
     def place(self, files: Files, entry: Entry, name: str, destination: str) -> None:
         """Copies one source to `destination`, absolute in the tree. A trailing slash says that it
         is a directory; `name` is what a file is called in it."""
@@ -63,7 +68,10 @@ class Copier:
         """`--parents`: copies one source to its path relative to `base`, parents included."""
         target = resolve(self._tree.path, destination)
         self.make_directories(target)
-        relative = entry.path[len(base.path) :].strip("/").split("/")
+        path = entry.path[len(base.path) :].strip("/")
+        if self._wanted and not self._wanted(path, False) and not self._wanted(path, True):
+            return
+        relative = path.split("/")
         at = base
         for part in relative[:-1]:
             at = files.children(at)[part]
@@ -186,17 +194,20 @@ class Copier:
         return True
 
     def _copy_file(self, files: Files, entry: Entry, target: str) -> None:
-        self._clear(target)
         status = entry.stat
+        inode = (status.st_dev, status.st_ino)
+        first = self._links.get(inode) if status.st_nlink > 1 else None
+        if first == target:
+            return
+        self._clear(target)
         device = files.device(entry)
         if device is not None:
             self._make_special(target, *device)
         elif entry.kind == LINK:
             os.symlink(entry.target, target)
         elif entry.kind == FILE:
-            inode = (status.st_dev, status.st_ino)
-            if status.st_nlink > 1 and inode in self._links:
-                os.link(self._links[inode], target)
+            if first is not None:
+                os.link(first, target)
                 return
             self._copy_bytes(files, entry, target)
             if status.st_nlink > 1:

@@ -58,11 +58,13 @@ class TransferSpec(Record):
 
 class Chosen(Record):
     """One file or directory a source pattern stands for. `base` is where its path is cut off
-    with `--parents`; `name` what it is called in a destination directory."""
+    with `--parents`; `name` what it is called in a destination directory; `further` is what the
+    same walk through a source with `--parents` has found after another."""
 
     entry: Entry
     name: str
     base: Entry
+    further: bool = False
 
 
 class TransferOp:
@@ -88,6 +90,11 @@ class TransferOp:
         self._cache = cache
         self._context = context
         self._digests: dict[tuple[str, ...], str] = {}
+
+    def check(self) -> None:
+        """Raises what is wrong with the files of a context, whatever comes out of other steps."""
+        if self._context is not None and self._local.sources:
+            choose(self._context(), self._local)
 
     def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
         """For a stage: the key by the source's layers, then the key by the chosen files."""
@@ -210,7 +217,7 @@ class TransferOp:
             tree,
             owner=owner,
             mode=mode,
-            wanted=self._wanted(),
+            wanted=wanted_by(spec.exclude),
             time=time,
             stage=tree.stage if alone else None,
         )
@@ -224,6 +231,8 @@ class TransferOp:
             copier.make_directories(resolve_path(tree.path, spec.destination))
         if files is not None:
             for one in chosen:
+                if not one.further:
+                    copier.begin_source()
                 if (
                     spec.unpack
                     and one.entry.kind == FILE
@@ -258,25 +267,6 @@ class TransferOp:
             return True
         finally:
             os.close(fd)
-
-    def _wanted(self) -> Callable[[str, bool], bool] | None:
-        """`--exclude`: whether to take a path; asked with True, whether to look below it."""
-        if not self._spec.exclude:
-            return None
-        from kobako.build.ignore import Ignore
-
-        ignore = Ignore(list(self._spec.exclude), "--exclude")
-
-        def wanted(path: str, below: bool) -> bool:
-            if below:
-                return ignore.may_take_back_below(path)
-            verdict = ignore.top
-            parts = path.split("/")
-            for depth in range(1, len(parts) + 1):
-                verdict = ignore.verdict("/".join(parts[:depth]), verdict)
-            return not verdict.excluded
-
-        return wanted
 
     def _digest(self, files: Files, memo: tuple[str, ...]) -> str:
         found = self._digests.get(memo)
@@ -392,6 +382,26 @@ def choose(files: Files, spec: TransferSpec) -> list[Chosen]:
     return chosen
 
 
+def wanted_by(exclude: tuple[str, ...]) -> Callable[[str, bool], bool] | None:
+    """`--exclude`: whether to take a path; asked with True, whether to look below it."""
+    if not exclude:
+        return None
+    from kobako.build.ignore import Ignore
+
+    ignore = Ignore(list(exclude), "--exclude")
+
+    def wanted(path: str, below: bool) -> bool:
+        if below:
+            return ignore.may_take_back_below(path)
+        verdict = ignore.top
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            verdict = ignore.verdict("/".join(parts[:depth]), verdict)
+        return not verdict.excluded
+
+    return wanted
+
+
 def _clean(source: str) -> list[str]:
     """The parts of a path; `..` is taken by the letter, whatever a link would make of it."""
     parts: list[str] = []
@@ -418,10 +428,21 @@ def _matching(files: Files, base: Entry, parts: list[str]) -> Iterator[Entry]:
 def _with_parents(files: Files, source: str, spec: TransferSpec) -> list[Chosen]:
     """`--parents`: `/./` separates what is cut off from what is kept; `**` is any depth."""
     head, pivot, tail = source.partition("/./")
-    base = _find(files, head if pivot else "", spec)
-    kept = "/".join(p for p in (tail if pivot else source).split("/") if p not in ("", "."))
+    base = _find(files, "/".join(_clean(head)) if pivot else "", spec)
+    kept = "/".join(_clean(tail if pivot else source))
+    if not kept:
+        raise NotFound(
+            f'{spec.keyword} --parents failed: "{source}" names nothing below a directory',
+            hint="Name what is to be copied, * for everything; or leave out --parents.",
+        )
     if not has_wildcards(kept):
         found = _find(files, f"{base.path}/{kept}", spec, follow=False)
+        if found.path != f"{base.path}/{kept}".strip("/"):  # no link is followed on the way
+            raise NotFound(
+                f'{spec.keyword} --parents failed: "/{kept}" leads through a symbolic link',
+                hint="/./ behind the link makes it the place to begin at.",
+            )
+        _check_wanted(files, found, base, spec)
         return [Chosen(found, found.name, base)]
     pattern = Pattern(kept, double_star=True)
     cut = len(base.path) + 1 if base.path else 0
@@ -429,8 +450,19 @@ def _with_parents(files: Files, source: str, spec: TransferSpec) -> list[Chosen]
     for entry in files.walk(base):
         inside = chosen and entry.path.startswith(chosen[-1].entry.path + "/")
         if not inside and pattern.matches(entry.path[cut:]):
-            chosen.append(Chosen(entry, entry.name, base))
+            chosen.append(Chosen(entry, entry.name, base, further=bool(chosen)))
     return chosen
+
+
+def _check_wanted(files: Files, found: Entry, base: Entry, spec: TransferSpec) -> None:
+    """What is named with `--parents` has to be there after `--exclude`, in part at least."""
+    wanted = wanted_by(spec.exclude)
+    if wanted is None:
+        return
+    cut = len(base.path) + 1 if base.path else 0
+    below = files.walk(found) if found.kind == DIRECTORY else ()
+    if not any(wanted(one.path[cut:], False) for one in (found, *below)):
+        raise NotFound(f'{spec.keyword} failed: "/{found.path}" is excluded by --exclude')
 
 
 def _find(files: Files, path: str, spec: TransferSpec, *, follow: bool = True) -> Entry:
