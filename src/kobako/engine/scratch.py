@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from kobako.engine.engine import Engine
 
+KEPT = "kept"
+"""A file in a directory that was let go of for somebody to take up again."""
+
 
 class Scratch:
     """A writable layer over `lowers` (topmost first); a context manager that makes it and throws
@@ -65,6 +68,7 @@ class Scratch:
     def leave(self) -> str:
         """Let go of it without throwing it away; its directory. A collection takes what nobody
         takes up again."""
+        os.close(os.open(os.path.join(self.directory, KEPT), os.O_CREAT | os.O_WRONLY, 0o600))
         os.close(self.lock)
         self.lock = -1
         return self.directory

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+from kobako.engine.scratch import KEPT, place
+from kobako.errors import KobakoError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.engine.engine import Engine
@@ -24,8 +27,44 @@ def sweep(engine: Engine, *, grace_seconds: float | None = None) -> GcReport:
     return gc(engine.store, grace_seconds=grace)
 
 
+def leftovers(engine: Engine) -> None:
+    """Take away what killed builds left under way, so that it does not wait for a prune.
+
+    Costs next to nothing where there is none. What a shell is still to look at stays, and so does
+    what cannot be removed: a prune tells why.
+    """
+    from kobako.linux import claim
+
+    root = engine.settings.root
+    for path, fd in claim.abandoned(place(root)):
+        try:
+            if not os.path.exists(os.path.join(path, KEPT)):
+                from kobako.snapshot.driver import remove_tree
+
+                engine.enter()
+                remove_tree(path)
+        except (KobakoError, OSError):
+            pass
+        finally:
+            os.close(fd)
+    _dead_writes(engine)
+
+
+def _dead_writes(engine: Engine) -> None:
+    """Files of processes that are no more; their leases' rows go with the next collection."""
+    directory = engine.store.ingest_dir
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        if not os.path.isdir(path):  # trees on their way out are a collection's
+            from kobako.store import ingest
+
+            try:
+                ingest.remove_if_dead(path)
+            except OSError:
+                pass
+
+
 def _abandoned_scratch(engine: Engine) -> None:
-    from kobako.engine.scratch import place
     from kobako.linux import claim
     from kobako.snapshot.driver import remove_tree
 

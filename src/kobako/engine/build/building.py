@@ -102,10 +102,12 @@ def build_all(
     takes the output that goes to "-".
     """
     from kobako.build import build_all as solve
+    from kobako.engine import sweep
     from kobako.engine.build.worker import EngineWorker
     from kobako.engine.store_cache import StoreCache
     from kobako.store.leases import lease
 
+    sweep.leftovers(engine)
     targets = [_Target(request) for request in requests]
     contexts = _Contexts(engine, _access(requests[0]))
     exporting = run = caching = None
