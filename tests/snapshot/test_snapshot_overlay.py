@@ -14,16 +14,18 @@ from typing import Any
 
 import pytest
 
+from kobako.errors import Unsupported
 from kobako.layer.apply import apply
 from kobako.layer.change import Change
 from kobako.layer.pack import pack
+from kobako.linux import fs, process, userns
 from kobako.linux import mount as mounts
-from kobako.linux import process, userns
 from kobako.linux.ownership import XATTR
 from kobako.snapshot import select
 from kobako.snapshot.copy import CopyDriver
 from kobako.snapshot.driver import Driver
 from kobako.snapshot.overlay import OverlayDriver
+from kobako.snapshot.overlay_diff import diff
 
 FORM = "native" if os.geteuid() == 0 else "emulated"
 
@@ -225,8 +227,6 @@ def test_remove_copes_with_any_mode(tmp_path: Path, driver: Driver) -> None:
 
 
 def test_very_deep_trees_are_removed(tmp_path: Path) -> None:
-    from kobako.linux import fs
-
     here = os.open(tmp_path, os.O_RDONLY)
     first = here
     os.mkdir("deep", dir_fd=here)
@@ -251,3 +251,21 @@ def test_select_finds_a_driver_and_remembers(tmp_path: Path) -> None:
     assert select(str(tmp_path), FORM, fresh=True).name == "overlay"
     memory.write_text("another-boot 1 1 copy\n")
     assert select(str(tmp_path), FORM).name == "overlay"
+
+
+def test_a_path_that_no_layer_can_say_is_named(tmp_path: Path) -> None:
+    upper = tmp_path / "upper"
+    upper.mkdir()
+    name = "d" * 200
+    here = os.open(upper, os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    with pytest.raises(
+        Unsupported, match=rf"/{name[:150]}.*: no layer has paths of more than 4095 bytes"
+    ):
+        diff(str(upper), [], "native")
+    fs.remove_tree(str(upper))

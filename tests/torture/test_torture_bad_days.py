@@ -36,10 +36,21 @@ def test_closed_standard_streams(base: Kobako, numbers: tuple[int, ...]) -> None
 
 def test_output_to_a_full_device(base: Kobako) -> None:
     with open("/dev/full", "wb") as full:
+        said = "No space left on device"
         result = base.refuses("images", stdout=full)
-        assert "No space left" in result.err
+        assert f"write to standard output: {said}" in result.err
         result = base.refuses("save", "base", stdout=full)
-        assert "No space left" in result.err
+        assert f"standard output: {said}" in result.err
+        result = base.refuses("save", "-o", "/dev/full", "base")
+        assert f"/dev/full: {said}" in result.err
+        base("run", "-d", "--name", "up", "base", "sleep", "100")
+        for words in (("run", "--rm", "base"), ("run", "--rm", "-t", "base"), ("exec", "up")):
+            result = base.attempt(*words, "ls", "/", stdout=full)
+            assert (result.code, result.err) == (
+                1, f"Error: write the container's output: {said}"
+            ), result  # fmt: skip
+        base("rm", "-f", "up")
+        assert base("ps", "-aq").out == ""
         process = base.popen("images", stdout=full, stderr=full)
         process.communicate()
         assert process.returncode == 1

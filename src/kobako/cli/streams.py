@@ -53,14 +53,25 @@ class output:  # noqa: N801 - read as a verb: with output(path) as sink
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if isinstance(value, OSError) and value.filename is None:
+            value.filename = self.path if self.file is not sys.stdout.buffer else "standard output"
         if self.file is sys.stdout.buffer:
             self.file.flush()
             return
-        self.file.close()
+        self._close()
         if self.partial and kind is None:
             os.rename(self.partial, self.path)
         elif self.partial:
             os.unlink(self.partial)
+
+    def _close(self) -> None:
+        try:
+            self.file.close()
+        except OSError as fault:
+            if self.partial:
+                os.unlink(self.partial)
+            fault.filename = self.path
+            raise
 
 
 def source(path: str, verb: str) -> BinaryIO:

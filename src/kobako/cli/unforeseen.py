@@ -18,6 +18,8 @@ def text(fault: Exception, environ: Mapping[str, str]) -> str:
         return "".join(traceback.format_exception(fault)).rstrip()
     if isinstance(fault, OSError) and fault.strerror:
         names = [repr_name(name) for name in (fault.filename, fault.filename2) if name is not None]
+        if not names and _printing(fault):
+            names = ["write to standard output"]
         return "Error: " + ": ".join([*names, fault.strerror])
     if isinstance(fault, MemoryError):
         return "Error: out of memory"
@@ -26,6 +28,17 @@ def text(fault: Exception, environ: Mapping[str, str]) -> str:
     return (
         f"Error: unforeseen {type(fault).__name__}{where}: {fault}\n"
         "This is a defect of kobako. Please report it; KOBAKO_DEBUG=1 shows the traceback."
+    )
+
+
+def _printing(fault: OSError) -> bool:
+    """Whether it was print or a flush of what it had printed that failed: this room prints, and
+    whatever else it writes to has a name."""
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(
+        __package__
     )
 
 

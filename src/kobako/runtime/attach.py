@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 
+from kobako.errors import Unavailable
 from kobako.linux import pty
 
 TYPE_CHECKING = False
@@ -28,6 +29,16 @@ _SIGCONT, _SIGWINCH = 18, 28
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 _CHUNK = 65536
 _PIPE_BUF = 4096
+
+
+class OutputLost(Unavailable):
+    """What a process printed did not all reach us, as the disk behind our output was full, say.
+    The process itself has come to its end."""
+
+    of_a_start = False
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"write the container's output: {os.strerror(number)}")
 
 
 class Session:
@@ -55,6 +66,7 @@ class Session:
         self._close_target = close_target
         self._outputs = dict(outputs)
         self._pending = b""
+        self.lost = 0  # why output could not be written: an errno
         self._keys = detach_keys
         self._typed = 0  # how many of them have just been typed
 
@@ -107,7 +119,9 @@ class Session:
             _wait_writable(sink)
             while data:
                 data = data[os.write(sink, data[:_PIPE_BUF]) :]
-        except OSError:  # EPIPE: nobody reads; the process is told by its own writes
+        except OSError as fault:  # nobody reads: the process is told by its own writes
+            if not isinstance(fault, BrokenPipeError):
+                self.lost = fault.errno or 0
             self._outputs[fd] = -1
             return False
         return True

@@ -118,7 +118,7 @@ class Container:
         `meanwhile(let_go)` is called when it has ended and before the monitor is let go: if this
         process is killed before it calls `let_go`, the monitor does what `launch.start` was given
         as `on_exit`.
-        Raises `Unavailable` when the monitor has been killed.
+        Raises `Unavailable` when the monitor has been killed, `OutputLost` at the end.
         """
         if not self._monitor:
             from kobako.runtime import state
@@ -127,7 +127,7 @@ class Container:
             if meanwhile is not None:
                 meanwhile(lambda: None)
             return code
-        from kobako.runtime.attach import Session, Signals
+        from kobako.runtime.attach import OutputLost, Session, Signals
 
         master = self._target if self._terminal else -1
         target, self._target = self._target, -1
@@ -154,4 +154,7 @@ class Container:
         os.waitpid(self._monitor, 0)
         if message[:1] != b"Z":
             raise Unavailable("the container's monitor was killed, and the container with it")
-        return int(message[1:])
+        code, lost = map(int, message[1:].split())
+        if lost:
+            raise OutputLost(lost)
+        return code

@@ -16,7 +16,7 @@ from kobako.errors import Conflict, KobakoError, StartFailed
 from kobako.linux import process
 from kobako.linux.channel import Channel
 from kobako.runtime import init, program, state
-from kobako.runtime.attach import Session, Signals
+from kobako.runtime.attach import OutputLost, Session, Signals
 from kobako.runtime.bundle import needs_pump
 
 TYPE_CHECKING = False
@@ -165,6 +165,8 @@ class _Exec:
             self._close()
         _, status = os.waitpid(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
+        if session.lost:
+            raise OutputLost(session.lost)
         return 128 - code if code < 0 else code
 
     def _leave(self) -> None:

@@ -270,7 +270,7 @@ class Launcher:
             self._left_alone(monitor)
         code = monitor.finish()
         monitor.flush()
-        told = monitor.control >= 0 and self.control.send(b"Z%d" % code)
+        told = monitor.control >= 0 and self.control.send(b"Z%d %d" % (code, monitor.lost))
         if self.plan and self.plan.on_exit:
             if told:  # the client acts itself, unless it is killed before it has
                 monitor.let_go()

@@ -48,6 +48,7 @@ class Monitor:
         log_size: int = 0,
         log_files: int = 1,
     ) -> None:
+        self.lost = 0  # why some output did not reach the client: an errno
         self.log_size = log_size
         self.log_files = log_files
         self.log_at = posix.fstat(log).st_size if log >= 0 else 0
@@ -187,7 +188,8 @@ class Monitor:
         """Writes what the client takes at once; the rest is returned, b"" also when it has gone."""
         try:
             if posix.fstat(sink).st_mode & _S_IFMT == _S_IFREG:
-                posix.write(sink, data)
+                while data:
+                    data = data[posix.write(sink, data) :]
                 return b""
             poll = select.poll()
             poll.register(sink, _POLLOUT)
@@ -203,6 +205,8 @@ class Monitor:
         except OSError as fault:  # nobody reads, or the disk is full; the log goes on
             if isinstance(fault, BrokenPipeError):
                 self.broken.add(sink)
+            else:
+                self.lost = fault.errno or 0
             for stream in [s for s, fd in self.sinks.items() if fd == sink]:
                 del self.sinks[stream]
         return b""

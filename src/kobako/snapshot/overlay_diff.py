@@ -31,6 +31,9 @@ def diff(upper: str, lowers: Sequence[str], form: str) -> list[Change]:
         os.close(root)
 
 
+_SHOWN = 200
+
+
 class _Comparison:
     def __init__(self, root_fd: int, opaque: str) -> None:
         self._root = root_fd
@@ -48,7 +51,11 @@ class _Comparison:
                 if path and fault.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                     continue  # a running container has just replaced it
                 if fault.errno == errno.ENAMETOOLONG:
-                    raise Unsupported("diff: a path of more than 4095 bytes") from None
+                    name = os.fsdecode(path)
+                    raise Unsupported(
+                        f"/{name[:_SHOWN]}...: no layer has paths of more than 4095 bytes",
+                        hint="Remove that directory, or give it shorter names.",
+                    ) from None
                 raise
             try:
                 pending += self._directory(fd, path, below)
