@@ -61,15 +61,20 @@ def serve(
     recorded = journal.load(owners_path, lower_owners)
     below = journal.load(os.devnull, lower_owners) if lower_owners else type(recorded)()
     book = journal.Journal(owners_path)
-    listener_fd = listener()
+    try:
+        credentials = Table(init_pid)
+    except ProcessLookupError:
+        return  # it could not be set up
+    by_number = answers()
+    listener_fd = listener()  # until there is one, all is done that can be
     if listener_fd < 0:
         return
-    credentials = Table(init_pid)
     paths = Paths(os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), init_pid)
     inodes = Inodes(paths, book)
     journal.restore(recorded, inodes)
     paths.go_home()
-    supervisor = Supervisor(World(Memory(), paths, inodes, credentials), book, below, server)
+    world = World(Memory(), paths, inodes, credentials)
+    supervisor = Supervisor(world, by_number, book, below, server)
     supervisor.add(listener_fd)
     supervisor.run()
 
@@ -78,13 +83,18 @@ class Supervisor:
     """Serves all listeners of one container from one thread."""
 
     def __init__(
-        self, world: World, book: journal.Journal, below: Owners, server: _socket.socket
+        self,
+        world: World,
+        by_number: dict[int, Answer],
+        book: journal.Journal,
+        below: Owners,
+        server: _socket.socket,
     ) -> None:
         self._world = world
+        self._answers = by_number
         self._book = book
         self._below = below
         self._server = server
-        self._answers = answers()
         self._listeners: dict[int, Listener] = {}
         self._poll = select.poll()
         self._poll.register(server.fileno(), select.POLLIN)
