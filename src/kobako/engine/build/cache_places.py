@@ -107,13 +107,21 @@ class LocalPlace:
 
     def write(self, raw: bytes, top: Manifest | Index, on_event: OnEvent) -> None:
         """Writes a cache beside what is there; one of the same tag is replaced."""
+        import fcntl
+
         try:
-            self._write(raw, top)
+            os.makedirs(os.path.join(self.name, "blobs", "sha256"), exist_ok=True)
+            directory = os.open(self.name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                # One at a time: each keeps what the others have listed and removes what nobody has.
+                fcntl.flock(directory, fcntl.LOCK_EX)
+                self._write(raw, top)
+            finally:
+                os.close(directory)
         except OSError as fault:
             raise Unavailable(f"{self.name}: {fault.strerror}") from fault
 
     def _write(self, raw: bytes, top: Manifest | Index) -> None:
-        os.makedirs(os.path.join(self.name, "blobs", "sha256"), exist_ok=True)
         parts = top.layers if isinstance(top, Manifest) else top.manifests
         config = cache_records.config_of(top)
         assert config is not None
