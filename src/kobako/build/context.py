@@ -7,7 +7,7 @@ import os
 import time
 from _operator import attrgetter
 
-from kobako.build.files import DIRECTORY, SMALL, Entry, Files, hash_file
+from kobako.build.files import DIRECTORY, SMALL, Entry, Files, changed, hash_file
 from kobako.build.ignore import parse_ignore
 from kobako.build.memory import Memory
 from kobako.errors import Invalid
@@ -116,6 +116,13 @@ class Context(Files):
     def time(self) -> int | None:
         """When what was fetched was made, in seconds; None for a directory of this machine."""
         return self._time() if self._time is not None else None
+
+    def check_unchanged(self, fd: int, entry: Entry) -> None:
+        """What is copied has to be what was hashed: the cache keeps it under that name."""
+        if _TRAITS(os.fstat(fd)) != _TRAITS(entry.stat):
+            raise changed(entry)
+
+    check_read = check_unchanged
 
     def owner(self, entry: Entry) -> tuple[int, int]:
         return self._owners.get(entry.path, (0, 0))

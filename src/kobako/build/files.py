@@ -170,19 +170,24 @@ class Files:
         """A descriptor to read a file's bytes; the caller closes it."""
         with self._lock:
             fd = os.open(entry.name, FILE_FLAGS, dir_fd=self._directory(entry))
-        self.check_regular(fd, entry)
+        try:
+            self.check_unchanged(fd, entry)
+        except Unavailable:
+            os.close(fd)
+            raise
         return fd
 
     def directory_fd(self, path: str) -> int:
         """A descriptor of a directory; the caller closes it."""
         return self._open_directory(path) if path else os.dup(self._fd)
 
-    @staticmethod
-    def check_regular(fd: int, entry: Entry) -> None:
-        """Closes what is no regular file any more, and raises `Unavailable`."""
+    def check_unchanged(self, fd: int, entry: Entry) -> None:
+        """Raises `Unavailable` when an open file is not what was seen at `entry`'s path."""
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise Unavailable(f"{entry.path} changed while it was being read")
+            raise changed(entry)
+
+    def check_read(self, fd: int, entry: Entry) -> None:
+        """The same for a file whose bytes have all been read."""
 
     def exists_but_excluded(self, path: str) -> bool:
         """Whether only the ignore patterns hide it (for the error message)."""
@@ -298,6 +303,14 @@ class TreeFiles(Files):
             ]
         except OSError:
             return []
+
+
+def changed(entry: Entry) -> Unavailable:
+    """The error that a file is not what it was when its directory was read."""
+    return Unavailable(
+        f"{entry.path} changed while it was being read",
+        hint="Build again when nothing writes into the build context.",
+    )
 
 
 def hash_file(fd: int, size: int) -> str:

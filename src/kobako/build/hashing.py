@@ -43,7 +43,11 @@ def _hash(files: Context, entries: list[Entry], digests: dict[str, str]) -> None
     try:
         for entry in entries:
             file = os.open(entry.name, FILE_FLAGS, dir_fd=fd)
-            files.check_regular(file, entry)
+            try:
+                files.check_unchanged(file, entry)
+            except BaseException:
+                os.close(file)
+                raise
             digests[entry.path] = hash_file(file, entry.stat.st_size)
     finally:
         os.close(fd)

@@ -237,6 +237,7 @@ class Copier:
                 os.utime(sink, ns=self._times(entry))
             finally:
                 os.close(sink)
+            files.check_read(source, entry)
         finally:
             os.close(source)
 

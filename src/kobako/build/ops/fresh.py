@@ -164,6 +164,7 @@ class _Writing:
                 os.utime(writer, ns=self._times)
             finally:
                 os.close(writer)
+            self._files.check_read(reader, entry)
         finally:
             os.close(reader)
 
@@ -172,5 +173,9 @@ class _Writing:
             reader = os.open(entry.name, FILE_FLAGS, dir_fd=directory)
         except OSError as error:
             raise Unavailable(f"cannot read {entry.path}: {error.strerror}") from None
-        self._files.check_regular(reader, entry)
+        try:
+            self._files.check_unchanged(reader, entry)
+        except BaseException:
+            os.close(reader)
+            raise
         return reader

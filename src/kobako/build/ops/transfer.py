@@ -264,6 +264,7 @@ class TransferOp:
             directory = resolve(tree.path, self._spec.destination)
             copier.make_directories(directory, plain=True)
             unpack(fd, tree, directory, owner, entry.path)
+            files.check_read(fd, entry)
             return True
         finally:
             os.close(fd)
