@@ -6,40 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-HERE = Path(__file__).parent
-
-
-class Container:
-    """Runs commands in fresh mode C containers over one Debian."""
-
-    def __init__(self, lower: Path, base: Path) -> None:
-        self.lower = lower
-        self.base = base
-
-    @property
-    def upper(self) -> Path:
-        return self.base / "upper"
-
-    def run(self, *command: str, options: tuple[str, ...] = (), code: int = 0) -> str:
-        """The command's output; fails unless it ends with `code`."""
-        driver = [sys.executable, "-I", str(HERE / "mode_c.py"), str(self.lower), str(self.base)]
-        done = subprocess.run(
-            [*driver, *options, "--", *command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            stdin=subprocess.DEVNULL,
-        )
-        assert done.returncode == code, done.stdout
-        return done.stdout
-
-    def sh(self, script: str, *, options: tuple[str, ...] = (), code: int = 0) -> str:
-        return self.run("sh", "-ec", script, options=options, code=code)
-
-    def python(self, script: str, *, options: tuple[str, ...] = ()) -> str:
-        return self.run("python3", "-c", script, options=options)
+from mode_c_container import HERE, Container
 
 
 def in_user_namespace(*command: object) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from conftest import Container  # type: ignore[attr-defined]  # this directory's
+from mode_c_container import Container
+
 from kobako.linux.ownership import XATTR, Own, Owners
 
 

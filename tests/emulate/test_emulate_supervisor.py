@@ -7,8 +7,8 @@ import socket
 from pathlib import Path
 
 import pytest
+from mode_c_container import Container
 
-from conftest import Container  # type: ignore[attr-defined]  # this directory's
 from kobako.emulate import control, ownership
 from kobako.errors import NotFound
 from kobako.linux.ownership import Owners

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Container  # type: ignore[attr-defined]  # this directory's
+from mode_c_container import Container
 
 
 def test_identity_follows_fork_exec_and_daemons(container: Container) -> None:

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hub_client import Client
+from hub_serving import serving
 
 from kobako.hub import ADMIN, Hub, Options
-
-
-@contextmanager
-def serving(hub: Hub) -> Iterator[tuple[str, int]]:
-    faults: list[BaseException] = []
-    server, address = hub.serve("127.0.0.1", 0, on_fault=lambda error, where: faults.append(error))
-    yield address
-    server.close(grace=5)
-    assert not faults, faults
 
 
 @pytest.fixture

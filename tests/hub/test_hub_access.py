@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import pytest
 from hub_client import digest_of
+from hub_serving import serving
 
-from conftest import serving
 from kobako.errors import Conflict, Invalid, NotFound, Unauthorized
 from kobako.hub import Hub, Options
 from kobako.hub.throttle import Throttle

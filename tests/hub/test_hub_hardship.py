@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from hub_client import MANIFEST, Client, digest_of, manifest_of
+from hub_serving import serving
 
-from conftest import serving
 from kobako.hub import Hub, Options
 from kobako.oci import Digest
 

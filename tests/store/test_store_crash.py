@@ -13,7 +13,7 @@ from kobako.store import Store, fsck, gc
 PROGRAM = """
 import os, random, sys
 sys.path.insert(0, sys.argv[3])
-from conftest import write_image, write_tree
+from store_content import write_image, write_tree
 from kobako.store import CacheRow, ContainerRow, Store, gc, lease
 store = Store.open(sys.argv[1])
 rng = random.Random(int(sys.argv[2]))
