@@ -77,6 +77,49 @@ def test_full_disk(base: Kobako, registry: Registry, small_disk: Path, place: Pa
     store("system", "reset", "-f")
 
 
+def fill(disk: Path) -> None:
+    for number in range(3):  # what one file has no room for another may have
+        with open(disk / f"ballast{number}", "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+
+
+@pytest.mark.only("root")
+@pytest.mark.parametrize(
+    "words",
+    [("system", "prune", "-af"), ("rmi", "-f", "base"), ("rm", "c1"), ("builder", "prune", "-af")],
+)
+def test_a_full_disk_can_be_freed(base: Kobako, place: Path, words: tuple[str, ...]) -> None:
+    """Not only the advice fits on it: what removes things has room to write down that it did."""
+    disk = place / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(disk)], check=True)
+    try:
+        archive = place / "base.tar"
+        base("save", "-o", str(archive), "base")
+        store = base.at(disk / "store")
+        store("load", "-i", str(archive))
+        made = b"FROM base\nRUN dd if=/dev/urandom of=/r bs=1M count=1\n"
+        store("build", "-q", "-", data=made)
+        store("run", "--name", "c1", "base", "ls")
+        fill(disk)
+        assert "No space left" in store.refuses("create", "base").err
+        store(*words)
+        store.whole()
+        for ballast in disk.glob("ballast*"):
+            ballast.unlink()
+        store("image", "prune", "-f")
+        fill(disk)  # and once more: the room was laid up again
+        store("system", "prune", "-af")
+        assert store("images", "-aq").out == ""
+        store("system", "reset", "-f")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def test_files_may_not_grow(base: Kobako, place: Path) -> None:
     """RLIMIT_FSIZE: a write that fails in the middle, for whoever cannot mount a small disk."""
     base("run", "--name", "c1", "base", "sh", "-c", "dd if=/dev/urandom of=/r bs=1M count=3")

@@ -321,6 +321,9 @@ def rename(engine: Engine, name: str, new_name: str) -> None:
 
 def remove(engine: Engine, name: str, *, force: bool = False) -> None:
     """Delete a container and its writable layer; a running one only with `force`."""
+    from kobako.store import reserve
+
+    reserve.spend(engine.settings.root)
     container = find(engine, name)
     if container.running:
         if not force:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kobako.engine import containers, images, sweep
 from kobako.errors import Conflict
+from kobako.store import reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
     a name) until the container goes; taking its last name needs `force`, and is refused altogether
     while the container runs.
     """
+    reserve.spend(engine.settings.root)
     image = images.find(engine, name)
     db = engine.store.db
     with db.transaction():  # a name given meanwhile must not be lost

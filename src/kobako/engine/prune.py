@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from kobako.errors import Invalid
+from kobako.store import reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kobako.engine.build.cache_usage import Bounds
     from kobako.engine.engine import Engine
 
@@ -23,15 +28,17 @@ class Report:
 def containers(engine: Engine, filters: dict[str, list[str]]) -> Report:
     """Remove stopped containers."""
     report = Report()
-    _containers(engine, filters, report)
+    with _room_to_write(engine):
+        _containers(engine, filters, report)
     return report
 
 
 def images(engine: Engine, *, everything: bool, filters: dict[str, list[str]]) -> Report:
     """Remove images no container uses: those without a name or, with `everything`, all."""
     report = Report()
-    _images(engine, everything, filters, report)
-    _sweep(engine, report)
+    with _room_to_write(engine):
+        _images(engine, everything, filters, report)
+        _sweep(engine, report)
     return report
 
 
@@ -46,22 +53,35 @@ def build_cache(
     from kobako.engine.build import cache_usage
 
     report = Report()
-    cache_usage.prune(engine, report, everything=everything, filters=filters, bounds=bounds)
-    _sweep(engine, report)
+    with _room_to_write(engine):
+        cache_usage.prune(engine, report, everything=everything, filters=filters, bounds=bounds)
+        _sweep(engine, report)
     return report
 
 
 def system(engine: Engine, *, everything: bool, filters: dict[str, list[str]]) -> Report:
     """All of the above in one."""
     report = Report()
-    _containers(engine, filters, report)
-    _images(engine, everything, filters, report)
-    if not filters:
-        from kobako.engine.build import cache_usage
+    with _room_to_write(engine):
+        _containers(engine, filters, report)
+        _images(engine, everything, filters, report)
+        if not filters:
+            from kobako.engine.build import cache_usage
 
-        cache_usage.prune(engine, report, everything=everything)
-    _sweep(engine, report)
+            cache_usage.prune(engine, report, everything=everything)
+        _sweep(engine, report)
     return report
+
+
+@contextmanager
+def _room_to_write(engine: Engine) -> Iterator[None]:
+    """On a full disk, too, what is forgotten has to be written down."""
+    root = engine.settings.root
+    reserve.spend(root)
+    try:
+        yield
+    finally:
+        reserve.lay_up(root)
 
 
 def _containers(engine: Engine, filters: dict[str, list[str]], report: Report) -> None:

@@ -353,7 +353,9 @@ class _Unpacking:
 
 def _explain(fault: OSError, member: Entry) -> KobakoError:
     message = f"layer entry {shown(member.name)}: {fault.strerror or fault}"
-    if fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE):
+    if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Unavailable(message, hint="free some space: kobako system prune")
+    if fault.errno in (errno.EIO, errno.EROFS, errno.EMFILE):
         return Unavailable(message)
     if fault.errno in (errno.EPERM, errno.EACCES):
         return Denied(message)

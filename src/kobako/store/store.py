@@ -93,6 +93,9 @@ def _make(root: str) -> None:
         path = os.path.join(root, name)
         if not os.path.exists(path):
             replace_file(os.path.join(root, "ingest"), path, content)
+    from kobako.store import reserve
+
+    reserve.lay_up(root)
 
 
 def replace_file(ingest_dir: str, path: str, content: bytes) -> None:
