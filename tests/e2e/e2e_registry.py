@@ -79,3 +79,10 @@ class DockerRegistry:
     def close(self) -> None:
         self.process.terminate()
         self.process.wait(30)
+
+
+def skopeo(*words: str) -> str:
+    """What skopeo prints; it must succeed."""
+    return subprocess.run(
+        ["skopeo", *words], check=True, capture_output=True, text=True, timeout=120
+    ).stdout

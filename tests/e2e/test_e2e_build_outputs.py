@@ -12,15 +12,9 @@ from pathlib import Path
 
 import pytest
 from e2e_command import Kobako
-from e2e_registry import DockerRegistry
+from e2e_registry import DockerRegistry, skopeo
 
 PLAIN = "--tls-verify=false"
-
-
-def skopeo(*words: str) -> str:
-    return subprocess.run(
-        ["skopeo", *words], check=True, capture_output=True, text=True, timeout=120
-    ).stdout
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from arm64_program import arm64_program
 from e2e_command import Kobako
+from e2e_registry import skopeo
 
 PLAIN = "--tls-verify=false"
 DOCKERFILE = """\
@@ -23,12 +24,6 @@ LABEL for=$TARGETPLATFORM on=$BUILDPLATFORM
 COPY --from=tools /file /$TARGETARCH$TARGETVARIANT
 """
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v7")
-
-
-def skopeo(*words: str) -> str:
-    return subprocess.run(
-        ["skopeo", *words], check=True, capture_output=True, text=True, timeout=120
-    ).stdout
 
 
 @pytest.fixture
