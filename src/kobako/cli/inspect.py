@@ -6,6 +6,9 @@ from kobako.cli.flags import BOOL, TEXT, Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
 
@@ -36,17 +39,28 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
 def show(context: Context, values: Values, words: list[str], kind: str) -> int:
     """Print the documents of the objects named, of one `kind` unless that is ""."""
+    from kobako.engine import inspection
+
+    size = values.on("size")
+    return print_documents(
+        context, values, words, lambda n: inspection.inspect(context.engine, n, kind, size=size)
+    )
+
+
+def print_documents(
+    context: Context, values: Values, words: list[str], find: Callable[[str], dict[str, Any]]
+) -> int:
+    """Print what is found of each name, as --format says; go on where there is nothing."""
     import json
 
     from kobako.cli import template
     from kobako.cli.context import error_text
-    from kobako.engine import inspection
     from kobako.errors import KobakoError
 
     found, failed = [], False
     for name in words:
         try:
-            found.append(inspection.inspect(context.engine, name, kind, size=values.on("size")))
+            found.append(find(name))
         except KobakoError as fault:
             context.err(error_text(fault))
             failed = True

@@ -33,7 +33,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     def remove(name: str) -> bool | None:
         try:
-            containers.remove(engine, name, force=force)
+            containers.remove(engine, name, force=force, volumes=values.on("volumes"))
         except NotFound as fault:
             if not force:
                 raise

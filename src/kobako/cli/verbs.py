@@ -131,6 +131,18 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "reset": "system_reset",
         },
     ),
+    "volume": (
+        "Manage volumes",
+        {
+            "create": "volume_create",
+            "inspect": "volume_inspect",
+            "ls": "volume_ls",
+            "list": "volume_ls",
+            "prune": "volume_prune",
+            "rm": "volume_rm",
+            "remove": "volume_rm",
+        },
+    ),
 }
 
 

@@ -96,19 +96,24 @@ def host_config(request: CreateRequest) -> dict[str, Any]:
     return found | {key: value for key, value in asked.items() if value}
 
 
-def mounts(binds: list[BindMount], tmpfs: list[Tmpfs]) -> list[dict[str, Any]]:
-    """docker's Mounts: what was asked for."""
-    listed: list[dict[str, Any]] = [
-        {
-            "Type": "bind",
-            "Source": b.source,
-            "Destination": b.target,
-            "Mode": "",
-            "RW": not b.readonly,
-            "Propagation": "rprivate",
-        }
-        for b in binds
-    ]
+def mounts(binds: list[BindMount], tmpfs: list[Tmpfs], volumes_dir: str) -> list[dict[str, Any]]:
+    """docker's Mounts: those that were asked for. The sources of volumes lie in `volumes_dir`."""
+    listed: list[dict[str, Any]] = []
+    for bind in binds:
+        from kobako.engine import volumes
+
+        name = volumes.name_of(bind.source, volumes_dir)
+        own = {"Type": "volume", "Name": name, "Driver": "local"} if name else {"Type": "bind"}
+        listed.append(
+            {
+                **own,
+                "Source": bind.source,
+                "Destination": bind.target,
+                "Mode": "",
+                "RW": not bind.readonly,
+                "Propagation": "" if name else "rprivate",
+            }
+        )
     return listed + [
         {"Type": "tmpfs", "Source": "", "Destination": t.target, "Mode": "", "RW": True}
         for t in tmpfs

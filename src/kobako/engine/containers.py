@@ -61,7 +61,7 @@ class Container(Record):
 
     @property
     def mounts(self) -> list[str]:
-        return [m["Source"] or m["Destination"] for m in self.document["Mounts"]]
+        return [m.get("Name") or m["Source"] or m["Destination"] for m in self.document["Mounts"]]
 
     @property
     def running(self) -> bool:
@@ -154,7 +154,7 @@ def _passes(engine: Engine, container: Container, name: str, values: list[str]) 
     if name == "network":
         return container.network in values
     if name == "volume":
-        places = {m["Source"] for m in container.document["Mounts"]}
+        places = {m.get("Name") or m["Source"] for m in container.document["Mounts"]}
         places |= {m["Destination"] for m in container.document["Mounts"]}
         return any(v in places for v in values)
     if name in ("before", "since"):
@@ -319,8 +319,9 @@ def rename(engine: Engine, name: str, new_name: str) -> None:
     engine.store.db.containers.rename(container.id, new_name.removeprefix("/"))
 
 
-def remove(engine: Engine, name: str, *, force: bool = False) -> None:
-    """Delete a container and its writable layer; a running one only with `force`."""
+def remove(engine: Engine, name: str, *, force: bool = False, volumes: bool = False) -> None:
+    """Delete a container and its writable layer; a running one only with `force`. With `volumes`
+    those that were made for it alone go too."""
     from kobako.store import reserve
 
     reserve.spend(engine.settings.root)
@@ -333,7 +334,7 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> None:
                 "stop the container before removing or force remove"
             )
         _kill_surely(container.state_dir)
-    discard(engine, container.id)
+    discard(engine, container.id, volumes=volumes)
 
 
 def runs(engine: Engine, container_id: str) -> bool:
@@ -350,17 +351,19 @@ def discard(
     *,
     held: int | None = None,
     forgotten: Callable[[], None] = lambda: None,
+    volumes: bool = False,
 ) -> None:
     """Delete the row and the directory of a container that does not run; idempotent.
 
     The row goes first: a crash in between leaves a directory without a row, which gc removes.
     `forgotten` is called in between; `held` is the directory's claim when the caller has it
-    already.
+    already. `volumes`: those made for it alone are deleted too.
     """
     from kobako.linux import claim
     from kobako.snapshot.driver import remove_tree
 
     engine.enter()  # enters: only there may what the container made be removed
+    row = engine.store.db.containers.get(container_id) if volumes else None
     engine.store.db.containers.delete(container_id)
     forgotten()
     directory = engine.container_dir(container_id)
@@ -369,6 +372,10 @@ def discard(
         return  # it is gone
     try:
         remove_tree(directory)
+        if row is not None and b'"Driver":"local"' in row.spec:
+            from kobako.engine import volume_store
+
+            volume_store.remove_anonymous(engine, row.spec)
     finally:
         if held is None:
             os.close(own)

@@ -132,7 +132,7 @@ def _document(
     if not words or not words[0]:
         raise Invalid("no command specified", hint="The image has none either: add one.")
     hostname = _hostname(request, container_id)
-    binds, tmpfs = _volumes(engine, request)
+    binds, tmpfs = _volumes(engine, request, lowers)
     own = etc_files.binds(engine.container_dir(container_id), {b.target for b in binds})
     run = words
     if request.init:
@@ -147,7 +147,7 @@ def _document(
         "Path": words[0],
         "Args": words[1:],
         "Mode": engine.mode.name,
-        "Mounts": container_document.mounts(binds, tmpfs),
+        "Mounts": container_document.mounts(binds, tmpfs, volumes_dir(engine)),
         "Lowers": lowers,
     }
     return document, spec.document(_options(request, process, hostname, own + binds, tmpfs))
@@ -240,7 +240,9 @@ def _log(request: CreateRequest) -> tuple[str, str]:
     return LOG_ANNOTATION, f"{bounds.size},{bounds.files}"
 
 
-def _volumes(engine: Engine, request: CreateRequest) -> tuple[list[BindMount], list[Tmpfs]]:
+def _volumes(
+    engine: Engine, request: CreateRequest, lowers: list[str]
+) -> tuple[list[BindMount], list[Tmpfs]]:
     if not (request.volumes or request.mounts or request.tmpfs or request.volumes_from):
         return [], []
     from kobako.engine import volumes
@@ -248,7 +250,17 @@ def _volumes(engine: Engine, request: CreateRequest) -> tuple[list[BindMount], l
     others: list[dict[str, Any]] = []
     for word in request.volumes_from:
         others += _mounts_of(engine, word)
-    return volumes.plan(request, os.path.join(engine.settings.root, "volumes"), others)
+    base = volumes_dir(engine)
+    binds, tmpfs = volumes.plan(request, base, others)
+    for bind in volumes.new_ones(binds, base):
+        from kobako.engine import volume_content
+
+        volume_content.fill(engine, lowers, bind.target, bind.source)
+    return [b.replace(options=tuple(o for o in b.options if o != "nocopy")) for b in binds], tmpfs
+
+
+def volumes_dir(engine: Engine) -> str:
+    return os.path.join(engine.settings.root, "volumes")
 
 
 def _mounts_of(engine: Engine, word: str) -> list[dict[str, Any]]:
@@ -259,7 +271,7 @@ def _mounts_of(engine: Engine, word: str) -> list[dict[str, Any]]:
     if mode not in ("", "ro", "rw"):
         raise Invalid(f"invalid mode for volumes-from: {mode}")
     listed: list[dict[str, Any]] = containers.find(engine, name).document["Mounts"]
-    return [{**m, "RW": m["RW"] and mode != "ro"} for m in listed if m["Type"] == "bind"]
+    return [{**m, "RW": m["RW"] and mode != "ro"} for m in listed if m["Type"] != "tmpfs"]
 
 
 def _security(options: tuple[str, ...]) -> Security | None:

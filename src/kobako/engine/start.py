@@ -163,7 +163,7 @@ def run(
         if request.auto_remove:
             from kobako.engine import containers
 
-            containers.discard(engine, created.id)
+            containers.discard(engine, created.id, volumes=True)
         raise
     if detach:
         return 0
@@ -224,7 +224,7 @@ def reap(engine: Engine, container_id: str, forgotten: Callable[[], None] = lamb
     held = claim.take(engine.container_dir(container_id), wait=True)
     try:
         if not containers.runs(engine, container_id):
-            containers.discard(engine, container_id, held=held, forgotten=forgotten)
+            containers.discard(engine, container_id, held=held, forgotten=forgotten, volumes=True)
     finally:
         if held is not None:
             os.close(held)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -62,10 +60,12 @@ def _containers(engine: Engine) -> Part:
 
 
 def _volumes(engine: Engine) -> Part:
-    base = os.path.join(engine.settings.root, "volumes")
-    names = os.listdir(base) if os.path.isdir(base) else []
-    size = sum(engine.driver.usage(os.path.join(base, name)) for name in names)
-    return Part("Local Volumes", len(names), 0, size, 0)
+    from kobako.engine import volume_store
+
+    found = volume_store.select(engine, {})
+    sizes = [volume_store.usage(engine, volume) for volume in found]
+    idle = sum(n for v, n in zip(found, sizes, strict=True) if not v.users)
+    return Part("Local Volumes", len(found), sum(bool(v.users) for v in found), sum(sizes), idle)
 
 
 def _cache(engine: Engine) -> Part:

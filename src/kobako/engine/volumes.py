@@ -66,8 +66,33 @@ def _volume(text: str, volumes_dir: str) -> BindMount:
             os.makedirs(source)
     else:
         source = named(source, volumes_dir)
-    kept = tuple(o for o in options if o not in _IGNORED | {"ro", "rw"})
+    kept = tuple(o for o in options if o not in _IGNORED - {"nocopy"} | {"ro", "rw"})
     return BindMount(source, target, "ro" in options, kept)
+
+
+def new_ones(binds: Sequence[BindMount], volumes_dir: str) -> list[BindMount]:
+    """Those that are empty volumes, to be given what the image has there."""
+    inside = volumes_dir + "/"
+    return [
+        bind
+        for bind in binds
+        if bind.source.startswith(inside)
+        and "nocopy" not in bind.options
+        and not os.listdir(bind.source)
+    ]
+
+
+def name_of(source: str, volumes_dir: str) -> str:
+    """The volume a bind's source is, "" when it is none."""
+    inside = volumes_dir + "/"
+    if not source.startswith(inside) or not source.endswith("/_data"):
+        return ""
+    return source[len(inside) : -len("/_data")]
+
+
+def is_anonymous(name: str) -> bool:
+    """Whether a volume was made for one container: its name is an id."""
+    return len(name) == 64 and not set(name) - set("0123456789abcdef")
 
 
 def named(name: str, volumes_dir: str) -> str:
@@ -117,6 +142,8 @@ def _mount(text: str, volumes_dir: str) -> BindMount | Tmpfs:
             from kobako.engine.names import random_id
 
             source = random_id()
+        if given.get("volume-nocopy") in ("true", "1"):
+            propagation = (*propagation, "nocopy")
         return BindMount(named(source, volumes_dir), target, readonly, propagation)
     raise Invalid(f"invalid mount type {kind!r} in '{text}': one of bind, volume, tmpfs")
 
