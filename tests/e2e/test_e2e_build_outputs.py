@@ -212,3 +212,32 @@ def test_what_cannot_be_is_told(kobako: Kobako, context: Path, tmp_path: Path) -
     if os.getuid():
         fails("Permission denied", "-o", "/usr/kobako-nothing")
         fails("Permission denied", "-o", "type=oci,dest=/usr/kobako-nothing")
+
+
+def test_stages_and_the_context_are_listed_where_asked(kobako: Kobako, tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    (context / "app.dist-info").mkdir(parents=True)
+    (context / "app.dist-info" / "METADATA").write_text("Name: app\nVersion: 1\n")
+    (context / "Dockerfile").write_text(
+        "FROM python AS build\nARG BUILDKIT_SBOM_SCAN_STAGE=true\n"
+        "RUN ! env | grep SBOM\nFROM scratch AS other\nARG BUILDKIT_SBOM_SCAN_STAGE\n"
+        "COPY Dockerfile /x\nFROM scratch\nARG BUILDKIT_SBOM_SCAN_CONTEXT=false\n"
+        "COPY --from=build /etc/hostname /\nCOPY --from=other /x /\nCOPY app.dist-info /d\n"
+    )
+
+    def listed(*flags: str) -> dict[str, set[str]]:
+        out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
+        kobako("build", "--sbom=true", "-o", str(out), *flags, str(context))
+        return {
+            path.name: {p["name"] for p in json.loads(path.read_text())["predicate"]["packages"]}
+            for path in out.glob("*.spdx.json")
+        }
+
+    found = listed()
+    assert sorted(found) == ["sbom-build.spdx.json", "sbom.spdx.json"]
+    assert "dash" in found["sbom-build.spdx.json"] and "dash" not in found["sbom.spdx.json"]
+    flags = ("--build-arg", "BUILDKIT_SBOM_SCAN_CONTEXT=true")
+    found = listed(*flags, "--build-arg", "BUILDKIT_SBOM_SCAN_STAGE=other,none")
+    assert sorted(found) == ["sbom-context.spdx.json", "sbom-other.spdx.json", "sbom.spdx.json"]
+    assert "app" in found["sbom-context.spdx.json"]
+    assert sorted(listed("--build-arg", "BUILDKIT_SBOM_SCAN_STAGE=false")) == ["sbom.spdx.json"]

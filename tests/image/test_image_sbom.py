@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,7 +74,7 @@ def test_package_managers_are_read(tmp_path: Path) -> None:
             "License-Expression: MIT OR Apache-2.0\n\nName: body\n",
             f"{site}/old.egg-info/PKG-INFO": "Name: old\nVersion: 2\nLicense: A licence\n",
             "opt/app/single.egg-info": "Name: single\nVersion: 3\nLicense-Expression: ) (\n",
-            "var/lib/rpm/rpmdb.sqlite": "",
+            "var/lib/rpm/Packages": "",
         },
     )
     found = scanned(tmp_path)
@@ -96,6 +99,72 @@ def test_package_managers_are_read(tmp_path: Path) -> None:
     assert {r["relatedSpdxElement"] for r in made["relationships"]} == set(ids)
     again = document("name", found.packages, created="2024-01-02T03:04:05.6Z", tool="kobako-1")
     assert again == made
+
+
+SPEC = """\
+Name: {name}
+Version: 1.5
+Release: 2
+Epoch: 3
+Summary: a package
+License: MIT
+URL: https://example.org/{name}
+Vendor: Example
+BuildArch: noarch
+%description
+None.
+%files
+"""
+
+
+@pytest.mark.needs("rpm", "rpmbuild")
+def test_a_database_that_rpm_wrote(tmp_path: Path) -> None:
+    tree, top = tmp_path / "tree", tmp_path / "top"
+    files(tree, {"usr/lib/os-release": "ID=fedora\nVERSION_ID=40\n"})
+    for name in ("one", "two"):
+        files(top, {f"{name}.spec": SPEC.format(name=name)})
+        subprocess.run(
+            ["rpmbuild", "-bb", "--quiet", "-D", f"_topdir {top}", top / f"{name}.spec"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    packages = [str(path) for path in top.glob("RPMS/noarch/*.rpm")]
+    database = tree / "usr/lib/sysimage/rpm"
+    database.mkdir(parents=True)
+    subprocess.run(
+        ["rpm", "--dbpath", database, "-i", "--justdb", "--nodeps", *packages],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    found = scanned(tree)
+    assert [p.purl for p in found.packages] == [
+        f"pkg:rpm/fedora/{name}@1.5-2?arch=noarch&distro=fedora-40&epoch=3"
+        f"&upstream={name}-1.5-2.src.rpm"
+        for name in ("one", "two")
+    ]
+    one = found.packages[0]
+    assert (one.license, one.homepage) == ("MIT", "https://example.org/one")
+    assert one.supplier == "Example" and not found.unread
+    whole = (database / "rpmdb.sqlite").read_bytes()
+    for cut in range(0, len(whole), len(whole) // 7 + 1):  # damaged: fewer packages, no crash
+        (database / "rpmdb.sqlite").write_bytes(whole[:cut] + bytes(512) + whole[cut + 512 :])
+        assert len(scanned(tree).packages) <= 2
+
+
+def test_a_database_made_to_deceive(tmp_path: Path) -> None:
+    path = tmp_path / "var/lib/rpm/rpmdb.sqlite"
+    path.parent.mkdir(parents=True)
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT i, i FROM n"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"CREATE VIEW Packages(hnum, blob) AS {endless}")
+    assert scanned(tmp_path).packages == ()
+    path.unlink()
+    headers = [b"", b"\xff" * 8, b"\0\0\0\x01\0\0\0\x01" + b"\xff" * 17, "text", None]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB)")
+        database.executemany("INSERT INTO Packages(blob) VALUES (?)", [(h,) for h in headers])
+    assert scanned(tmp_path).packages == ()
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+    assert scanned(tmp_path).packages == ()
 
 
 def test_nothing_outside_the_tree_is_read(tmp_path: Path) -> None:

@@ -10,7 +10,13 @@ from kobako.build.beginnings import beginning, check_stages
 from kobako.build.dockerfile import instructions as i
 from kobako.build.dockerfile.source import DockerfileError, Range, StepFailed, suggest
 from kobako.build.graph import Vertex
-from kobako.build.lower_stage import SCRATCH, LoweredStage, base_result
+from kobako.build.lower_stage import (
+    SCAN_CONTEXT,
+    SCAN_STAGE,
+    SCRATCH,
+    LoweredStage,
+    base_result,
+)
 from kobako.build.named import NamedContexts
 from kobako.build.needs import check_circles, stages_below
 from kobako.build.ops.metadata import BaseOp
@@ -102,7 +108,18 @@ class Lowering:
         last = self.stage(index)
         needed = self._needed_by(index)
         steps = [step for number in sorted(needed) for step in self._stages[number].steps]
-        return Plan(tuple(steps), last.steps[-1], self.shown, self.source)
+        scans = self._scans(index, needed)
+        return Plan(tuple(steps), last.steps[-1], self.shown, self.source, scans)
+
+    def _scans(self, target: int, needed: set[int]) -> tuple[tuple[str, Step | None], ...]:
+        found: list[tuple[str, Step | None]] = []
+        if self._stages[target].is_scanned(SCAN_CONTEXT):
+            found.append(("context", None))
+        for number in sorted(needed - {target}):
+            stage = self._stages[number]
+            if stage.is_scanned(SCAN_STAGE):
+                found.append((stage.stage.name or f"stage-{number}", stage.steps[-1]))
+        return tuple(found)
 
     def _ask_for_images(self, stages: tuple[int, ...]) -> None:
         """An image that is not there is told before what is wrong with any instruction."""

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from kobako.build.worker import BaseImage
 
 SCRATCH = "scratch"
+SCAN_CONTEXT, SCAN_STAGE = "BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"
+"""Arguments that say what beside the result is to be looked through for packages; they are no
+variables."""
+_YES = ("1", "t", "T", "TRUE", "true", "True")
 
 
 def base_result(image: BaseImage | None) -> Result:
@@ -40,6 +44,7 @@ class LoweredStage:
         self.platform = lowering.around.platform
         self.epoch = 0
         self.state: StageState
+        self._scans: dict[str, str] = {}
         self._total = 0
         self._index = 0
 
@@ -154,9 +159,17 @@ class LoweredStage:
     def _arg(self, instruction: i.Arg) -> None:
         shown = []
         for name, value in self.lowering.arguments.apply(instruction, self.state.expander()):
-            self.state.add_argument(name, value)
+            if name in (SCAN_CONTEXT, SCAN_STAGE):
+                self._scans[name] = value or ""
+            else:
+                self.state.add_argument(name, value)
             shown.append(name if value is None else f"{name}={value}")
         self.metadata(instruction, "ARG " + " ".join(shown))
+
+    def is_scanned(self, name: str) -> bool:
+        """Whether an argument asks for it: by true, or by names of which this stage's is one."""
+        value = self._scans.get(name, self.lowering.arguments.known.get(name, ""))
+        return value in _YES or (bool(self.stage.name) and self.stage.name in value.split(","))
 
     def _workdir(self, instruction: i.Workdir, trigger: bool) -> None:
         written = self.state.expander().word(instruction.path)

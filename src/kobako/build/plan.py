@@ -75,10 +75,12 @@ class Plan(Record):
     """`steps` in the order of the file; `target` is the last one of the stage asked for.
 
     `shown` are the vertices progress displays, with the name of their stage. `source` is the
-    Dockerfile.
+    Dockerfile. `scans` are what beside the target the list of packages is to tell of: stages, by
+    name and last step, and the context, of which there is no step.
     """
 
     steps: tuple[Step, ...]
     target: Step
     shown: dict[Vertex[Result], str]
     source: Source
+    scans: tuple[tuple[str, Step | None], ...] = ()

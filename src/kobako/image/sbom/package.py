@@ -16,8 +16,8 @@ MAX_FILE = 64 << 20
 
 
 class Package(Record):
-    """`kind` is the package URL's type: "deb", "apk", "pypi". `found_in` is the path of the file
-    that tells of it. `qualifiers` are those of its URL, as (key, value)."""
+    """`kind` is the package URL's type: "deb", "apk", "pypi", "rpm". `found_in` is the path of the
+    file that tells of it. `qualifiers` are those of its URL, as (key, value)."""
 
     kind: str
     name: str

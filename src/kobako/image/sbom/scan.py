@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from kobako.image.sbom import apk, dpkg, python
+from kobako.image.sbom import apk, dpkg, python, rpm
 from kobako.image.sbom.package import Package, names
 from kobako.record import Record
 
 _RPM = ("var/lib/rpm", "usr/lib/sysimage/rpm")
-_RPM_FILES = {"Packages", "Packages.db", "rpmdb.sqlite"}
+_OLD = {"Packages", "Packages.db"}
+"""rpm's databases before SQLite."""
 
 
 class Scan(Record):
-    """`unread` names databases whose packages are not listed."""
+    """`unread` names rpm databases in an older form, whose packages are not listed."""
 
     packages: tuple[Package, ...]
     unread: tuple[str, ...] = ()
@@ -19,7 +20,7 @@ class Scan(Record):
 
 def scan(tree_fd: int) -> Scan:
     """The packages of the root file system at a directory descriptor."""
-    found = [package for room in (dpkg, apk, python) for package in room.packages(tree_fd)]
+    found = [package for room in (dpkg, apk, python, rpm) for package in room.packages(tree_fd)]
     found.sort(key=lambda p: (p.kind, p.name, p.version, p.found_in))
-    unread = tuple("/" + path for path in _RPM if _RPM_FILES & set(names(tree_fd, path)))
+    unread = tuple("/" + path for path in _RPM if _OLD & set(names(tree_fd, path)))
     return Scan(tuple(found), unread)

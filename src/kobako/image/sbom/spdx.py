@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 _NONE = "NOASSERTION"
 _ROOT = "SPDXRef-DocumentRoot-Image"
-_TOLD_BY = {"deb": "dpkg's database", "apk": "apk's database", "pypi": "Python's metadata"}
+_TOLD_BY = {
+    "deb": "dpkg's database",
+    "apk": "apk's database",
+    "pypi": "Python's metadata",
+    "rpm": "rpm's database",
+}
 
 
 def document(name: str, packages: Iterable[Package], *, created: str, tool: str) -> dict[str, Any]:
