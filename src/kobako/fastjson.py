@@ -47,7 +47,7 @@ except ImportError:  # pragma: no cover - interpreters without the accelerator
         return text.encode()
 
 else:
-    _scan = _json.make_scanner(_Scanner())  # type: ignore[arg-type]
+    _scan = _json.make_scanner(_Scanner())  # type: ignore[arg-type]  # all it reads of a JSONDecoder
 
     def loads(data: bytes | str) -> Any:
         """The value of a JSON document in UTF-8; `ValueError` names the position of a fault."""

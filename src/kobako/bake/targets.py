@@ -110,7 +110,7 @@ def _distinct(field: str, items: tuple[object, ...]) -> tuple[object, ...]:
     if field == "attest":
         return entries.latest(items, lambda e: e.type)  # type: ignore[attr-defined]  # an Entry
     if field in ("secret", "ssh"):
-        return entries.latest(items, lambda e: e.id)  # type: ignore[attr-defined]
+        return entries.latest(items, lambda e: e.id)  # type: ignore[attr-defined]  # likewise
     return entries.without_repeats(items)
 
 

@@ -14,6 +14,10 @@ import os
 
 from kobako.linux import libc
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PATH_MAX = 4096
 AT_FDCWD = 0xFFFFFF9C
 
@@ -68,10 +72,12 @@ class Memory:
         """Copies `size` bytes at our own address `source` to the other process."""
         self._transfer(_writev, pid, address, source, size)
 
-    def _transfer(self, how: object, pid: int, remote: int, local: int, size: int) -> None:
+    def _transfer(
+        self, how: Callable[..., int], pid: int, remote: int, local: int, size: int
+    ) -> None:
         words = self._vectors
         words[0], words[1], words[2], words[3] = local, size, remote, size
-        if how(pid, self._local_at, 1, self._remote_at, 1, 0) != size:  # type: ignore[operator]
+        if how(pid, self._local_at, 1, self._remote_at, 1, 0) != size:
             raise OSError(errno.EFAULT, "process_vm_readv/writev")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from kobako.errors import Corrupt, Invalid, NotFound, Unavailable
 from kobako.events import LayerProgress, Status, ignore
@@ -194,10 +195,10 @@ class _Pull:
         """Who may have a blob: where the manifest came from, the other endpoints, foreign URLs."""
         for each in (session, *registries.following(self.registry, session)):
             repository = Repository(each, self.reference)
-            yield each, lambda offset, r=repository: r.blob(blob.digest, offset)  # type: ignore[misc]
+            yield each, partial(repository.blob, blob.digest)
         for url in blob.urls:
             if url.startswith(("http://", "https://")):
-                yield session, lambda offset, u=url: repository.foreign(u, offset)  # type: ignore[misc]
+                yield session, partial(repository.foreign, url)
 
     def _require_space(self, missing: list[Descriptor]) -> None:
         need = sum(layer.size for layer in missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from kobako.errors import Corrupt, KobakoError, NotFound
 from kobako.oci.digest import Digest
@@ -139,7 +140,7 @@ class _Check:
                     ERROR,
                     image.id,
                     f"the image lacks its blob {absent}",
-                    lambda image=image: self._drop_image(image.id),  # type: ignore[misc]
+                    partial(self._drop_image, image.id),
                 )
                 break
         for ref in db.refs.list():
@@ -148,7 +149,7 @@ class _Check:
                     ERROR,
                     ref.name,
                     f"the name points to {ref.digest}, which lacks the blob {absent}",
-                    lambda ref=ref: db.refs.delete(ref.name),  # type: ignore[misc]
+                    partial(db.refs.delete, ref.name),
                 )
                 break
             if ref.image and db.images.get(ref.image) is None:
@@ -156,7 +157,7 @@ class _Check:
                     ERROR,
                     ref.name,
                     f"the name means the image {ref.image}, which is not there",
-                    lambda ref=ref: db.refs.delete(ref.name),  # type: ignore[misc]
+                    partial(db.refs.delete, ref.name),
                 )
 
     def _missing(self, *digests: Digest) -> list[Digest]:
@@ -195,7 +196,7 @@ class _Check:
                 self._found(ERROR, path, "an unpacked layer without its tree", self._remover(path))
 
     def _remover(self, path: str) -> Callable[[], object]:
-        return lambda: self._remove_tree(path)
+        return partial(self._remove_tree, path)
 
     def leases_and_ingest(self) -> None:
         store = self._store
@@ -205,7 +206,7 @@ class _Check:
                     NOTE,
                     row.id,
                     f"a lease of a process that is gone ({row.note or row.pid})",
-                    lambda row=row: store.db.leases.delete(row.id),  # type: ignore[misc]
+                    partial(store.db.leases.delete, row.id),
                 )
         for name in sorted(os.listdir(store.ingest_dir)):
             path = os.path.join(store.ingest_dir, name)
@@ -216,7 +217,7 @@ class _Check:
                     NOTE,
                     path,
                     "remains of a write",
-                    lambda path=path: ingest.remove_if_dead(path),  # type: ignore[misc]
+                    partial(ingest.remove_if_dead, path),
                 )
 
     def orphans(self) -> None:
