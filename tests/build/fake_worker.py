@@ -50,7 +50,7 @@ class FakeChange:
         self.write = write
         self.layer: LayerRef | None = None
         self.path = ""
-        self.staged: list[tuple[Path, str]] = []
+        self.grafted: Any = None
 
     def __enter__(self) -> FakeChange:
         below = self.worker.tree_of(self.layers)
@@ -67,10 +67,9 @@ class FakeChange:
     def own(self, path: str, uid: int, gid: int) -> None:
         self.tree.own(path, uid, gid)
 
-    def stage(self, path: str) -> str | None:
-        stage = self.worker.fresh()
-        self.staged.append((stage, path))
-        return str(stage)
+    def graft(self, graft: Any) -> bool:
+        self.grafted = graft
+        return True
 
     def stands_for(self, path: str) -> tuple[int, int] | None:
         return self.tree.stands_for(path)
@@ -79,13 +78,28 @@ class FakeChange:
         self.tree.make_device(path, kind, rdev)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        for stage, path in self.staged:
-            place = self.directory / path
-            shutil.copystat(place, stage)
-            place.rmdir()
-            stage.rename(place)
+        if kind is None and self.grafted is not None:
+            self.fill()
         if kind is None and self.write:
             self.layer = self.worker.commit(self.layers, self.directory, self.owners)
+
+    def fill(self) -> None:
+        root = os.open(self.directory, os.O_RDONLY)
+        modes = {p: p.stat().st_mode for p in self.directory.rglob("*") if p.is_dir()}
+        for path in modes:  # a build is root somewhere, whom no mode stops
+            path.chmod(0o700)
+        try:
+            self.grafted.begin(root)
+            for path in sorted(self.directory.rglob("*"), key=lambda p: p.parts):
+                name = os.fsencode(path.relative_to(self.directory))
+                if name in self.grafted:
+                    self.grafted.tell(name, lambda data: None)
+            self.grafted.finish()
+        finally:
+            self.grafted.stop()
+            os.close(root)
+            for path, mode in modes.items():
+                path.chmod(mode)
 
 
 class FakeWorker:

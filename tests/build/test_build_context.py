@@ -19,7 +19,7 @@ from kobako.build.ignore import parse_ignore
 from kobako.build.match import Pattern, has_wildcards, match
 from kobako.build.memory import Memory
 from kobako.build.ops.transfer import TransferSpec, digest_chosen
-from kobako.errors import Invalid
+from kobako.errors import Invalid, Unavailable
 from kobako.fastjson import dumps, loads
 
 
@@ -224,7 +224,7 @@ def test_large_files_are_hashed_side_by_side(
     (tmp_path / "f3").unlink()
     again = Context.open_directory(str(tmp_path))
     missing = [e for e in entries if e]
-    with pytest.raises(OSError, match="f3"):
+    with pytest.raises(Unavailable, match="f3"):
         again.digest_all(missing, MemoryCache())
     found.close()
     again.close()

@@ -14,7 +14,8 @@ from building import Site
 
 from kobako.build.context import Context
 from kobako.build.dockerfile import StepFailed
-from kobako.build.ops.fresh import fill
+from kobako.build.ops.copying import Copier
+from kobako.build.ops.fresh import Fresh
 from kobako.build.ops.modes import Mode
 from kobako.errors import Invalid
 
@@ -176,20 +177,27 @@ def test_hard_links_are_kept_and_times_are_the_epoch(site: Site) -> None:
 
 def test_a_device_in_a_new_directory_is_made_as_the_tree_can(tmp_path: Path) -> None:
     (tmp_path / "D.dockerignore").write_text("*\n!null\n")
-    target = tmp_path / "new"
-    target.mkdir()
     made = []
 
-    def make_device(path: str, kind: int, rdev: int) -> None:
-        made.append((path, kind, rdev))
-        (target / path).touch()
+    class Tree:
+        path = str(tmp_path / "new")
 
+        def owner(self, path: str) -> tuple[int, int]:
+            return 0, 0
+
+        def make_device(self, path: str, kind: int, rdev: int) -> None:
+            made.append((path, kind, rdev))
+            (tmp_path / "new" / path).touch()
+
+    (tmp_path / "new").mkdir()
     context = Context.open_directory("/dev", str(tmp_path / "D"))
     top = context.lookup("")
     assert top is not None
-    fill(context, top, str(target), None, 0, make_device)
+    fresh = Fresh(context, None, 0)
+    assert not fresh.add("below", top)  # that is not for every way of copying
+    Copier(Tree(), time=0, fresh=fresh).place(context, top, "", "/below/")  # type: ignore[arg-type]
     context.close()
-    assert made == [("null", stat.S_IFCHR, os.makedev(1, 3))]
+    assert made == [("below/null", stat.S_IFCHR, os.makedev(1, 3))]
 
 
 def test_a_fifo_is_copied_unread_and_a_socket_left_out(site: Site) -> None:

@@ -169,7 +169,7 @@ class Files:
     def open(self, entry: Entry) -> int:
         """A descriptor to read a file's bytes; the caller closes it."""
         with self._lock:
-            fd = os.open(entry.name, FILE_FLAGS, dir_fd=self._directory(entry))
+            fd = open_file(entry, self._directory(entry))
         try:
             self.check_unchanged(fd, entry)
         except Unavailable:
@@ -311,6 +311,14 @@ def changed(entry: Entry) -> Unavailable:
         f"{entry.path} changed while it was being read",
         hint="Build again when nothing writes into the build context.",
     )
+
+
+def open_file(entry: Entry, directory: int) -> int:
+    """A descriptor to read the file in an open directory; `Unavailable` names it by its path."""
+    try:
+        return os.open(entry.name, FILE_FLAGS, dir_fd=directory)
+    except OSError as error:
+        raise Unavailable(f"cannot read {entry.path}: {error.strerror}") from None
 
 
 def hash_file(fd: int, size: int) -> str:

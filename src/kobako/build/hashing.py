@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from kobako.build.files import FILE_FLAGS, hash_file
+from kobako.build.files import hash_file, open_file
 from kobako.build.together import run_all
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ def _hash(files: Context, entries: list[Entry], digests: dict[str, str]) -> None
     fd = files.directory_fd(entries[0].path.rpartition("/")[0])
     try:
         for entry in entries:
-            file = os.open(entry.name, FILE_FLAGS, dir_fd=fd)
+            file = open_file(entry, fd)
             try:
                 files.check_unchanged(file, entry)
             except BaseException:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kobako.build.solver import Crew
     from kobako.build.sources import GitSource, Remote, UrlSource
     from kobako.events import OnEvent
+    from kobako.layer.pack import Graft
     from kobako.oci import Descriptor, Digest, ImageConfig, Platform, Reference
 
     OnOutput = Callable[[int, bytes], None]
@@ -195,9 +196,9 @@ class ChangedTree(MountedTree, Protocol):
 
     layer: LayerRef | None
 
-    def stage(self, path: str) -> str | None:
-        """An empty host directory for what is to be in the new and empty directory `path`: it is
-        seen there only when the block has ended. None where only `path` itself will do."""
+    def graft(self, graft: Graft) -> bool:
+        """Has `graft` fill directories of the tree, new and empty ones, when the block has ended;
+        once. False where only the tree itself will do: fill them in it then."""
 
 
 class Worker(Protocol):

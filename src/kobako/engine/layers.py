@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from kobako.engine.engine import Engine
     from kobako.layer.change import Change
+    from kobako.layer.pack import Graft
     from kobako.oci import Descriptor, Digest
 
 
@@ -43,11 +44,12 @@ def commit(
     epoch: int | None = None,
     changes: Sequence[Change] | None = None,
     moving: bool = False,
+    graft: Graft | None = None,
 ) -> NewLayer:
     """Pack what the writable layer at `directory` changed; its blob goes into the store.
 
     Only the changed files are read. `epoch` (seconds) clamps times. `moving`: a container writes
-    there meanwhile.
+    there meanwhile. `graft` fills directories of it meanwhile (`layer.pack`).
     """
     from kobako.engine.filesystem import packable
     from kobako.layer.pack import pack
@@ -57,13 +59,20 @@ def commit(
     found = packable(engine, directory, lowers) if changes is None else changes
     owners = Owners.load(os.path.join(directory, "owners"))
     fd = os.open(os.path.join(directory, "upper"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    form = engine.mode.format
     try:
+        if graft is not None:
+            graft.begin(fd)
         with engine.store.blobs.writer() as writer:
             packed = pack(
-                fd, found, writer, codec, engine.mode.format, owners, epoch=epoch, moving=moving
+                fd, found, writer, codec, form, owners, epoch=epoch, moving=moving, graft=graft
             )
             writer.commit()
+        if graft is not None:
+            graft.finish()
     finally:
+        if graft is not None:
+            graft.stop()
         os.close(fd)
     descriptor = Descriptor(packed.media_type, packed.digest, packed.size)
     return NewLayer(packed.diff_id, descriptor, packed.diff_size)

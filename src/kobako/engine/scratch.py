@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from kobako.errors import NotFound
-from kobako.linux import claim, process
+from kobako.linux import claim, placement, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +30,16 @@ class Scratch:
     """
 
     def __init__(
-        self, engine: Engine, lowers: Sequence[str], name: str = "", *, left: bool = False
+        self,
+        engine: Engine,
+        lowers: Sequence[str],
+        name: str = "",
+        *,
+        left: bool = False,
+        many: bool = False,
     ) -> None:
-        """`left`: the one of that name that was left by another process."""
+        """`left`: the one of that name that was left by another process. `many`: many files are
+        going to be made in it."""
         from kobako.engine.names import random_id
 
         self.engine = engine
@@ -41,6 +48,7 @@ class Scratch:
         self.lock = -1
         self.mounted = False
         self._left = left
+        self._many = many and engine.driver.adoptable
 
     @property
     def tree(self) -> str:
@@ -110,6 +118,8 @@ class Scratch:
                     self._take_up()
                 else:
                     self.lock = claim.make(self.directory)
+                if self._many:
+                    placement.make_apart(os.path.join(self.directory, "upper"))
                 self.engine.driver.prepare(self.directory, self.lowers)
         except BaseException:
             self.remove()

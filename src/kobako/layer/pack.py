@@ -13,10 +13,10 @@ import stat
 
 from kobako.errors import Conflict, Corrupt, Invalid, NotFound, Unsupported
 from kobako.layer import entry as kinds
-from kobako.layer import holes
 from kobako.layer.attributes import UNPORTABLE
 from kobako.layer.blocks import BLOCK
 from kobako.layer.change import Change, path_order
+from kobako.layer.content import write_large
 from kobako.layer.entry import Entry, shown
 from kobako.layer.format import OwnershipFormat, opaque_xattr, overlay_prefix
 from kobako.layer.pump import CompressingSink
@@ -29,10 +29,26 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import Protocol
 
     from kobako.layer.tar_writer import Sink
     from kobako.linux.ownership import Owners
+
+    class Graft(Protocol):
+        """Directories of a tree that are empty and are to be filled while the tree is packed.
+
+        `begin` gets a descriptor of the tree, which is nobody else's, before anything is packed;
+        then `tell` writes the tar of what is in each of the directories, which it `contains`;
+        `finish` when all is packed. `stop` comes last whatever happened.
+        """
+
+        def begin(self, root: int) -> None: ...
+        def __contains__(self, path: bytes) -> bool: ...
+        def tell(self, path: bytes, write: Callable[[bytes], object]) -> None: ...
+        def finish(self) -> None: ...
+        def stop(self) -> None: ...
+
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _SECOND = 10**9
@@ -61,6 +77,7 @@ def pack(
     epoch: int | None = None,
     level: int | None = None,
     moving: bool = False,
+    graft: Graft | None = None,
 ) -> Packed:
     """Writes the changes found in the tree `source_fd` to `sink` as a layer blob.
 
@@ -69,9 +86,12 @@ def pack(
     epoch: no time later than this (seconds). Raises `Conflict` when the tree changes meanwhile,
     `Invalid` for a name no layer can say.
     moving: the tree is in use; what vanishes is left out, what shrinks is filled with zeros.
+    graft: fills some directories of the tree meanwhile, and tells what is in them.
     """
     with CompressingSink(sink, codec, level) as out:
-        _Packing(source_fd, out, form, owners, epoch, moving).run(changes)
+        packing = _Packing(source_fd, out, form, owners, epoch, moving)
+        packing.graft = graft
+        packing.run(changes)
         out.write(END)
         out.finish()
     return Packed(out.diff_id, out.digest, out.size, out.diff_size, oci_layer(codec))
@@ -191,6 +211,7 @@ class _Packing:
         self._parent = b""
         self._parent_fd = source_fd
         self.prefix = b""  # stands before every name
+        self.graft: Graft | None = None
         self.exact = False  # the epoch is everything's time, not only its bound
 
     def run(self, changes: Iterable[Change]) -> None:
@@ -314,11 +335,13 @@ class _Packing:
                 return
             member.size = size
             if size > BLOCK:
-                member.sparse = None if self._moving else holes.find(file, size)
-                self._write(encode(member))
-                for offset, length in member.sparse or [(0, size)]:
-                    os.lseek(file, offset, os.SEEK_SET)
-                    self._content(file, length, path)
+                write_large(
+                    member,
+                    file,
+                    self._write,
+                    lambda count: self._missing(path, count),
+                    whole=self._moving,
+                )
                 return
             data = os.read(file, size) if size else b""
             if len(data) != size:
@@ -326,16 +349,6 @@ class _Packing:
             self._write(encode(member) + data + bytes(-size % 512))
         finally:
             os.close(file)
-
-    def _content(self, file: int, size: int, path: bytes) -> None:
-        left = size
-        while left:
-            data = os.read(file, min(left, BLOCK))
-            if not data:
-                data = self._missing(path, min(left, BLOCK))
-            self._write(data)
-            left -= len(data)
-        self._write(bytes(-size % 512))
 
     def _missing(self, path: bytes, size: int) -> bytes:
         """What stands for bytes that a file no longer has."""
@@ -359,6 +372,8 @@ class _Packing:
         if opaque:
             hidden = Entry(path + b"/.wh..wh..opq", mode=0, mtime_ns=self._time(0))
             self._write(encode(hidden))
+        if self.graft is not None and path in self.graft:
+            self.graft.tell(path, self._write)
 
     def _special(
         self, member: Entry, fd: int, name: bytes, path: bytes, info: os.stat_result

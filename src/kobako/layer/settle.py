@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SECOND = 10**9
-_PYC_HEAD = 16
+PYC_HEAD = 16
+"""Bytes at the beginning of Python's byte code that say what source it is of."""
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -48,20 +49,29 @@ def settle(tree_fd: int, changes: Iterable[Change], epoch: int) -> None:
 
 def _settle_one(fd: int, name: bytes, epoch: int) -> None:
     info = os.stat(name, dir_fd=fd, follow_symlinks=False)
-    if name.endswith(b".pyc") and stat.S_ISREG(info.st_mode) and info.st_size >= _PYC_HEAD:
-        _settle_byte_code(fd, name, epoch)
+    if name.endswith(b".pyc") and stat.S_ISREG(info.st_mode) and info.st_size >= PYC_HEAD:
+        settle_byte_code(fd, name, epoch)
     wanted = min(info.st_mtime_ns // _SECOND, epoch) * _SECOND
     if info.st_mtime_ns != wanted:
         os.utime(name, ns=(wanted, wanted), dir_fd=fd, follow_symlinks=False)
 
 
-def _settle_byte_code(fd: int, name: bytes, epoch: int) -> None:
+def settle_byte_code(fd: int, name: bytes, epoch: int) -> None:
+    """Tells the byte code in the file `name` of the directory `fd`."""
     file = os.open(name, _OPEN, dir_fd=fd)
     try:
-        head = os.pread(file, _PYC_HEAD, 0)
-        if head[2:8] != b"\r\n\0\0\0\0":  # the end of the magic number, and flags 0
-            return
-        if int.from_bytes(head[8:12], "little") > epoch:
-            os.pwrite(file, epoch.to_bytes(4, "little"), 8)
+        head = os.pread(file, PYC_HEAD, 0)
+        told = byte_code_head(head, epoch)
+        if told != head:
+            os.pwrite(file, told, 0)
     finally:
         os.close(file)
+
+
+def byte_code_head(head: bytes, epoch: int) -> bytes:
+    """What the first `PYC_HEAD` bytes of a `.pyc` file are when its source is not from after
+    `epoch` (seconds)."""
+    by_time = head[2:8] == b"\r\n\0\0\0\0"  # the end of the magic number, and flags 0
+    if not by_time or int.from_bytes(head[8:12], "little") <= epoch:
+        return head
+    return head[:8] + epoch.to_bytes(4, "little") + head[12:]

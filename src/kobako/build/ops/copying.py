@@ -13,7 +13,7 @@ import stat
 
 from kobako.build.files import DIRECTORY, FILE, LINK
 from kobako.build.ops.rootpath import is_directory, resolve
-from kobako.errors import Conflict, Unavailable
+from kobako.errors import Conflict
 from kobako.linux.pouring import pour
 
 TYPE_CHECKING = False
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kobako.build.files import Entry, Files
+    from kobako.build.ops.fresh import Fresh
     from kobako.build.ops.modes import Mode
     from kobako.build.worker import Tree
 
@@ -29,8 +30,8 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 class Copier:
     """Writes into `tree`. `owner`, `mode` and `time` (seconds) override what the sources have;
-    `wanted` says by the path below a source (`--exclude`) whether to take a file. `stage` is the
-    tree's (`ChangedTree.stage`) where one source of a context is all there is to copy."""
+    `wanted` says by the path below a source (`--exclude`) whether to take a file. `fresh` fills
+    new directories, where one source of a context is all there is to copy."""
 
     def __init__(
         self,
@@ -40,14 +41,14 @@ class Copier:
         mode: Mode | None = None,
         wanted: Callable[[str, bool], bool] | None = None,
         time: int | None = None,
-        stage: Callable[[str], str | None] | None = None,
+        fresh: Fresh | None = None,
     ) -> None:
         self._tree = tree
         self._owner = owner
         self._mode = mode
         self._wanted = wanted
         self._time_ns = None if time is None else time * 1_000_000_000
-        self._stage = stage if owner in (None, (0, 0)) and wanted is None else None
+        self._fresh = fresh
         self._above: set[str] = set()
         self._links: dict[tuple[int, int], str] = {}
 
@@ -59,9 +60,9 @@ class Copier:
     def place(self, files: Files, entry: Entry, name: str, destination: str) -> None:
         """Copies one source to `destination`, absolute in the tree. A trailing slash says that it
         is a directory; `name` is what a file is called in it."""
-        there = self._stage is None or is_directory(resolve(self._tree.path, destination))
+        there = self._fresh is None or is_directory(resolve(self._tree.path, destination))
         target = self._target(destination, name, entry.kind == DIRECTORY)
-        if there or entry.kind != DIRECTORY or not self._fill_new(files, entry, target):
+        if there or entry.kind != DIRECTORY or not self._fill_new(entry, target):
             self._copy(files, entry, "", target, overwrite=False)
 
     def place_below(self, files: Files, entry: Entry, base: Entry, destination: str) -> None:
@@ -152,7 +153,7 @@ class Copier:
             if not taken and not (self._wanted and self._wanted(relative, True)):
                 return
             created = taken and self._enter(target, overwrite)
-            if created and self._fill_new(files, entry, target):
+            if created and self._fill_new(entry, target):
                 self._finish(files, entry, target)
                 return
             for child in files.children(entry).values():
@@ -165,23 +166,11 @@ class Copier:
         elif taken:
             self._copy_file(files, entry, target)
 
-    def _fill_new(self, files: Files, entry: Entry, target: str) -> bool:
-        """Fills a directory that was made just now, the quick way if that can be."""
-        if self._stage is None or self._time_ns is None:
+    def _fill_new(self, entry: Entry, target: str) -> bool:
+        """Has a directory that was made just now filled the quick way, if that can be."""
+        if self._fresh is None:
             return False
-        stage = self._stage(os.path.relpath(target, self._tree.path))
-        if stage is None:
-            return False
-        from kobako.build.context import Context
-        from kobako.build.ops.fresh import fill
-
-        def make_device(path: str, kind: int, rdev: int) -> None:
-            place = os.path.relpath(os.path.join(stage, path), self._tree.path)
-            self._tree.make_device(place, kind, rdev)
-
-        assert isinstance(files, Context)  # others have no stage
-        fill(files, entry, stage, self._mode, self._time_ns, make_device)
-        return True
+        return self._fresh.add(os.path.relpath(target, self._tree.path), entry)
 
     def _enter(self, target: str, overwrite: bool) -> bool:
         """Makes a directory; False when it was there."""
@@ -222,10 +211,7 @@ class Copier:
             self._tree.make_device(os.path.relpath(target, self._tree.path), kind, rdev)
 
     def _copy_bytes(self, files: Files, entry: Entry, target: str) -> None:
-        try:
-            source = files.open(entry)
-        except OSError as error:
-            raise Unavailable(f"cannot read {entry.path}: {error.strerror}") from None
+        source = files.open(entry)
         try:
             sink = os.open(target, _NEW, 0o600)
             try:

@@ -1,15 +1,17 @@
-"""A directory of the context copied to where nothing is: no merging, nothing to make way for."""
+"""Directories of the context copied to where nothing is: no merging, nothing to make way for.
+
+Their files are written into the tree and told in the layer's tar at the same time
+(`layer.pack.Graft`), by several processes where there are many of them.
+"""
 
 from __future__ import annotations
 
 import os
-import stat
-from functools import partial
 
-from kobako.build.files import DIRECTORY, FILE, FILE_FLAGS, OTHER
-from kobako.errors import Unavailable
+from kobako.build.files import DIRECTORY, FILE, OTHER
+from kobako.build.ops.scribe import Item, Scribe
+from kobako.errors import Conflict
 from kobako.linux import fs
-from kobako.linux.pouring import pour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,165 +19,131 @@ if TYPE_CHECKING:
 
     from kobako.build.context import Context
     from kobako.build.files import Entry
+    from kobako.build.ops.copyists import Copyists
     from kobako.build.ops.modes import Mode
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_CHUNK = 200
-_SMALL = 64 << 10
-_SPECIAL = 0o7000  # a write may clear set-id bits: they come last
+_ITEMS, _BYTES = 200, 1 << 20  # in a part
+_MANY = 500  # items that are worth processes
+_MOST = 4
+_WHITEOUT = ".wh."
 
 
-def fill(
-    files: Context,
-    entry: Entry,
-    directory: str,
-    mode: Mode | None,
-    time_ns: int,
-    make_device: Callable[[str, int, int], None],
-) -> None:
-    """Copies what lies below `entry` into the empty host directory `directory`, whose own mode and
-    time are left alone. Owners are those of this process: root, as everything of a context.
-    `make_device(path in the directory, type, number)`: not everybody may make one."""
-    writing = _Writing(files, mode, time_ns, make_device)
-    root = os.open(directory, fs.DIRECTORY)
-    umask = os.umask(0)
-    try:
-        writing.run(entry, root)
-    finally:
-        os.umask(umask)
-        os.close(root)
+class Fresh:
+    """The new directories of one COPY and what they get (`layer.pack.Graft`). Owners are root, as
+    everything of a context; all times are `epoch` (seconds)."""
 
-
-class _Writing:
-    def __init__(
-        self,
-        files: Context,
-        mode: Mode | None,
-        time_ns: int,
-        make_device: Callable[[str, int, int], None],
-    ) -> None:
-        self._make_device = make_device
+    def __init__(self, files: Context, mode: Mode | None, epoch: int) -> None:
         self._files = files
-        self._mode = mode
-        self._times = time_ns, time_ns
-        self._links: dict[tuple[int, int], str] = {}
+        self._scribe = Scribe(files, mode, epoch)
+        self._epoch_ns = epoch * 10**9
+        self._items: dict[str, list[Item]] = {}
+        self._parts: list[list[Item]] = []
+        self._of: dict[bytes, range] = {}  # the parts of each directory
+        self._tops: dict[str, tuple[int, int]] = {}  # times that the directories are to keep
+        self._root = -1
+        self._copyists: Copyists | None = None
 
-    def run(self, top: Entry, root: int) -> None:
-        """Directories, then files by several threads, then further names of files."""
-        cut = len(top.path) + 1 if top.path else 0
-        directories = [top]
-        for entry in directories:  # which grows meanwhile
-            for child in self._files.children(entry).values():
-                if child.kind == DIRECTORY:
-                    directories.append(child)
-        for entry in directories[1:]:
-            above, _, name = entry.path[cut:].rpartition("/")
-            target = fs.open_directory(root, os.fsencode(above))
-            os.mkdir(name, 0o700, dir_fd=target)
-            os.close(target)
-        tasks = []
-        linked = []
-        for entry in directories:
-            inside = [c for c in self._files.children(entry).values() if c.kind != DIRECTORY]
-            linked += [c for c in inside if c.stat.st_nlink > 1 and c.kind == FILE]
-            alone = [c for c in inside if c.stat.st_nlink == 1 or c.kind != FILE]
-            tasks += [
-                partial(self._fill, entry, alone[at : at + _CHUNK], root, cut)
-                for at in range(0, len(alone), _CHUNK)
-            ]
-        if len(tasks) > 1:
-            from kobako.build.together import run_all
+    def add(self, path: str, entry: Entry) -> bool:
+        """Have the directory `path` of the tree, which is empty, get what is in `entry`, a
+        directory. False when there is something in it that only the long way knows how to copy."""
+        items: list[Item] = []
+        names: dict[tuple[int, int], str] = {}
+        cut = len(entry.path) + 1 if entry.path else 0
+        for child in self._files.walk(entry):
+            if child.kind == OTHER or child.name.startswith(_WHITEOUT):
+                return False
+            if self._files.owner(child) != (0, 0):
+                return False
+            place, first = f"{path}/{child.path[cut:]}", ""
+            if child.kind == FILE and child.stat.st_nlink > 1:
+                inode = child.stat.st_dev, child.stat.st_ino
+                first = names.setdefault(inode, place)
+            items.append(Item(child, place, first if first != place else ""))
+        self._items[path] = items
+        return True
 
-            run_all(tasks)
-        elif tasks:
-            tasks[0]()
-        for child in linked:
-            self._link(child, root, cut)
-        for entry in reversed(directories[1:]):
-            target = fs.open_directory(root, os.fsencode(entry.path[cut:]))
-            os.fchmod(target, self._mode.of(entry.mode, True) if self._mode else entry.mode)
-            os.utime(target, ns=self._times)
-            os.close(target)
+    # layer.pack.Graft
 
-    def _fill(self, directory: Entry, children: list[Entry], root: int, cut: int) -> None:
-        """Some of the files and links of a directory, which have no other names."""
-        target = fs.open_directory(root, os.fsencode(directory.path[cut:]))
-        source = self._files.directory_fd(directory.path)
-        try:
-            for child in children:
-                if child.kind == FILE:
-                    self._file(child, source, target)
-                elif child.kind == OTHER:
-                    self._special(child, target, child.path[cut:])
-                else:
-                    os.symlink(child.target, child.name, dir_fd=target)
-                    os.utime(child.name, ns=self._times, dir_fd=target, follow_symlinks=False)
-        finally:
-            os.close(source)
-            os.close(target)
+    def begin(self, root: int) -> None:
+        self._root = root
+        for path in sorted(self._items, key=lambda path: path.replace("/", "\0")):
+            first = len(self._parts)
+            self._parts += _parts(self._items[path])
+            self._of[os.fsencode(path)] = range(first, len(self._parts))
+            top = fs.open_directory(root, os.fsencode(path))
+            try:
+                status = os.fstat(top)
+                self._tops[path] = status.st_atime_ns, status.st_mtime_ns
+            finally:
+                os.close(top)
+        for item in self._directories():
+            os.mkdir(item.path, 0o700, dir_fd=root)
+        count = min(len(os.sched_getaffinity(0)), len(self._parts), _MOST)
+        if count > 1 and sum(map(len, self._parts)) >= _MANY:
+            from kobako.build.ops.copyists import Copyists
 
-    def _special(self, entry: Entry, target: int, path: str) -> None:
-        """A named pipe or a device, never opened."""
-        kind = stat.S_IFMT(entry.stat.st_mode)
-        mode = self._mode.of(entry.mode, False) if self._mode else entry.mode
-        try:
-            if kind == stat.S_IFIFO:
-                os.mkfifo(entry.name, 0o600, dir_fd=target)
+            self._copyists = Copyists(count, len(self._parts), self._write)
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._of
+
+    def tell(self, path: bytes, write: Callable[[bytes], object]) -> None:
+        for part in self._of.pop(path):
+            if self._copyists is None:
+                self._write(part, write)
             else:
-                self._make_device(path, kind, entry.stat.st_rdev)
-        except OSError as error:
-            raise Unavailable(f"cannot make {entry.path}: {error.strerror}") from None
-        os.chmod(entry.name, mode, dir_fd=target)
-        os.utime(entry.name, ns=self._times, dir_fd=target, follow_symlinks=False)
+                for data in self._copyists.told(part):
+                    write(data)
 
-    def _link(self, child: Entry, root: int, cut: int) -> None:
-        """A file that may have another name among those that are copied."""
-        above = child.path.rpartition("/")[0]
-        target = fs.open_directory(root, os.fsencode(above[cut:]))
+    def finish(self) -> None:
+        if self._of:
+            raise Conflict(f"{os.fsdecode(min(self._of))} is not part of the layer")
+        for items in self._items.values():
+            for item in items:
+                if item.first:
+                    os.link(item.first, item.path, src_dir_fd=self._root, dst_dir_fd=self._root)
+        for item in reversed(self._directories()):
+            times = self._epoch_ns, self._epoch_ns
+            self._complete(item.path, times, self._scribe.mode_of(item.entry))
+        for path, times in self._tops.items():
+            self._complete(path, times)
+
+    def stop(self) -> None:
+        if self._copyists is not None:
+            self._copyists.stop()
+            self._copyists = None
+
+    # The work
+
+    def _directories(self) -> list[Item]:
+        return [i for items in self._items.values() for i in items if i.entry.kind == DIRECTORY]
+
+    def _write(self, part: int, tell: Callable[[bytes], object]) -> None:
+        umask = os.umask(0)
         try:
-            inode = child.stat.st_dev, child.stat.st_ino
-            first = self._links.setdefault(inode, child.path[cut:])
-            if first != child.path[cut:]:
-                os.link(first, child.name, src_dir_fd=root, dst_dir_fd=target)
-                return
-            source = self._files.directory_fd(above)
-            try:
-                self._file(child, source, target)
-            finally:
-                os.close(source)
+            self._scribe.write(self._parts[part], self._root, tell)
         finally:
-            os.close(target)
+            os.umask(umask)
 
-    def _file(self, entry: Entry, source: int, target: int) -> None:
-        status = entry.stat
-        mode = self._mode.of(entry.mode, False) if self._mode else entry.mode
-        reader = self._open(entry, source)
+    def _complete(self, path: str, times: tuple[int, int], mode: int | None = None) -> None:
+        """A directory in which everything is."""
+        fd = fs.open_directory(self._root, os.fsencode(path))
         try:
-            writer = os.open(entry.name, _NEW, mode & ~_SPECIAL, dir_fd=target)
-            try:
-                if status.st_size < _SMALL:
-                    data = os.read(reader, _SMALL)
-                    while data:
-                        data = data[os.write(writer, data) :]
-                else:
-                    pour(reader, writer, status.st_size)
-                if mode & _SPECIAL:
-                    os.fchmod(writer, mode)
-                os.utime(writer, ns=self._times)
-            finally:
-                os.close(writer)
-            self._files.check_read(reader, entry)
+            if mode is not None:
+                os.fchmod(fd, mode)
+            os.utime(fd, ns=times)
         finally:
-            os.close(reader)
+            os.close(fd)
 
-    def _open(self, entry: Entry, directory: int) -> int:
-        try:
-            reader = os.open(entry.name, FILE_FLAGS, dir_fd=directory)
-        except OSError as error:
-            raise Unavailable(f"cannot read {entry.path}: {error.strerror}") from None
-        try:
-            self._files.check_unchanged(reader, entry)
-        except BaseException:
-            os.close(reader)
-            raise
-        return reader
+
+def _parts(items: list[Item]) -> list[list[Item]]:
+    """Items in their order, so many at a time that a part is neither too little nor too much."""
+    parts: list[list[Item]] = []
+    size = _BYTES
+    for item in items:
+        if size >= _BYTES or len(parts[-1]) >= _ITEMS:
+            parts.append([])
+            size = 0
+        parts[-1].append(item)
+        size += item.entry.stat.st_size
+    return parts

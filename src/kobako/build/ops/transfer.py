@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kobako.build.files import Entry, Files
     from kobako.build.graph import Output
     from kobako.build.ops.copying import Copier
+    from kobako.build.ops.fresh import Fresh
+    from kobako.build.ops.modes import Mode
     from kobako.build.sources import GitSource, UrlSource
     from kobako.build.why.listing import Listing
     from kobako.build.worker import ChangedTree, LayerRef, Worker
@@ -219,7 +221,7 @@ class TransferOp:
             mode=mode,
             wanted=wanted_by(spec.exclude),
             time=time,
-            stage=tree.stage if alone else None,
+            fresh=self._fresh(tree, files, mode, owner) if alone else None,
         )
         for fetched in self._fetched(inputs):
             from kobako.build.ops.remote import place
@@ -245,6 +247,18 @@ class TransferOp:
                     copier.place(files, one.entry, one.name, spec.destination)
         for name, data in spec.contents:
             copier.write(data, name, spec.destination)
+
+    def _fresh(
+        self, tree: ChangedTree, files: Files | None, mode: Mode | None, owner: object
+    ) -> Fresh | None:
+        """What fills new directories with files of a context, where nothing speaks against it."""
+        from kobako.build.context import Context
+        from kobako.build.ops.fresh import Fresh
+
+        if owner not in (None, (0, 0)) or self._spec.exclude or not isinstance(files, Context):
+            return None
+        fresh = Fresh(files, mode, self._spec.epoch)
+        return fresh if tree.graft(fresh) else None
 
     def _unpacked(
         self,

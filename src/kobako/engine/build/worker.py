@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kobako.events import OnEvent
     from kobako.image.mutate import Image
     from kobako.layer.change import Change
+    from kobako.layer.pack import Graft
     from kobako.linux.ownership import Owners
     from kobako.oci import Digest, Platform, Reference
 
@@ -119,11 +120,16 @@ class EngineWorker:
             return RunResult(0, self.keep(scratch, request.epoch, build_run.places(scratch)))
 
     def keep(
-        self, scratch: Scratch, epoch: int | None, places: Sequence[Change] | None = None
+        self,
+        scratch: Scratch,
+        epoch: int | None,
+        places: Sequence[Change] | None = None,
+        graft: Graft | None = None,
     ) -> LayerRef:
         """What a scratch's writable layer changed, as a layer; the tree itself becomes the unpacked
         layer. A layer in which nothing changed is one too, as BuildKit has it. Of a container,
-        which gives `places`, what it was mounted on is no change, but `places` are."""
+        which gives `places`, what it was mounted on is no change, but `places` are. `graft` fills
+        what is still empty."""
         from kobako.engine import filesystem, layers
         from kobako.layer.change import path_order
 
@@ -135,7 +141,12 @@ class EngineWorker:
         if epoch is not None:
             layers.settle(scratch.directory, changes, epoch)
         made = layers.commit(
-            self.engine, scratch.directory, scratch.lowers, epoch=epoch, changes=changes
+            self.engine,
+            scratch.directory,
+            scratch.lowers,
+            epoch=epoch,
+            changes=changes,
+            graft=graft,
         )
         if self.engine.driver.adoptable:
             self.engine.trees.adopt(
@@ -183,13 +194,13 @@ class WorkerTree:
         self.epoch = epoch
         self.path = ""
         self.layer: LayerRef | None = None
-        self._staged: list[tuple[str, str]] = []
+        self._graft: Graft | None = None
         self.emulated = worker.engine.mode.format == "emulated"
         self._owners: Owners | None = None
 
     def __enter__(self) -> Self:
         lowers = self.worker.lowers(self.layers)
-        self.scratch = Scratch(self.worker.engine, lowers).__enter__()
+        self.scratch = Scratch(self.worker.engine, lowers, many=self.writable).__enter__()
         try:
             self.path = self.scratch.mount(readonly=not self.writable)
         except BaseException:
@@ -201,33 +212,16 @@ class WorkerTree:
         try:
             if self.writable and kind is None:
                 self.scratch.unmount()
-                self._bring_in()
                 if self._owners is not None:
                     self._owners.save(os.path.join(self.scratch.directory, "owners"))
-                self.layer = self.worker.keep(self.scratch, self.epoch)
+                self.layer = self.worker.keep(self.scratch, self.epoch, graft=self._graft)
         finally:
             self.scratch.remove()
 
-    def stage(self, path: str) -> str | None:
-        # Beside the overlay a file costs half of what it costs within.
-        if not self.worker.engine.driver.adoptable:
-            return None
-        stage = os.path.join(self.scratch.directory, f"stage-{len(self._staged)}")
-        os.mkdir(stage, 0o755)
-        self._staged.append((stage, path))
-        return stage
-
-    def _bring_in(self) -> None:
-        """Puts staged directories in their places, with what those have got meanwhile."""
-        for stage, path in self._staged:
-            place = os.path.join(self.scratch.directory, "upper", path)
-            status = os.stat(place)
-            for name in os.listxattr(place):
-                os.setxattr(stage, name, os.getxattr(place, name))
-            os.chown(stage, status.st_uid, status.st_gid)
-            os.chmod(stage, status.st_mode & 0o7777)
-            os.utime(stage, ns=(status.st_mtime_ns, status.st_mtime_ns))
-            os.rename(stage, place)
+    def graft(self, graft: Graft) -> bool:
+        if self.worker.engine.driver.adoptable:
+            self._graft = graft
+        return self._graft is graft
 
     def owner(self, path: str) -> tuple[int, int]:
         full = os.path.join(self.path, path)
