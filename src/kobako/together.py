@@ -27,7 +27,8 @@ VERBS = {
         "cli.health_flags cli.unmet_flags cli.container_flags"
         " cli.exec cli.terminal engine engine.execute runtime fastjson linux"
         " linux.libc linux.mount runtime.bundle engine.engine engine.containers linux.process"
-        " linux.channel linux.pty linux.caps linux.syscalls linux.seccomp runtime.program"
+        " linux.channel linux.pty linux.caps linux.syscalls linux.seccomp runtime.ourselves"
+        " runtime.program"
         " linux.inroot runtime.rootfs runtime.init runtime.state runtime.attach runtime.join"
         + _DATABASE
         + " engine.program engine.users runtime.spec runtime.seccomp runtime.seccomp.default"
@@ -57,7 +58,8 @@ CREATE = (
 """Of `run`, while the monitor gets ready."""
 
 MONITOR = (
-    "linux.pty linux.syscalls linux.seccomp runtime.program linux.inroot runtime.rootfs"
+    "linux.pty linux.syscalls linux.seccomp runtime.ourselves runtime.program linux.inroot"
+    " runtime.rootfs"
     " runtime.init runtime.monitor runtime.launcher runtime.launch"
 )
 """Of the monitor of `run`."""

@@ -39,7 +39,8 @@ def enter(forced: str = "") -> Mode:
         try:
             _enter(mode)
         except (OSError, KobakoError) as fault:
-            refused.append(f"mode {mode.letter} ({mode.name}): {fault}")
+            why = getattr(fault, "strerror", None) or fault
+            refused.append(f"mode {mode.letter} ({mode.name}): {why}")
             continue
         return mode
     raise Unsupported(

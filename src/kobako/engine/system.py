@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from kobako.errors import Unsupported
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -30,7 +31,10 @@ def info(engine: Engine) -> dict[str, Any]:
     found = containers.select(engine, everything=True, filters={})
     states = [c.state.status for c in found]
     system = os.uname()
-    mode = engine.mode
+    try:
+        mode, driver = f"{engine.mode.letter} ({engine.mode.name})", engine.driver.name
+    except Unsupported:
+        mode = driver = "none"
     return {
         "ID": "",
         "Containers": len(found),
@@ -38,8 +42,8 @@ def info(engine: Engine) -> dict[str, Any]:
         "ContainersPaused": states.count("paused"),
         "ContainersStopped": len(states) - states.count("running") - states.count("paused"),
         "Images": len(engine.store.db.images.list()),
-        "Driver": engine.driver.name,
-        "Mode": f"{mode.letter} ({mode.name})",
+        "Driver": driver,
+        "Mode": mode,
         "ModesNotUsed": why,
         "ServerVersion": __version__,
         "KernelVersion": system.release,

@@ -113,7 +113,7 @@ def try_in_child(attempt: Callable[[], None], doing: str) -> str:
             attempt()
             reason = ""
         except Exception as fault:
-            reason = str(fault) or type(fault).__name__
+            reason = str(getattr(fault, "strerror", None) or fault) or type(fault).__name__
         finally:
             os.write(w, reason.encode("utf-8", "replace")[:4000])
             os._exit(0)

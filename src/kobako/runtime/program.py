@@ -12,6 +12,7 @@ import os
 from kobako import fastjson
 from kobako.errors import KobakoError, StartFailed
 from kobako.linux import caps, process, seccomp
+from kobako.runtime import ourselves
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -234,6 +235,10 @@ def _execute(args: list[str], environment: Any, channel: Channel) -> NoReturn:
     for path in candidates:
         if "/" not in name and not os.access(path, os.F_OK):
             continue  # not worth an execve, which a filter would hand to its supervisor
+        if ourselves.leads_here(path):
+            raise StartFailed(
+                f'exec: "{name}": it leads to the program that starts containers', exit_code=126
+            )
         try:
             os.execve(path, args, env)
         except OSError as fault:

@@ -109,7 +109,13 @@ def bind_console(root_fd: int, slave: int) -> None:
 def _failure(what: str, where: str, fault: OSError) -> StartFailed:
     name = errno.errorcode.get(fault.errno or 0, "")
     reason = fault.strerror or os.strerror(fault.errno or 0)
-    return StartFailed(f"cannot mount {what} on {where}: {reason} ({name})")
+    hint = ""
+    if what == "proc" and fault.errno == errno.EPERM:
+        hint = (
+            "A container around this one hides parts of its /proc: start that one with"
+            " --security-opt systempaths=unconfined."
+        )
+    return StartFailed(f"cannot mount {what} on {where}: {reason} ({name})", hint=hint)
 
 
 def _mount(bundle: Bundle, root_fd: int, entry: dict[str, Any]) -> None:
