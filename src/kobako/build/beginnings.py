@@ -9,15 +9,27 @@ from kobako.errors import KobakoError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kobako.oci import Platform
 
 
-def check_stages(dockerfile: i.Dockerfile, known: Mapping[str, str]) -> None:
+def check_stages(
+    dockerfile: i.Dockerfile, known: Mapping[str, str], is_context: Callable[[str], bool]
+) -> None:
     """No stage may begin with what is no name or platform, or copy from a number there is not."""
+    from kobako.oci import Reference
+
+    above: set[str] = set()
     for stage in dockerfile.stages:
-        beginning(dockerfile, stage, known)
+        name, _ = beginning(dockerfile, stage, known)
+        if name not in above and not is_context(name):
+            try:
+                Reference.parse(name)
+            except KobakoError as error:
+                message = f'failed to parse stage name "{name}": {error.message}'
+                raise DockerfileError(dockerfile.source, stage.start.where, message) from None
+        above.add(stage.name)
     count = len(dockerfile.stages)
     for stage in dockerfile.stages:
         for one in stage.instructions:

@@ -97,7 +97,9 @@ class Lowering:
 
     def plan_stage(self, index: int) -> Plan:
         """The plan for a stage by its number."""
-        check_stages(self.dockerfile, self.arguments.known)
+        check_stages(
+            self.dockerfile, self.arguments.known, lambda name: bool(self.around.named.find(name))
+        )
         check_circles(self.dockerfile, self.find_stage)
         below = stages_below(
             self.dockerfile, index, self.arguments.known, self.find_stage, self._replaced
