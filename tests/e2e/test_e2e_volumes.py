@@ -71,6 +71,25 @@ def test_what_is_made_for_one_container_goes_with_it(kobako: Kobako, volume: str
     assert listed(kobako) - before == {volume}
 
 
+def test_volumes_an_image_declares(kobako: Kobako, volume: str) -> None:
+    """What is written there is in a volume and not in the container: a commit has none of it."""
+    kobako("create", "--name", f"{volume}-1", "python")
+    kobako("commit", "-c", "VOLUME /etc/apt /data", f"{volume}-1", f"{volume}:1")
+    before = listed(kobako)
+    script = "ls /etc/apt; echo 1 > /etc/apt/own; echo 2 > /data/own"
+    words = ("run", "--name", f"{volume}-2", "-v", f"{volume}:/data", f"{volume}:1")
+    assert "sources.list" in kobako(*words, "sh", "-c", script).lines
+    [anonymous] = listed(kobako) - before - {volume}
+    assert kobako("diff", f"{volume}-2").out == "A /data"  # the place it is mounted on
+    assert len(json.loads(kobako.show("{{json .Mounts}}", f"{volume}-2"))) == 2
+    assert kobako("start", "-a", f"{volume}-2").lines.count("own") == 1
+    kobako("rm", "-v", f"{volume}-1", f"{volume}-2")
+    assert anonymous not in listed(kobako)
+    assert kobako("run", "--rm", f"{volume}:1", "ls", "/data").out == ""
+    assert listed(kobako) - before == {volume}
+    kobako("rmi", f"{volume}:1")
+
+
 def test_without_v_it_stays(kobako: Kobako, volume: str) -> None:
     before = listed(kobako)
     kobako("run", "--name", volume, "-v", "/data", "python", "sh", "-c", "echo 12345 > /data/f")

@@ -132,7 +132,7 @@ def _document(
     if not words or not words[0]:
         raise Invalid("no command specified", hint="The image has none either: add one.")
     hostname = _hostname(request, container_id)
-    binds, tmpfs = _volumes(engine, request, lowers)
+    binds, tmpfs = _volumes(engine, request, config.get("Volumes") or {}, lowers)
     own = etc_files.binds(engine.container_dir(container_id), {b.target for b in binds})
     run = words
     if request.init:
@@ -241,9 +241,11 @@ def _log(request: CreateRequest) -> tuple[str, str]:
 
 
 def _volumes(
-    engine: Engine, request: CreateRequest, lowers: list[str]
+    engine: Engine, request: CreateRequest, declared: dict[str, Any], lowers: list[str]
 ) -> tuple[list[BindMount], list[Tmpfs]]:
-    if not (request.volumes or request.mounts or request.tmpfs or request.volumes_from):
+    """What is mounted: as asked for, and a volume at each place the image has `declared` one."""
+    asked = request.volumes or request.mounts or request.tmpfs or request.volumes_from
+    if not (asked or declared):
         return [], []
     from kobako.engine import volumes
 
@@ -251,7 +253,7 @@ def _volumes(
     for word in request.volumes_from:
         others += _mounts_of(engine, word)
     base = volumes_dir(engine)
-    binds, tmpfs = volumes.plan(request, base, others)
+    binds, tmpfs = volumes.plan(request, base, others, declared)
     for bind in volumes.new_ones(binds, base):
         from kobako.engine import volume_content
 

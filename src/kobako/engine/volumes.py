@@ -9,7 +9,7 @@ from kobako.runtime.spec import BindMount, Tmpfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from kobako.engine.requests import CreateRequest
@@ -22,10 +22,14 @@ _IGNORED = frozenset("z Z nocopy consistent cached delegated".split())
 
 
 def plan(
-    request: CreateRequest, volumes_dir: str, others: Sequence[dict[str, Any]] = ()
+    request: CreateRequest,
+    volumes_dir: str,
+    others: Sequence[dict[str, Any]] = (),
+    declared: Iterable[str] = (),
 ) -> tuple[list[BindMount], list[Tmpfs]]:
     """What is bound and what is a tmpfs. Named volumes live in `volumes_dir`/NAME/_data. `others`
-    are mounts of other containers, for where there is nothing of the request's own.
+    are mounts of other containers, for where there is nothing of the request's own; where the image
+    has `declared` a volume and nothing else is, there is an anonymous one.
 
     A missing source of `-v` is made as a directory, one of `--mount` is an error, as docker has it.
     """
@@ -44,6 +48,9 @@ def plan(
         seen.add(target)
     inherited = {m["Destination"]: m for m in others if m["Destination"] not in seen}
     binds += [BindMount(m["Source"], at, not m["RW"]) for at, m in inherited.items()]
+    seen |= set(inherited)
+    places = {_target(path if path.startswith("/") else f"/{path}", path) for path in declared}
+    binds += [_volume(path, volumes_dir) for path in sorted(places - seen)]
     return binds, tmpfs
 
 
