@@ -136,3 +136,18 @@ def test_verbs(kobako: Kobako, volume: str) -> None:
 )
 def test_refused(kobako: Kobako, words: list[str], says: str) -> None:
     kobako.fails("volume", *words, says=says)
+
+
+def test_what_takes_the_space(kobako: Kobako, volume: str) -> None:
+    kobako("run", "--name", volume, "-v", f"{volume}:/x", "python", "sh", "-c", "seq 9 > /x/f")
+    shown = kobako("system", "df", "-v").out
+    images, rest = shown.split("\n\nContainers space usage:\n\n")
+    containers, rest = rest.split("\n\nLocal Volumes space usage:\n\n")
+    volumes, cache = rest.split("\n\nBuild cache usage: ")
+    assert images.splitlines()[2].split()[-4:] == ["SIZE", "UNIQUE", "SIZE", "CONTAINERS"]
+    assert any(line.split()[:2] == ["python", "latest"] for line in images.splitlines())
+    [line] = [line for line in containers.splitlines() if line.endswith(f" {volume}")]
+    assert " 1 " in line and "0B" in line
+    assert [volume, "1", "18B"] in [line.split() for line in volumes.splitlines()]
+    assert cache.splitlines()[2].startswith("CACHE ID")
+    kobako.fails("system", "df", "-v", "--format", "json", says="cannot be used with --format")

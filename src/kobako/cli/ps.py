@@ -54,15 +54,17 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     whole, size = values.on("no-trunc"), values.on("size")
     columns = (*_COLUMNS, ("Size", "SIZE")) if size else _COLUMNS
     size = size or ".Size" in values.text("format")
-    rows = [_row(context, c, whole, size) for c in found]
+    rows = [row(context, c, whole, size) for c in found]
     if values.on("quiet") and not values.given("format"):
-        context.write("".join(row["ID"] + "\n" for row in rows))
+        context.write("".join(shown["ID"] + "\n" for shown in rows))
         return 0
     context.write(listing.render(rows, columns, values.text("format")))
     return 0
 
 
-def _row(context: Context, container: Container, whole: bool, size: bool) -> dict[str, Any]:
+def row(context: Context, container: Container, whole: bool, size: bool) -> dict[str, Any]:
+    """The fields of a container, shortened unless it is to be `whole`; the size is counted if
+    asked for."""
     import time
 
     from kobako.cli import units
@@ -70,7 +72,7 @@ def _row(context: Context, container: Container, whole: bool, size: bool) -> dic
 
     command = _command(container)
     age = time.time() - container.created_ns / 1e9
-    row: dict[str, Any] = {
+    found: dict[str, Any] = {
         "ID": container.id if whole else container.id[:12],
         "Image": _image(container),
         "Command": _quoted(command if whole else ellipsis(command, 20)),
@@ -85,7 +87,7 @@ def _row(context: Context, container: Container, whole: bool, size: bool) -> dic
         "Mounts": ",".join(
             container.mounts if whole else [ellipsis(m, 15) for m in container.mounts]
         ),
-        "LocalVolumes": "0",
+        "LocalVolumes": str(sum(m["Type"] == "volume" for m in container.document["Mounts"])),
         "Networks": container.network,
         "Size": "0B",
     }
@@ -93,8 +95,8 @@ def _row(context: Context, container: Container, whole: bool, size: bool) -> dic
         from kobako.engine import usage
 
         written, whole_size = usage.container(context.engine, container)
-        row["Size"] = f"{units.size(written, 3)} (virtual {units.size(whole_size, 3)})"
-    return row
+        found["Size"] = f"{units.size(written, 3)} (virtual {units.size(whole_size, 3)})"
+    return found
 
 
 def _command(container: Container) -> str:

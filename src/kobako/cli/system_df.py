@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.cli.flags import TEXT, Command, Flag
+from kobako.cli.flags import BOOL, TEXT, Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,10 @@ COMMAND = Command(
     "df",
     "system df [OPTIONS]",
     "Show disk usage",
-    (Flag("format", "", TEXT, "Format output using a Go template, 'table' or 'json'"),),
+    (
+        Flag("format", "", TEXT, "Format output using a Go template, 'table' or 'json'"),
+        Flag("verbose", "v", BOOL, "Show detailed information on space usage"),
+    ),
     most=0,
 )
 
@@ -29,7 +32,15 @@ _COLUMNS = (
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli import listing, units
     from kobako.engine import usage
+    from kobako.errors import Unsupported
 
+    if values.on("verbose"):
+        if values.given("format"):
+            raise Unsupported("--verbose cannot be used with --format")
+        from kobako.cli import system_df_verbose
+
+        system_df_verbose.show(context)
+        return 0
     rows = []
     for part in usage.summary(context.engine):
         share = f" ({part.reclaimable * 100 // part.size}%)" if part.size else ""

@@ -75,3 +75,23 @@ def _cache(engine: Engine) -> Part:
     size = sum(one.size for one in found)
     spare = sum(one.size for one in found if not one.in_use and not one.shared)
     return Part("Build Cache", len(found), sum(one.in_use for one in found), size, spare)
+
+
+def image_shares(engine: Engine) -> dict[str, tuple[int, int]]:
+    """Image id -> (bytes in layers other images have too, bytes in its own)."""
+    rows, trees = engine.store.db.images.list(), engine.trees
+    users: dict[str, int] = {}
+    for row in rows:
+        for diff_id in set(row.diff_ids):
+            users[diff_id] = users.get(diff_id, 0) + 1
+    found: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        shared = own = 0
+        for diff_id in set(row.diff_ids):
+            size = trees.usage(diff_id) if trees.has(diff_id) else 0
+            if users[diff_id] > 1:
+                shared += size
+            else:
+                own += size
+        found[row.id] = shared, own
+    return found
