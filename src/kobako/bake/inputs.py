@@ -17,6 +17,28 @@ def remote(path: str) -> bool:
     return path.startswith(("http://", "https://", "git://", "ssh://", "git@", "github.com/"))
 
 
+def placed(target: Target, base: str) -> Target:
+    """The target of a bake file that was fetched from `base`: what its contexts mean there."""
+    contexts = tuple((name, _beneath(base, value)) for name, value in target.contexts)
+    return target.replace(context=_beneath(base, target.context or "."), contexts=contexts)
+
+
+def _beneath(base: str, path: str) -> str:
+    """A path within what a URL gives; what names a place of its own stays."""
+    if remote(path) or path.startswith("/") or ":" in path:
+        return path
+    inner = _clean(path)
+    if inner == ".":
+        return base
+    head, _, fragment = base.partition("#")
+    plain = head.partition("?")[0]
+    archive = plain.startswith(("http://", "https://")) and not plain.endswith(".git")
+    if inner.startswith("../") or inner == ".." or archive or "subdir=" in head:
+        raise Invalid(f"context {path} of the bake file fetched from {base} is not supported")
+    ref, _, above = fragment.partition(":")
+    return f"{head}#{ref}:{posixpath.join(above, inner)}"
+
+
 def cleaned(target: Target) -> Target:
     """The target as buildx prints it: its context without `./`, `..` within and `cwd://`."""
     context, dockerfile = target.context or ".", target.dockerfile or "Dockerfile"

@@ -24,10 +24,13 @@ class Selection(Record):
     targets: tuple[Target, ...]
 
 
-def select(config: Config, words: list[str], said: list[Override], epoch: str = "") -> Selection:
+def select(
+    config: Config, words: list[str], said: list[Override], epoch: str = "", base: str = ""
+) -> Selection:
     """The targets the words name: targets, groups, patterns. `default` when there are none.
 
-    `epoch` is the SOURCE_DATE_EPOCH of targets that name none among their arguments.
+    `epoch` is the SOURCE_DATE_EPOCH of targets that name none among their arguments. `base` is the
+    URL the files were fetched from.
     """
     names = [n for word in words or ["default"] for n in _expanded(config, word.replace(".", "_"))]
     names = list(dict.fromkeys(names))
@@ -45,12 +48,12 @@ def select(config: Config, words: list[str], said: list[Override], epoch: str = 
     _default_group(names, groups)
     for name in list(found):
         _link(resolver, found, name, ())
-    ordered = tuple(_finished(found[name], epoch) for name in sorted(found))
+    ordered = tuple(_finished(found[name], epoch, base) for name in sorted(found))
     return Selection(tuple(groups[name] for name in sorted(groups)), ordered)
 
 
-def _finished(target: Target, epoch: str) -> Target:
-    found = inputs.cleaned(target)
+def _finished(target: Target, epoch: str, base: str) -> Target:
+    found = inputs.cleaned(inputs.placed(target, base) if base else target)
     if epoch and _EPOCH not in dict(found.args):
         return found.replace(args=(*found.args, (_EPOCH, epoch)))
     return found

@@ -23,6 +23,7 @@ COMMAND = Command(
         Flag("allow", "", LIST, "Allow build to access specified resources"),
         Flag("call", "", TEXT, 'Set method for evaluating build ("check", "outline", "targets")'),
         Flag("check", "", BOOL, 'Shorthand for "--call=check"'),
+        Flag("explain", "", BOOL, "Say for each step that runs why it was not in the cache"),
         Flag("file", "f", LIST, "Build definition file"),
         Flag("list", "", TEXT, "List targets or variables"),
         Flag("load", "", BOOL, 'Shorthand for "--set=*.output=type=docker". Conditional.'),
@@ -43,20 +44,28 @@ COMMAND = Command(
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.bake import document, inputs
     from kobako.cli import bake_files, build_call
-    from kobako.errors import Invalid, Unsupported
+    from kobako.errors import Invalid
 
     if values.on("print") and values.text("list"):
         raise Invalid("--print and --list are mutually exclusive")
-    if words and inputs.remote(words[0]):
-        raise Unsupported(f"{words[0]}: bake files are read from this machine: clone it first")
     call = build_call.wanted(values)
-    around = bake_files.surroundings(context, values.many("var"))
-    defined = bake_files.read(context, values.many("file"), around)
+    base = ""
+    if words and inputs.remote(words[0]):
+        from kobako.bake import read as room
+        from kobako.cli import bake_remote
+
+        url, there, words = bake_remote.split(words)
+        around = bake_files.surroundings(context, values.many("var"), there)
+        fetched = bake_remote.fetch(context, url, values.many("file"))
+        defined, base = room.read(list(fetched.files), around), fetched.base
+    else:
+        around = bake_files.surroundings(context, values.many("var"))
+        defined = bake_files.read(context, values.many("file"), around)
     for warning in defined.config.warnings:
         context.err(f"WARNING: {warning}")
     if values.text("list"):
         return bake_files.listing(context, values.text("list"), defined)
-    chosen = select(context, values, words, defined, around)
+    chosen = select(context, values, words, defined, around, base)
     if values.on("print"):
         context.out(document.printed(chosen))
         return 0
@@ -75,7 +84,9 @@ def _carry_out(context: Context, values: Values, chosen: Selection, call: Call |
         build_outputs.check_files(values)
     building: list[BuildRequest] = []
     asked: dict[str, tuple[BuildRequest, Call]] = {}
-    requests = bake_requests.requests(context, chosen.targets, metadata=metadata)
+    requests = bake_requests.requests(
+        context, chosen.targets, metadata=metadata, explain=values.on("explain")
+    )
     for target in chosen.targets:
         request = requests[target.name]
         own = bake_call.of(target, call)
@@ -118,14 +129,19 @@ def _free(values: Values) -> list[str]:
 
 
 def select(
-    context: Context, values: Values, words: list[str], defined: Defined, around: Surroundings
+    context: Context,
+    values: Values,
+    words: list[str],
+    defined: Defined,
+    around: Surroundings,
+    base: str = "",
 ) -> Selection:
     """The targets the words name, as the flags change them."""
     from kobako.bake import overrides, selection
 
     said = overrides.parse(_overrides(values), around.lookup)
     epoch = context.environ.get("SOURCE_DATE_EPOCH", "")
-    return selection.select(defined.config, words, said, epoch)
+    return selection.select(defined.config, words, said, epoch, base)
 
 
 def _overrides(values: Values) -> list[str]:

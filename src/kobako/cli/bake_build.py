@@ -20,7 +20,9 @@ def build(context: Context, values: Values, requests: tuple[BuildRequest, ...]) 
 
     texts = tuple(request.dockerfile for request in requests)
     display = Display(
-        styles.choose(values.text("progress"), context.environ, ("", *texts)), context.environ
+        styles.choose(values.text("progress"), context.environ, ("", *texts)),
+        context.environ,
+        explain=values.on("explain"),
     )
     ending = Ending()
     try:

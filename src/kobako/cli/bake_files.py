@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from kobako.cli.context import Context
 
 
-def surroundings(context: Context, said: list[str]) -> Surroundings:
-    """What bake files may ask: `--var`, then the environment unless it is shut out."""
+def surroundings(context: Context, said: list[str], there: str = "cwd://") -> Surroundings:
+    """What bake files may ask: `--var`, then the environment unless it is shut out. `there` is
+    BAKE_CMD_CONTEXT."""
     import time
 
     from kobako.bake.entries import boolean
@@ -37,7 +38,7 @@ def surroundings(context: Context, said: list[str]) -> Surroundings:
     def lookup(name: str) -> str | None:
         return variables.get(name, environ.get(name))
 
-    builtin = {"BAKE_CMD_CONTEXT": "cwd://", "BAKE_LOCAL_PLATFORM": str(Platform.host())}
+    builtin = {"BAKE_CMD_CONTEXT": there, "BAKE_LOCAL_PLATFORM": str(Platform.host())}
     world = World(context.home(), time.time_ns())
     return Surroundings(lookup, tuple(builtin.items()), world, text)
 
@@ -65,10 +66,11 @@ def read(context: Context, names: list[str], around: Surroundings) -> Defined:
     """What the named files define, or those there are of the usual names."""
     from kobako.bake import read as room
 
-    return room.read(_files(context, names), around)
+    return room.read(files(context, names), around)
 
 
-def _files(context: Context, names: list[str]) -> list[File]:
+def files(context: Context, names: list[str]) -> list[File]:
+    """The named files of this machine, or those there are of the usual names."""
     if context.environ.get("BUILDX_BAKE_FILE_RELATIVE_PATHS", "0") not in ("", "0", "false"):
         raise Unsupported(
             "BUILDX_BAKE_FILE_RELATIVE_PATHS is not supported: paths are those of the directory "

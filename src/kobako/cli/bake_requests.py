@@ -24,7 +24,11 @@ _SHM = 64 << 20
 
 
 def requests(
-    context: Context, targets: tuple[Target, ...], *, metadata: bool = False
+    context: Context,
+    targets: tuple[Target, ...],
+    *,
+    metadata: bool = False,
+    explain: bool = False,
 ) -> dict[str, BuildRequest]:
     """What the targets ask for, by name. What kobako cannot do is an error naming target and key.
 
@@ -42,7 +46,7 @@ def requests(
         if target.linked and not target.platforms:
             target = target.replace(platforms=tuple(wanted.get(target.name, ())))
         try:
-            found[target.name] = _request(context, target, metadata)
+            found[target.name] = _request(context, target, metadata).replace(explain=explain)
         except KobakoError as fault:
             if fault.message.startswith("target "):
                 raise
@@ -55,6 +59,10 @@ def _request(context: Context, target: Target, metadata: bool) -> BuildRequest:
         if getattr(target, field):
             raise Unsupported(f"{field} is not supported")
     secrets = tuple(_secret(context, secret) for secret in target.secret or ())
+    if any(name.startswith("BUILDX_BAKE_GIT_AUTH") for name in context.environ):
+        from kobako.cli import bake_remote
+
+        secrets = (*bake_remote.secrets(context.environ), *secrets)
     ssh = build_sources.ssh([str(entry) for entry in target.ssh or ()], context.environ)
     given = _given(context, target, secrets, ssh)
     return BuildRequest(

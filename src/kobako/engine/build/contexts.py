@@ -36,7 +36,8 @@ class FetchedContext(Record):
     """A context in a temporary directory: `directory` has its files, `place` is what to remove and
     `lock` what holds it. `owners` are the files, by relative path, that are not root's. `remote`
     is where it came from, None for an archive that was given. `made` is when, in seconds, as its
-    commit or server tells it; `archived`: the files of an archive tell it."""
+    commit or server tells it; `archived`: the files of an archive tell it. `alone`: it was one
+    file, which is called Dockerfile here."""
 
     directory: str
     place: str
@@ -45,6 +46,7 @@ class FetchedContext(Record):
     remote: Remote | None = None
     made: int | None = None
     archived: bool = False
+    alone: bool = False
 
     def time(self) -> int | None:
         """When the context was made: what nobody told is the time of the newest file."""
@@ -140,7 +142,7 @@ def _unpacked(file: BinaryIO, name: str, directory: str, place: str, lock: int) 
         with open(os.path.join(directory, "Dockerfile"), "wb") as single:
             while data := file.read(_CHUNK):
                 single.write(data)
-        return FetchedContext(directory, place, lock, {})
+        return FetchedContext(directory, place, lock, {}, alone=True)
     tree = _Noted(directory)
     archive.unpack(file.fileno(), tree, directory, None, name)
     return FetchedContext(directory, place, lock, tree.owners, archived=True)
