@@ -244,7 +244,7 @@ class _Packing:
             return self._parent_fd
         if directory not in self._directories:
             fd = self._enter(directory.rpartition(b"/")[0])
-            self._member(fd, directory, False)
+            self._member(fd, directory, directory.rpartition(b"/")[2], False)
             if directory not in self._directories:
                 if self._moving:
                     raise FileNotFoundError
@@ -269,7 +269,7 @@ class _Packing:
         if change.kind == "D":
             self._whiteout(directory, name)
         elif path not in self._directories:
-            self._member(fd, path, change.opaque)
+            self._member(fd, path, name, change.opaque)
 
     def _whiteout(self, directory: bytes, name: bytes) -> None:
         hidden = directory + b"/.wh." + name if directory else b".wh." + name
@@ -291,8 +291,7 @@ class _Packing:
         uid, gid = (0, 0) if self._emulated else (info.st_uid, info.st_gid)
         return Entry(self.prefix + path, kind, mode, uid, gid, 0, self._time(info.st_mtime_ns))
 
-    def _member(self, fd: int, path: bytes, opaque: bool) -> None:
-        name = path.rpartition(b"/")[2]
+    def _member(self, fd: int, path: bytes, name: bytes, opaque: bool) -> None:
         info = os.stat(name, dir_fd=fd, follow_symlinks=False)
         kind = stat.S_IFMT(info.st_mode)
         if kind == stat.S_IFREG:

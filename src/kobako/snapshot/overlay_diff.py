@@ -67,14 +67,20 @@ class _Comparison:
         self, fd: int, path: bytes, lowers: list[bytes]
     ) -> list[tuple[bytes, list[bytes]]]:
         deeper = []
-        for text in os.listdir(fd):
-            name = os.fsencode(text)
-            child = path + b"/" + name if path else name
+        with os.scandir(fd) as found:
+            entries = list(found)
+        above = path + b"/" if path else b""
+        for entry in entries:
+            name = os.fsencode(entry.name)
+            child = above + name
+            old, below = self._lower(lowers, name) if lowers else (None, lowers)
+            if entry.is_file(follow_symlinks=False):  # the directory says so: no look at the file
+                self._record(child, "A" if old is None else "C")
+                continue
             try:
-                info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                info = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            old, below = self._lower(lowers, name)
             if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
                 if old is not None:
                     self._record(child, "D")
