@@ -13,7 +13,7 @@ from kobako.oci.digest import Hasher
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import queue
-    import threading
+    from collections.abc import Callable
     from typing import BinaryIO, Self
 
     from kobako.layer.tar_writer import Sink
@@ -105,6 +105,41 @@ class HashingSink:
         return self._hash.digest
 
 
+class _Work:
+    """A thread that takes blocks, a few at most waiting. Of C parts only: `threading` and `queue`
+    take longer to import than a small layer to compress."""
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        from _queue import SimpleQueue
+        from _thread import start_new_thread
+
+        self._take = take
+        self._blocks: SimpleQueue[bytes | None] = SimpleQueue()
+        self._places: SimpleQueue[None] = SimpleQueue()
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_AHEAD):
+            self._places.put(None)
+        start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        try:
+            while (block := self._blocks.get()) is not None:
+                self._take(block)
+                self._places.put(None)
+        finally:
+            self._ended.put(None)
+
+    def give(self, block: bytes) -> None:
+        """One more; waits while it is far behind. `take` raises nothing."""
+        self._places.get()
+        self._blocks.put(block)
+
+    def join(self) -> None:
+        """Waits until all that was given is taken, and the thread at its end."""
+        self._blocks.put(None)
+        self._ended.get()
+
+
 class CompressingSink:
     """Takes bytes in any sizes; compresses them into `sink` in a thread of its own.
 
@@ -119,9 +154,8 @@ class CompressingSink:
         self._parts: list[bytes] = []
         self._held = 0
         self.diff_size = 0
-        self._queue: queue.Queue[bytes | None] | None = None
+        self._work: _Work | None = None
         self._fault: BaseException | None = None
-        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -140,39 +174,28 @@ class CompressingSink:
         self._parts = []
         self._held = 0
         self.diff_size += len(block)
-        if self._queue is None:
-            self._start()
-        assert self._queue is not None
-        self._queue.put(block)
+        if self._work is None:
+            self._work = _Work(self._compress)
+        self._work.give(block)
         self._hash.update(block)
         if self._fault is not None:
             raise self._fault
 
-    def _start(self) -> None:
-        import queue
-        import threading
-
-        self._queue = queue.Queue(_AHEAD)
-        self._thread = threading.Thread(target=self._run, args=(self._queue,), daemon=True)
-        self._thread.start()
-
-    def _run(self, blocks: queue.Queue[bytes | None]) -> None:
-        while (block := blocks.get()) is not None:
-            if self._fault is None:
-                try:
-                    self._codec.write(block)
-                except BaseException as fault:  # raised again in the thread that writes
-                    self._fault = fault
+    def _compress(self, block: bytes) -> None:
+        if self._fault is None:
+            try:
+                self._codec.write(block)
+            except BaseException as fault:  # raised again in the thread that writes
+                self._fault = fault
 
     def _join(self) -> None:
-        if self._thread is not None and self._queue is not None:
-            self._queue.put(None)
-            self._thread.join()
-            self._thread = self._queue = None
+        if self._work is not None:
+            self._work.join()
+            self._work = None
 
     def finish(self) -> None:
         """Compresses what is left. What fits one block needs no thread at all."""
-        if self._thread is None:
+        if self._work is None:
             block = b"".join(self._parts)
             self._parts = []
             self.diff_size += len(block)

@@ -107,9 +107,12 @@ class Hasher:
             self._load()
 
     def _load(self) -> None:
-        import hashlib
+        try:  # a part of `hashlib`, which imports every other algorithm too
+            import _hashlib as algorithms
+        except ImportError:
+            import hashlib as algorithms  # type: ignore[no-redef]  # where OpenSSL is not there
 
-        self._hash = hashlib.new(self._algorithm)
+        self._hash = algorithms.new(self._algorithm)
         for part in self._parts:
             self._hash.update(part)
         self._parts.clear()
