@@ -40,6 +40,16 @@ ROW = {
         ("{{$x := .ID}}{{$x}}{{$.Names}}", "abcweb"),
         ('{{(index .Labels "a")}}', "1"),
         ('{{"}}"}}', "}}"),
+        ("{{range .Empty}}x{{else}}none{{end}}", "none"),
+        ("{{with .Empty}}x{{else}}{{.ID}}{{end}}", "abc"),
+        ("{{.Empty}} {{.Empty.Deeper}}", "<no value> <no value>"),
+        ("{{- .ID -}} !", "abc!"),
+        ("{{range $v := .List}}{{$v}}{{end}}", "xy"),
+        ("{{with $x := .ID}}{{$x}}{{end}}", "abc"),
+        ('{{`a\\n`}}{{"b\\n"}}', "a\\nb\n"),
+        ('{{if or .Empty .Flag}}{{ne .ID "x"}}{{end}}', "true"),
+        ('{{lt 1 2}} {{ge -1 0}} {{eq .ID "x" "abc"}}', "true false true"),
+        ('{{(split "a,b" ",")}} {{slice .ID 1}}{{slice .ID 0 1}} {{title "web"}}', "[a b] bca Web"),
     ],
 )
 def test_templates(source: str, text: str) -> None:
@@ -48,7 +58,21 @@ def test_templates(source: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["{{", "{{.Nope}}", "{{end}}", "{{if .ID}}", "{{nope .ID}}", "{{.ID | }}", "{{(.ID}}", "{{%}}"],
+    [
+        "{{",
+        "{{.Nope}}",
+        "{{end}}",
+        "{{if .ID}}",
+        "{{nope .ID}}",
+        "{{.ID | }}",
+        "{{(.ID}}",
+        "{{%}}",
+        "{{.ID.Deeper}}",
+        "{{$x}}",
+        "{{1x}}",
+        "{{.ID .Names}}",
+        "{{index .List 9}}",
+    ],
 )
 def test_a_faulty_template_is_told(source: str) -> None:
     with pytest.raises(Invalid, match="template"):

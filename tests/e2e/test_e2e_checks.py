@@ -58,6 +58,9 @@ def test_a_build_ends_with_its_warnings(kobako: Kobako, tmp_path: Path) -> None:
     assert "violation found for rules: JSONArgsRecommended, MaintainerDeprecated" in done.err
     words = ("build", "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=all", str(tmp_path))
     assert kobako(*words).err == ""
+    (tmp_path / "Dockerfile").write_text(BROKEN + "RUN exit 3\n")
+    done = kobako.attempt("build", "--progress=plain", str(tmp_path))  # and one that fails
+    assert done.err.index(told[1]) < done.err.index("Error: ")
 
 
 def test_outline_and_targets(kobako: Kobako, tmp_path: Path) -> None:

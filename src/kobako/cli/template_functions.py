@@ -71,7 +71,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "printf": _printf,
     "index": _index,
     "len": len,
-    "slice": lambda v, *cut: v[slice(*cut)],
+    "slice": lambda v, start=0, end=None: v[start:end],
     "not": lambda v: not v,
     "and": _and,
     "or": _or,
