@@ -4,13 +4,18 @@
 def main() -> None:
     import sys
 
-    from kobako import straight, together
+    try:
+        from kobako import straight, together
 
-    straight.install()
-    straight.load(together.EVERY)
-    from kobako.cli import dispatch
+        straight.install()
+        straight.load(together.EVERY)
+        from kobako.cli import dispatch
 
-    dispatch.main(sys.argv)
+        dispatch.main(sys.argv)
+    except KeyboardInterrupt:  # before the command line minds it, or when it was all but done
+        import os
+
+        os._exit(130)
 
 
 if __name__ == "__main__":

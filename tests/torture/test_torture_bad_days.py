@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -77,6 +79,18 @@ def test_deleted_working_directory(base: Kobako, place: Path) -> None:
     base.refuses("build", ".", cwd=gone, preexec_fn=remove)
     gone.mkdir()
     base.refuses("load", "-i", "x.tar", cwd=gone, preexec_fn=remove)
+    # In a process of its own, which may leave where it is.
+    script = (
+        "import os, subprocess, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]);"
+        "sys.exit(subprocess.run([sys.executable, '-m', 'kobako', 'build', '.']).returncode)"
+    )
+    gone = place / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(gone)], env=base.environ, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the current directory has been removed"), done.stderr
 
 
 def test_no_home_and_an_empty_environment(base: Kobako) -> None:
@@ -318,3 +332,17 @@ def test_interrupt_in_the_middle(base: Kobako, registry: Registry, place: Path) 
         base.whole()
     base("image", "prune", "-f")
     assert base.remains() == []
+
+
+@pytest.mark.parametrize("where", ["straight.load", "cli.dispatch.run", "cli.dispatch.main"])
+def test_an_interrupt_at_any_moment_is_quiet(where: str) -> None:
+    """While modules are loaded, too: no traceback."""
+    module, _, name = where.rpartition(".")
+    script = (
+        f"import kobako.{module} as room\n"
+        "def interrupted(*words): raise KeyboardInterrupt\n"
+        f"room.{name} = interrupted\n"
+        "from kobako.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

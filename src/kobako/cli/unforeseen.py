@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -20,6 +21,10 @@ def text(fault: Exception, environ: Mapping[str, str]) -> str:
         names = [repr_name(name) for name in (fault.filename, fault.filename2) if name is not None]
         if not names and _printing(fault):
             names = ["write to standard output"]
+        elif not names and fault.errno == errno.ENOENT and _homeless():
+            names = ["the current directory has been removed"]
+        elif not names and fault.errno == errno.EAGAIN:
+            names = ["cannot start a process (is the limit of ulimit -u reached?)"]
         return "Error: " + ": ".join([*names, fault.strerror])
     if isinstance(fault, MemoryError):
         return "Error: out of memory"
@@ -29,6 +34,14 @@ def text(fault: Exception, environ: Mapping[str, str]) -> str:
         f"Error: unforeseen {type(fault).__name__}{where}: {fault}\n"
         "This is a defect of kobako. Please report it; KOBAKO_DEBUG=1 shows the traceback."
     )
+
+
+def _homeless() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _printing(fault: OSError) -> bool:
