@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,11 @@ REFUSED = [
     (["--ulimit", "nofile=2:1"], "soft limit must be less than or equal to hard limit: 2 > 1"),
     (["--sysctl", "vm.swappiness=1"], "sysctl 'vm.swappiness=1' is not allowed"),
     (["--sysctl", "kernel.shmmax"], "sysctl 'kernel.shmmax' is not allowed"),
+    (["--device", "/dev/nosuch"], 'adding custom device "/dev/nosuch": no such file or directory'),
+    (["--device", "/etc/passwd"], "not a device node"),
+    (["--device", "/dev/null:/x:z"], "invalid device mode: z"),
+    (["--device", "/dev/null:r"], "access to a device cannot be limited to 'r'"),
+    (["--device", "null"], "invalid device specification: null"),
     (["--stop-signal", "NOSUCH"], "Invalid signal: NOSUCH"),
     (["--volumes-from", "nosuch"], "No such container: nosuch"),
     (["--cgroupns", "mine"], "mine is neither private nor host"),
@@ -137,3 +143,23 @@ def test_details_of_a_log(kobako: Kobako, name: str) -> None:
     kobako("run", "--name", name, *flags, "-e", "X=y", "python", "sh", "-c", "echo 1; echo 2")
     assert kobako("logs", "--details", name).lines == ["X=y,a=1,b=2%2F3 1", "X=y,a=1,b=2%2F3 2"]
     assert kobako("logs", "--tail", "-1", name).lines == ["1", "2"]
+
+
+def test_devices(kobako: Kobako, name: str) -> None:
+    """Those of the host, also by another name and a directory of them."""
+    script = "stat -c '%F %t:%T' /dev/one /dev/more/null; head -c 3 /dev/one | od -An -tx1"
+    flags = ["--device", "/dev/zero:/dev/one:rw", "--device", "/dev/null:/dev/more/null"]
+    assert kobako.sh(script, *flags).lines == [
+        "character special file 1:5",
+        "character special file 1:3",
+        " 00 00 00",
+    ]
+    kobako("create", "--name", name, *flags, "python")
+    assert kobako("diff", name).out == ""
+    assert kobako.show("{{(index .HostConfig.Devices 0).PathInContainer}}", name) == "/dev/one"
+
+
+def test_ipc_of_the_host(kobako: Kobako) -> None:
+    assert kobako.sh("readlink /proc/self/ns/ipc", "--ipc", "host").out == os.readlink(
+        "/proc/self/ns/ipc"
+    )

@@ -29,8 +29,6 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     cidfile = terminal.cidfile(values.text("cidfile"))
     progress = terminal.pull_progress(values.on("quiet"))
     container = create.create(context.engine, request, progress)
-    for warning in container.warnings:
-        context.err(f"WARNING: {warning}")
     if cidfile is not None:
         cidfile(container.id)
     context.out(container.id)

@@ -42,8 +42,6 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     ids: list[str] = []
 
     def created(container: Created) -> None:
-        for warning in container.warnings:
-            context.err(f"WARNING: {warning}")
         if cidfile is not None:
             cidfile(container.id)
         ids.append(container.id)

@@ -90,6 +90,10 @@ def host_config(request: CreateRequest) -> dict[str, Any]:
         "VolumesFrom": list(request.volumes_from),
         "Sysctls": dict(request.sysctls),
     }
+    if request.devices:
+        from kobako.engine import devices
+
+        asked["Devices"] = devices.listed(request.devices)
     if request.ulimits:
         made = [program.ulimit(text) for text in request.ulimits]
         asked["Ulimits"] = [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in made]

@@ -24,7 +24,7 @@ DEFAULT_LOG = "100000000,10"  # what `log_options` says for a container that ask
 
 
 class Created(Record):
-    """A new container: what is on disk, and what the person should be told about it.
+    """A new container as it is on disk.
 
     `lowers` are the trees it is stacked on, topmost first, `spec` its runtime-spec document.
     """
@@ -33,7 +33,6 @@ class Created(Record):
     directory: str
     lowers: list[str]
     spec: dict[str, Any]
-    warnings: tuple[str, ...] = ()
 
 
 def create(
@@ -58,7 +57,7 @@ def create(
     lowers = unpack.lowers(engine, image)
     document, plan = _document(engine, request, image, container_id, lowers)
     directory = engine.container_dir(container_id)
-    created = Created(container_id, directory, lowers, plan, _warnings(request))
+    created = Created(container_id, directory, lowers, plan)
     held = claim.make(directory)
     take_back = None
     try:
@@ -150,7 +149,13 @@ def _document(
         "Mounts": container_document.mounts(binds, tmpfs, volumes_dir(engine)),
         "Lowers": lowers,
     }
-    return document, spec.document(_options(request, process, hostname, own + binds, tmpfs))
+    options = _options(request, process, hostname, own + binds, tmpfs)
+    if request.devices:
+        from kobako.engine import devices
+
+        bound = devices.binds(request.devices)
+        options = options.replace(binds=(*options.binds, *bound), device_rules=devices.rules(bound))
+    return document, spec.document(options)
 
 
 def _hostname(request: CreateRequest, container_id: str) -> str:
@@ -326,10 +331,3 @@ def _add_row(
             if request.name:
                 raise
     raise KobakoError("no free container name was found", hint="Give one with --name.")
-
-
-def _warnings(request: CreateRequest) -> tuple[str, ...]:
-    found = []
-    for text in request.devices:
-        found.append(f"--device {text} is not supported yet. Device discarded.")
-    return tuple(found)

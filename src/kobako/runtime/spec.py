@@ -6,6 +6,8 @@ mounted. What a mode cannot do (a device node, a fresh sysfs) is the launcher's 
 
 from __future__ import annotations
 
+import os
+
 from kobako.errors import Invalid
 from kobako.linux import caps
 from kobako.record import Record
@@ -109,6 +111,7 @@ class ContainerOptions(Record):
     sysctls: tuple[tuple[str, str], ...] = ()
     seccomp: str = ""
     bare_paths: bool = False
+    device_rules: tuple[dict[str, Any], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
 
 
@@ -116,6 +119,7 @@ def document(options: ContainerOptions) -> dict[str, Any]:
     """The config.json of a container."""
     private = options.process.privileged
     bare = private or options.bare_paths
+    devices = [dict(d) for d in (*_DEVICE_RULES, *options.device_rules)]
     spec: dict[str, Any] = {
         "ociVersion": OCI_VERSION,
         "process": process(options.process),
@@ -129,7 +133,7 @@ def document(options: ContainerOptions) -> dict[str, Any]:
                 uts=options.uts,
                 cgroup=options.cgroupns,
             ),
-            "resources": {} if private else {"devices": [dict(d) for d in _DEVICE_RULES]},
+            "resources": {} if private else {"devices": devices},
             "maskedPaths": [] if bare else list(MASKED_PATHS),
             "readonlyPaths": [] if bare else list(READONLY_PATHS),
             "rootfsPropagation": _root_propagation(options),
@@ -236,7 +240,8 @@ def _mounts(options: ContainerOptions) -> list[dict[str, Any]]:
         entry("/sys/fs/cgroup", "cgroup", "cgroup", *locked, "relatime", shared),
     ]  # fmt: skip
     if options.ipc == "host":
-        mounts.append(entry("/dev/mqueue", "bind", "/dev/mqueue", "rbind", *locked))
+        if os.path.isdir("/dev/mqueue"):
+            mounts.append(entry("/dev/mqueue", "bind", "/dev/mqueue", "rbind", *locked))
         mounts.append(entry("/dev/shm", "bind", "/dev/shm", "rbind", *locked))
     else:
         mounts.append(entry("/dev/mqueue", "mqueue", "mqueue", *locked))
