@@ -146,7 +146,7 @@ def _document(
         "Path": words[0],
         "Args": words[1:],
         "Mode": engine.mode.name,
-        "Mounts": container_document.mounts(binds, tmpfs, volumes_dir(engine)),
+        "Mounts": container_document.mounts(binds, tmpfs, engine.volumes_dir),
         "Lowers": lowers,
     }
     options = _options(request, process, hostname, own + binds, tmpfs)
@@ -257,17 +257,13 @@ def _volumes(
     others: list[dict[str, Any]] = []
     for word in request.volumes_from:
         others += _mounts_of(engine, word)
-    base = volumes_dir(engine)
+    base = engine.volumes_dir
     binds, tmpfs = volumes.plan(request, base, others, declared)
     for bind in volumes.new_ones(binds, base):
         from kobako.engine import volume_content
 
         volume_content.fill(engine, lowers, bind.target, bind.source)
     return [b.replace(options=tuple(o for o in b.options if o != "nocopy")) for b in binds], tmpfs
-
-
-def volumes_dir(engine: Engine) -> str:
-    return os.path.join(engine.settings.root, "volumes")
 
 
 def _mounts_of(engine: Engine, word: str) -> list[dict[str, Any]]:

@@ -109,5 +109,9 @@ class Engine:
             mount.set_propagation("/", "rprivate")
         self._own_mounts = True
 
+    @property
+    def volumes_dir(self) -> str:
+        return os.path.join(self.settings.root, "volumes")
+
     def container_dir(self, container_id: str) -> str:
         return os.path.join(self.settings.root, "containers", container_id)

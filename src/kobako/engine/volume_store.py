@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from kobako.engine.create import volumes_dir
 from kobako.engine.moments import rfc3339
 from kobako.engine.volumes import is_anonymous, named
 from kobako.errors import Conflict, Invalid, NotFound
@@ -45,7 +44,7 @@ def select(engine: Engine, filters: dict[str, list[str]]) -> list[Volume]:
     for name in filters:
         if name not in _FILTERS:
             raise Invalid(f"invalid filter '{name}'", hint=f"Known: {', '.join(_FILTERS)}.")
-    base = volumes_dir(engine)
+    base = engine.volumes_dir
     used = _users(engine)
     names = sorted(os.listdir(base)) if os.path.isdir(base) else []
     found = [_volume(base, n, used) for n in names if os.path.isdir(f"{base}/{n}/_data")]
@@ -62,7 +61,7 @@ def select(engine: Engine, filters: dict[str, list[str]]) -> list[Volume]:
 
 def find(engine: Engine, name: str) -> Volume:
     """`NotFound` when there is none of this name."""
-    base = volumes_dir(engine)
+    base = engine.volumes_dir
     if not name or "/" in name or not os.path.isdir(f"{base}/{name}/_data"):
         raise NotFound(f"get {name}: no such volume")
     return _volume(base, name, _users(engine))
@@ -73,7 +72,7 @@ def create(engine: Engine, name: str) -> str:
     from kobako.engine.names import random_id
 
     name = name or random_id()
-    named(name, volumes_dir(engine))
+    named(name, engine.volumes_dir)
     return name
 
 
@@ -128,7 +127,7 @@ def _delete(engine: Engine, name: str) -> None:
     from kobako.snapshot.driver import remove_tree
 
     engine.enter()
-    remove_tree(os.path.join(volumes_dir(engine), name))
+    remove_tree(os.path.join(engine.volumes_dir, name))
 
 
 def _volume(base: str, name: str, used: dict[str, list[str]]) -> Volume:
