@@ -32,6 +32,7 @@ def _run(
     from kobako.runtime.launch import start
 
     engine = worker.engine
+    bundles.load(engine)  # once, not in the supervisor of each step
     mounts = engine.driver.mounts(scratch.directory, scratch.lowers, volatile=True)
     out_reader, out_writer = os.pipe2(os.O_CLOEXEC)
     err_reader, err_writer = os.pipe2(os.O_CLOEXEC)
