@@ -111,11 +111,15 @@ def enter(
     if profile is not None:
         # While we still have CAP_SYS_ADMIN in our user namespace: no_new_privs is not needed.
         _confine(profile)
+    # As runc: with the rights we still have, or with those of a user who may go where we may not.
+    directory = document.get("cwd") or "/"
+    there = _change_directory(directory, again=True)
     _become_user(user, sets, present, held)
     if no_new_privs:
         process.set_no_new_privs()
     os.umask(user.get("umask", 0o022))
-    _change_directory(document.get("cwd") or "/")
+    if not there:
+        _change_directory(directory)
     prepare()
     args = [str(a) for a in document.get("args") or ()]
     if not args:
@@ -209,10 +213,14 @@ def _set_ids(uid: int, gid: int) -> None:
 _SETS = ("effective", "permitted", "inheritable", "ambient")
 
 
-def _change_directory(path: str) -> None:
+def _change_directory(path: str, *, again: bool = False) -> bool:
+    """Whether it could be entered; that it may not be is no failure yet if it is tried `again`."""
     try:
         os.chdir(path)
+        return True
     except OSError as fault:
+        if again and isinstance(fault, PermissionError):
+            return False
         code = 126 if isinstance(fault, PermissionError | NotADirectoryError) else 127
         raise StartFailed(
             f"cannot change to the working directory {path}: {_words(fault)}", exit_code=code
