@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.engine.requests import CreateRequest
     from kobako.events import OnEvent
+    from kobako.runtime.ahead import Ahead
     from kobako.runtime.bundle import Interception, Stdio
     from kobako.runtime.container import Container as Started
 
@@ -120,7 +121,6 @@ def run(
     from kobako import straight, together
     from kobako.engine import namespaces
     from kobako.runtime.ahead import Ahead
-    from kobako.runtime.bundle import Bundle
 
     own = namespaces.of_request(request)
     engine.enter()  # enter first: the monitor is to live inside
@@ -135,36 +135,17 @@ def run(
     straight.load(together.CREATE)
     from kobako.engine import create
 
-    def foreseen(created: Created) -> Callable[[], None]:
-        # What is thrown away at the end need not be on the disk: without `volatile` the kernel
-        # writes out the whole file system when the container's mounts go.
-        mounts = engine.driver.mounts(
-            created.directory, created.lowers, volatile=request.auto_remove
-        )
-        ahead.foresee(
-            Bundle(created.directory, created.spec, mounts),
-            os.path.join(created.directory, "state"),
-            on_exit=reaper(engine, created.id) if request.auto_remove else (),
-            given=(created.directory, created.lowers),
-        )
-        return ahead.abandon
-
     try:
-        created = create.create(engine, request, on_event, foreseen)
+        created = create.create(
+            engine, request, on_event, lambda created: _foresee(engine, ahead, request, created)
+        )
         on_created(created)
     except BaseException:
         ahead.abandon()
         raise
     ahead.launch()
     straight.load(together.END)  # while the monitor is at work
-    try:
-        started = ahead.started()
-    except KobakoError:
-        if request.auto_remove:
-            from kobako.engine import containers
-
-            containers.discard(engine, created.id, volumes=True)
-        raise
+    started = _started(engine, ahead, request, created)
     if detach:
         return 0
     return started.wait(
@@ -173,6 +154,36 @@ def run(
         if request.auto_remove
         else None,
     )
+
+
+def _foresee(
+    engine: Engine, ahead: Ahead, request: CreateRequest, created: Created
+) -> Callable[[], None]:
+    """Have the monitor make the mounts already; what takes that back."""
+    from kobako.runtime.bundle import Bundle
+
+    # What is thrown away at the end need not be on the disk: without `volatile` the kernel writes
+    # out the whole file system when the container's mounts go.
+    mounts = engine.driver.mounts(created.directory, created.lowers, volatile=request.auto_remove)
+    ahead.foresee(
+        Bundle(created.directory, created.spec, mounts),
+        os.path.join(created.directory, "state"),
+        on_exit=reaper(engine, created.id) if request.auto_remove else (),
+        given=(created.directory, created.lowers),
+    )
+    return ahead.abandon
+
+
+def _started(engine: Engine, ahead: Ahead, request: CreateRequest, created: Created) -> Started:
+    """The container as it runs; of one made with --rm that could not be started nothing is left."""
+    try:
+        return ahead.started()
+    except KobakoError:
+        if request.auto_remove:
+            from kobako.engine import containers
+
+            containers.discard(engine, created.id, volumes=True)
+        raise
 
 
 def _get_ready(engine: Engine) -> None:
