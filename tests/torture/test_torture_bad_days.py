@@ -76,21 +76,10 @@ def test_deleted_working_directory(base: Kobako, place: Path) -> None:
     for words in (["images"], ["run", "--rm", "base", "ls", "/"]):
         base(*words, cwd=gone, preexec_fn=remove)
         gone.mkdir()
-    base.refuses("build", ".", cwd=gone, preexec_fn=remove)
+    refused = base.refuses("build", ".", cwd=gone, preexec_fn=remove)
+    assert "the current directory has been removed" in refused.err
     gone.mkdir()
     base.refuses("load", "-i", "x.tar", cwd=gone, preexec_fn=remove)
-    # In a process of its own, which may leave where it is.
-    script = (
-        "import os, subprocess, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]);"
-        "sys.exit(subprocess.run([sys.executable, '-m', 'kobako', 'build', '.']).returncode)"
-    )
-    gone = place / "gone"
-    gone.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(gone)], env=base.environ, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: the current directory has been removed"), done.stderr
 
 
 def test_no_home_and_an_empty_environment(base: Kobako) -> None:
