@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -51,3 +52,23 @@ def test_info_tells_of_a_machine_without_a_way(kobako: Kobako) -> None:
     lines = kobako("--mode", mode, "info").lines
     assert "Privilege Mode: none" in lines and "Storage Driver: none" in lines
     assert any(line.startswith("Mode A is not used: ") for line in lines)
+
+
+def test_root_is_emulated_once(kobako: Kobako) -> None:
+    """Inside of a container in mode C: the kernel allows one listener."""
+    kobako("--mode", "emulated", "image", "from-host", "--name", "base", "ls")
+    script = (
+        "import os, sys\n"
+        "from kobako.linux import process, seccomp\n"
+        "process.set_no_new_privs()\n"
+        "allow = (6).to_bytes(2, 'little') + bytes(2) + (0x7fff0000).to_bytes(4, 'little')\n"
+        "os.set_inheritable(seccomp.install_listener(allow), True)\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'kobako', *sys.argv[1:]])\n"
+    )
+    words = ("--mode", "emulated", "run", "--rm", "base", "ls")
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], env=kobako.environ, capture_output=True, text=True
+    )
+    assert done.returncode == 125
+    assert "a container around this one emulates root already" in done.stderr
+    assert kobako("ps", "-aq").out == ""

@@ -105,7 +105,7 @@ def enter(
     if filter_program:
         # Before the credentials change: in a user namespace of one id the filter's supervisor is
         # what makes another user possible.
-        listener = seccomp.install_listener(filter_program)
+        listener = _intercept(filter_program)
         channel.send(b"L", (listener,))
         os.close(listener)
     if profile is not None:
@@ -125,6 +125,18 @@ def enter(
     if not args:
         raise StartFailed("no command specified")
     _execute(args, document.get("env") or (), channel)
+
+
+def _intercept(filter_program: bytes) -> int:
+    try:
+        return seccomp.install_listener(filter_program)
+    except OSError as fault:
+        if fault.errno != errno.EBUSY:
+            raise
+        raise StartFailed(
+            "a container around this one emulates root already, and the kernel allows that once",
+            hint="Start the outer container as root or with subordinate ids (modes A and B).",
+        ) from None
 
 
 def _confine(profile: seccomp.Filter) -> None:
