@@ -31,6 +31,7 @@ class Case:
 
     def lay(self, directory: Path) -> None:
         for name, text in self.files.items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
             (directory / name).write_text(text)
 
 

@@ -104,7 +104,9 @@ def test_json_too(text: str, message: str) -> None:
         ("services:\n  a:\n    build:\n      secrets: [s]\n", "undefined build secret s"),
         ("a: &a [1]\n", "empty compose file"),
         ("services: &s\n  x: *s\n", "Invalid YAML"),
-        ("include: [other.yaml]\nservices: {}\n", "include is not supported"),
+        ("include: [other.yaml]\nservices: {}\n", "include: there is no file other.yaml"),
+        ("include: [{pathh: x}]\n", "include: unknown key pathh"),
+        ("include: x\n", "include is a list"),
     ],
 )
 def test_compose_too(text: str, message: str) -> None:

@@ -35,28 +35,43 @@ class Model:
         self._lookup = lookup
         self._read = read
 
-    def add(self, file: File) -> None:
+    def add(self, file: File, depth: int = 0) -> None:
+        """Lays a file over what there is; what it includes lies below it."""
         root = self._root(file)
         services = root.get("services")
         secrets = root.get("secrets")
-        if services is None and secrets is None:
+        include = root.get("include")
+        if services is None and secrets is None and include is None:
             raise BakeError(root.at, "empty compose file")
+        if include is not None:
+            self._include(include, depth)
         for name, node in _mapping(services).items():
             service = self._service(name, node, root, 0)
             before = self.services.get(name)
             self.services[name] = _over(before, service) if before else service
         self.secrets.update(_mapping(secrets))
 
+    def _include(self, node: Node, depth: int) -> None:
+        from kobako.bake.compose.includes import includes, secret_below, service_below
+
+        if depth > _DEEPEST:
+            raise node.fail("include goes round in a circle")
+        for one in includes(node, self._lookup, self._read):
+            inner = Model(one.lookup, self._read)
+            for file in one.files:
+                inner.add(file, depth + 1)
+            self.warnings += inner.warnings
+            for name, service in inner.services.items():  # of two that include one, the first
+                self.services.setdefault(name, service_below(service, one.directory))
+            for name, secret in inner.secrets.items():
+                self.secrets.setdefault(name, secret_below(secret, one.directory))
+
     def _root(self, file: File) -> Node:
         root = document.load(file)
-        for key in ("include",):
-            found = root.get(key)
-            if found is not None:
-                raise found.fail(f"{key} is not supported in compose files that are built from")
         return Node(
             {
                 key: self._interpolated(root.value[key])
-                for key in ("services", "secrets")
+                for key in ("services", "secrets", "include")
                 if key in root.value
             },
             root.at,
