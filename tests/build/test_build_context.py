@@ -18,7 +18,8 @@ from kobako.build.files import Entry
 from kobako.build.ignore import parse_ignore
 from kobako.build.match import Pattern, has_wildcards, match
 from kobako.build.memory import Memory
-from kobako.build.ops.transfer import TransferSpec, digest_chosen
+from kobako.build.ops.choosing import TransferSpec
+from kobako.build.ops.chosen_digest import digest_chosen
 from kobako.errors import Invalid, Unavailable
 from kobako.fastjson import dumps, loads
 

@@ -276,7 +276,8 @@ class Lowering:
         self, context: Callable[[], Context], name: str, path: str, epoch: int
     ) -> Vertex[Result]:
         """A vertex with a context's files at `path` as a build sees them: root's, none ignored."""
-        from kobako.build.ops.transfer import TransferOp, TransferSpec
+        from kobako.build.ops.choosing import TransferSpec
+        from kobako.build.ops.transfer import TransferOp
 
         around = self.around
         spec = TransferSpec((path,), path, epoch=epoch, literal=True, origin=name or ORIGIN)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kobako.build.dockerfile import instructions as i
 from kobako.build.dockerfile.source import Problem
-from kobako.build.ops.transfer import TransferOp, TransferSpec
+from kobako.build.ops.choosing import TransferSpec
+from kobako.build.ops.transfer import TransferOp
 from kobako.errors import KobakoError
 
 TYPE_CHECKING = False

@@ -10,9 +10,9 @@ from kobako.build.sources import UrlSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kobako.build.ops.choosing import TransferSpec
     from kobako.build.ops.copying import Copier
     from kobako.build.ops.result import Result
-    from kobako.build.ops.transfer import TransferSpec
     from kobako.build.worker import Tree, Worker
 
 _MODE = 0o600  # of a file from a server, as docker has always given it

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kobako.build.context import Context
     from kobako.build.files import Files
     from kobako.build.graph import Output
-    from kobako.build.ops.transfer import TransferSpec
+    from kobako.build.ops.choosing import TransferSpec
     from kobako.build.why.listing import Listing
     from kobako.build.worker import Mount, RunRequest, Worker
 
@@ -109,7 +109,7 @@ class RunOp:
 
     def parts(self, inputs: tuple[Result, ...]) -> dict[str, Any]:
         """The parts of the key by name, for `build.why`."""
-        from kobako.build.ops.transfer import place_of
+        from kobako.build.ops.chosen_digest import place_of
 
         r = self._request
         environment = dict(item.partition("=")[::2] for item in r.env)
@@ -182,7 +182,7 @@ class RunOp:
         memo = memo or ("", path, files.root)
         found = self._digests.get(memo)
         if found is None:
-            from kobako.build.ops.transfer import digest_chosen
+            from kobako.build.ops.chosen_digest import digest_chosen
 
             found = self._digests[memo] = digest_chosen(files, _bound(path), self._cache)
         return found
@@ -216,7 +216,7 @@ class RunOp:
 
 def _bound(path: str) -> TransferSpec:
     """The files a bind mount shows, as a COPY would choose them."""
-    from kobako.build.ops.transfer import TransferSpec
+    from kobako.build.ops.choosing import TransferSpec
 
     return TransferSpec((path,), "/", keyword="RUN --mount", literal=True)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 
 from kobako.build.cache import cache_key
-from kobako.build.files import DIRECTORY, FILE, TreeFiles
-from kobako.build.match import Pattern, has_wildcards
+from kobako.build.files import FILE, TreeFiles
+from kobako.build.ops.choosing import choose, wanted_by
+from kobako.build.ops.chosen_digest import digest_chosen, place_of
 from kobako.build.ops.result import Result, record, restore
-from kobako.errors import NotFound
-from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,53 +19,12 @@ if TYPE_CHECKING:
     from kobako.build.context import Context
     from kobako.build.files import Entry, Files
     from kobako.build.graph import Output
+    from kobako.build.ops.choosing import TransferSpec
     from kobako.build.ops.copying import Copier
     from kobako.build.ops.fresh import Fresh
     from kobako.build.ops.modes import Mode
-    from kobako.build.sources import GitSource, UrlSource
     from kobako.build.why.listing import Listing
     from kobako.build.worker import ChangedTree, LayerRef, Worker
-
-
-_MANY = 64
-"""So many files are worth a row that says what they were like when they were last looked at."""
-
-
-class TransferSpec(Record):
-    """What to copy, everything expanded. `destination` is absolute and keeps its trailing slash.
-
-    `epoch` (seconds) is the time of files from a context, and the latest of others.
-    `remotes` says which of the sources, by position, are fetched. `contents` are (name, bytes) of
-    here-documents. `literal`: there are no wildcards. `link`: the layer is made of nothing but what
-    is copied, whatever is below it: its symlinks are not followed and the directories above are
-    new. `origin` is what errors call the source.
-    """
-
-    sources: tuple[str, ...]
-    destination: str
-    contents: tuple[tuple[str, bytes], ...] = ()
-    chown: str = ""
-    chmod: str = ""
-    exclude: tuple[str, ...] = ()
-    parents: bool = False
-    link: bool = False
-    unpack: bool = False
-    epoch: int = 0
-    remotes: tuple[tuple[int, UrlSource | GitSource], ...] = ()
-    literal: bool = False
-    keyword: str = "COPY"
-    origin: str = "the build context"
-
-
-class Chosen(Record):
-    """One file or directory a source pattern stands for. `base` is where its path is cut off
-    with `--parents`; `name` what it is called in a destination directory; `further` is what the
-    same walk through a source with `--parents` has found after another."""
-
-    entry: Entry
-    name: str
-    base: Entry
-    further: bool = False
 
 
 class TransferOp:
@@ -288,207 +246,3 @@ class TransferOp:
         if found is None:
             found = self._digests[memo] = digest_chosen(files, self._local, self._cache)
         return found
-
-
-def digest_chosen(files: Files, spec: TransferSpec, cache: Cache) -> str:
-    """One digest over everything about the chosen files that ends up in a layer: paths, kinds,
-    modes, bytes, link targets, and owners and attributes where they are copied; never times."""
-    from kobako.build.context import Context
-
-    chosen = choose(files, spec)
-    if not isinstance(files, Context):
-        return _digest_tree(files, chosen)
-    place = place_of(files, spec)
-    names = [(one.name, one.entry.path, one.base.path) for one in chosen]
-    signed = [files.signature(one.entry) for one in chosen]
-    signature = cache_key(names, [sign for sign, _ in signed])
-    many = sum(count for _, count in signed) > _MANY
-    row = cache.get(place) if many else None
-    if row is not None and row["signature"] == signature:
-        return str(row["digest"])
-    digest, listed = _digest_context(files, chosen, cache)
-    _note_files(files, cache, place, digest, listed)
-    if many and files.settled():
-        cache.put(place, {"signature": signature, "digest": digest})
-    return digest
-
-
-def _note_files(
-    files: Context, cache: Cache, place: str, digest: str, listed: list[tuple[str, str, int, str]]
-) -> None:
-    """Keeps what the files were like, so that a later build can say which one changed."""
-    row = cache.get(f"listing:{place}")
-    if row is not None and row["digest"] == digest:
-        return
-    from kobako.build.why.listing import Listing
-
-    listing = Listing.of(digest, listed)
-    files.listings[place] = row, listing
-    cache.put(f"listing:{place}", listing.document())
-
-
-def place_of(files: Files, spec: TransferSpec) -> str:
-    """What the files chosen from a context are found by in the next build."""
-    return cache_key("chosen", files.root, spec.sources, spec.parents, spec.keyword)
-
-
-def _digest_context(
-    files: Context, chosen: list[Chosen], cache: Cache
-) -> tuple[str, list[tuple[str, str, int, str]]]:
-    """(the digest, path, kind, mode and digest or link target of each file)."""
-    entries = [
-        (one, [one.entry, *(files.walk(one.entry) if one.entry.kind == DIRECTORY else ())])
-        for one in chosen
-    ]
-    files.digest_all([e for _, below in entries for e in below if e.kind == FILE], cache)
-    lines: list[str] = []
-    listed: list[tuple[str, str, int, str]] = []
-    for one, below in entries:
-        lines.append(f"{one.name}\0{one.entry.path[len(one.base.path) :]}")
-        cut = len(one.entry.path)
-        for entry in below:
-            content = files.digest(entry, cache) if entry.kind == FILE else entry.target
-            lines.append(f"{entry.path[cut:]}\0{entry.kind}\0{entry.mode:o}\0{content}")
-            if (owner := files.owner(entry)) != (0, 0):
-                lines[-1] += f"\0{owner}"
-            listed.append((entry.path, entry.kind, entry.mode, content))
-    return cache_key("\0\0".join(lines)), listed
-
-
-def _digest_tree(files: Files, chosen: list[Chosen]) -> str:
-    from kobako.build.files import hash_file
-
-    parts: list[object] = []
-    for one in chosen:
-        parts.append((one.name, one.entry.path[len(one.base.path) :]))
-        below = files.walk(one.entry) if one.entry.kind == DIRECTORY else ()
-        for entry in (one.entry, *below):
-            content = entry.target
-            if entry.kind == FILE:
-                content = hash_file(files.open(entry), entry.stat.st_size)
-            inner = entry.path[len(one.entry.path) :]
-            parts.append((inner, entry.kind, entry.mode, content))
-            device = files.device(entry)
-            if device is not None:
-                parts.append(device)
-            parts.append((files.owner(entry), files.xattrs(entry)))
-    return cache_key(parts)
-
-
-def choose(files: Files, spec: TransferSpec) -> list[Chosen]:
-    """What the sources stand for, in order. A path without wildcards has to exist."""
-    chosen: list[Chosen] = []
-    for source in spec.sources:
-        if spec.parents:
-            chosen += _with_parents(files, source, spec)
-            continue
-        parts = _clean(source)
-        plain = 0
-        while plain < len(parts) and (spec.literal or not has_wildcards(parts[plain])):
-            plain += 1
-        base = _find(files, "/".join(parts[:plain]), spec)
-        if plain == len(parts):
-            chosen.append(Chosen(base, parts[-1] if parts else "", base))
-        elif base.kind == DIRECTORY:
-            chosen += [
-                Chosen(_find(files, m.path, spec), m.name, base)
-                for m in _matching(files, base, parts[plain:])
-            ]
-    return chosen
-
-
-def wanted_by(exclude: tuple[str, ...]) -> Callable[[str, bool], bool] | None:
-    """`--exclude`: whether to take a path; asked with True, whether to look below it."""
-    if not exclude:
-        return None
-    from kobako.build.ignore import Ignore
-
-    ignore = Ignore(list(exclude), "--exclude")
-
-    def wanted(path: str, below: bool) -> bool:
-        if below:
-            return ignore.may_take_back_below(path)
-        verdict = ignore.top
-        parts = path.split("/")
-        for depth in range(1, len(parts) + 1):
-            verdict = ignore.verdict("/".join(parts[:depth]), verdict)
-        return not verdict.excluded
-
-    return wanted
-
-
-def _clean(source: str) -> list[str]:
-    """The parts of a path; `..` is taken by the letter, whatever a link would make of it."""
-    parts: list[str] = []
-    for part in source.split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
-    return parts
-
-
-def _matching(files: Files, base: Entry, parts: list[str]) -> Iterator[Entry]:
-    """The entries below a directory whose path matches part by part: `*` never spans a slash."""
-    pattern = Pattern(parts[0])
-    for entry in files.children(base).values():
-        if not pattern.matches(entry.name):
-            continue
-        if len(parts) == 1:
-            yield entry
-        elif entry.kind == DIRECTORY:
-            yield from _matching(files, entry, parts[1:])
-
-
-def _with_parents(files: Files, source: str, spec: TransferSpec) -> list[Chosen]:
-    """`--parents`: `/./` separates what is cut off from what is kept; `**` is any depth."""
-    head, pivot, tail = source.partition("/./")
-    base = _find(files, "/".join(_clean(head)) if pivot else "", spec)
-    kept = "/".join(_clean(tail if pivot else source))
-    if not kept:
-        raise NotFound(
-            f'{spec.keyword} --parents failed: "{source}" names nothing below a directory',
-            hint="Name what is to be copied, * for everything; or leave out --parents.",
-        )
-    if not has_wildcards(kept):
-        found = _find(files, f"{base.path}/{kept}", spec, follow=False)
-        if found.path != f"{base.path}/{kept}".strip("/"):  # no link is followed on the way
-            raise NotFound(
-                f'{spec.keyword} --parents failed: "/{kept}" leads through a symbolic link',
-                hint="/./ behind the link makes it the place to begin at.",
-            )
-        _check_wanted(files, found, base, spec)
-        return [Chosen(found, found.name, base)]
-    pattern = Pattern(kept, double_star=True)
-    cut = len(base.path) + 1 if base.path else 0
-    chosen: list[Chosen] = []
-    for entry in files.walk(base):
-        inside = chosen and entry.path.startswith(chosen[-1].entry.path + "/")
-        if not inside and pattern.matches(entry.path[cut:]):
-            chosen.append(Chosen(entry, entry.name, base, further=bool(chosen)))
-    return chosen
-
-
-def _check_wanted(files: Files, found: Entry, base: Entry, spec: TransferSpec) -> None:
-    """What is named with `--parents` has to be there after `--exclude`, in part at least."""
-    wanted = wanted_by(spec.exclude)
-    if wanted is None:
-        return
-    cut = len(base.path) + 1 if base.path else 0
-    below = files.walk(found) if found.kind == DIRECTORY else ()
-    if not any(wanted(one.path[cut:], False) for one in (found, *below)):
-        raise NotFound(f'{spec.keyword} failed: "/{found.path}" is excluded by --exclude')
-
-
-def _find(files: Files, path: str, spec: TransferSpec, *, follow: bool = True) -> Entry:
-    entry = files.lookup(path, follow=follow)
-    if entry is None:
-        hidden = files.exists_but_excluded(path)
-        raise NotFound(
-            f'{spec.keyword} failed: "/{path.strip("/")}" not found in {spec.origin}'
-            + (" (excluded by .dockerignore)" if hidden else ""),
-            hint="Sources are relative to the build context, not to the Dockerfile."
-            if spec.origin == "the build context" and not hidden
-            else "",
-        )
-    return entry

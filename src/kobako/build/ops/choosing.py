@@ -1,0 +1,171 @@
+"""Which files of its sources a COPY or ADD takes: paths, wildcards, `--parents` and `--exclude`."""
+
+from __future__ import annotations
+
+from kobako.build.files import DIRECTORY
+from kobako.build.match import Pattern, has_wildcards
+from kobako.errors import NotFound
+from kobako.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kobako.build.files import Entry, Files
+    from kobako.build.sources import GitSource, UrlSource
+
+
+class TransferSpec(Record):
+    """What to copy, everything expanded. `destination` is absolute and keeps its trailing slash.
+
+    `epoch` (seconds) is the time of files from a context, and the latest of others.
+    `remotes` says which of the sources, by position, are fetched. `contents` are (name, bytes) of
+    here-documents. `literal`: there are no wildcards. `link`: the layer is made of nothing but what
+    is copied, whatever is below it: its symlinks are not followed and the directories above are
+    new. `origin` is what errors call the source.
+    """
+
+    sources: tuple[str, ...]
+    destination: str
+    contents: tuple[tuple[str, bytes], ...] = ()
+    chown: str = ""
+    chmod: str = ""
+    exclude: tuple[str, ...] = ()
+    parents: bool = False
+    link: bool = False
+    unpack: bool = False
+    epoch: int = 0
+    remotes: tuple[tuple[int, UrlSource | GitSource], ...] = ()
+    literal: bool = False
+    keyword: str = "COPY"
+    origin: str = "the build context"
+
+
+class Chosen(Record):
+    """One file or directory a source pattern stands for. `base` is where its path is cut off
+    with `--parents`; `name` what it is called in a destination directory; `further` is what the
+    same walk through a source with `--parents` has found after another."""
+
+    entry: Entry
+    name: str
+    base: Entry
+    further: bool = False
+
+
+def choose(files: Files, spec: TransferSpec) -> list[Chosen]:
+    """What the sources stand for, in order. A path without wildcards has to exist."""
+    chosen: list[Chosen] = []
+    for source in spec.sources:
+        if spec.parents:
+            chosen += _with_parents(files, source, spec)
+            continue
+        parts = _clean(source)
+        plain = 0
+        while plain < len(parts) and (spec.literal or not has_wildcards(parts[plain])):
+            plain += 1
+        base = _find(files, "/".join(parts[:plain]), spec)
+        if plain == len(parts):
+            chosen.append(Chosen(base, parts[-1] if parts else "", base))
+        elif base.kind == DIRECTORY:
+            chosen += [
+                Chosen(_find(files, m.path, spec), m.name, base)
+                for m in _matching(files, base, parts[plain:])
+            ]
+    return chosen
+
+
+def wanted_by(exclude: tuple[str, ...]) -> Callable[[str, bool], bool] | None:
+    """`--exclude`: whether to take a path; asked with True, whether to look below it."""
+    if not exclude:
+        return None
+    from kobako.build.ignore import Ignore
+
+    ignore = Ignore(list(exclude), "--exclude")
+
+    def wanted(path: str, below: bool) -> bool:
+        if below:
+            return ignore.may_take_back_below(path)
+        verdict = ignore.top
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            verdict = ignore.verdict("/".join(parts[:depth]), verdict)
+        return not verdict.excluded
+
+    return wanted
+
+
+def _clean(source: str) -> list[str]:
+    """The parts of a path; `..` is taken by the letter, whatever a link would make of it."""
+    parts: list[str] = []
+    for part in source.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
+
+
+def _matching(files: Files, base: Entry, parts: list[str]) -> Iterator[Entry]:
+    """The entries below a directory whose path matches part by part: `*` never spans a slash."""
+    pattern = Pattern(parts[0])
+    for entry in files.children(base).values():
+        if not pattern.matches(entry.name):
+            continue
+        if len(parts) == 1:
+            yield entry
+        elif entry.kind == DIRECTORY:
+            yield from _matching(files, entry, parts[1:])
+
+
+def _with_parents(files: Files, source: str, spec: TransferSpec) -> list[Chosen]:
+    """`--parents`: `/./` separates what is cut off from what is kept; `**` is any depth."""
+    head, pivot, tail = source.partition("/./")
+    base = _find(files, "/".join(_clean(head)) if pivot else "", spec)
+    kept = "/".join(_clean(tail if pivot else source))
+    if not kept:
+        raise NotFound(
+            f'{spec.keyword} --parents failed: "{source}" names nothing below a directory',
+            hint="Name what is to be copied, * for everything; or leave out --parents.",
+        )
+    if not has_wildcards(kept):
+        found = _find(files, f"{base.path}/{kept}", spec, follow=False)
+        if found.path != f"{base.path}/{kept}".strip("/"):  # no link is followed on the way
+            raise NotFound(
+                f'{spec.keyword} --parents failed: "/{kept}" leads through a symbolic link',
+                hint="/./ behind the link makes it the place to begin at.",
+            )
+        _check_wanted(files, found, base, spec)
+        return [Chosen(found, found.name, base)]
+    pattern = Pattern(kept, double_star=True)
+    cut = len(base.path) + 1 if base.path else 0
+    chosen: list[Chosen] = []
+    for entry in files.walk(base):
+        inside = chosen and entry.path.startswith(chosen[-1].entry.path + "/")
+        if not inside and pattern.matches(entry.path[cut:]):
+            chosen.append(Chosen(entry, entry.name, base, further=bool(chosen)))
+    return chosen
+
+
+def _check_wanted(files: Files, found: Entry, base: Entry, spec: TransferSpec) -> None:
+    """What is named with `--parents` has to be there after `--exclude`, in part at least."""
+    wanted = wanted_by(spec.exclude)
+    if wanted is None:
+        return
+    cut = len(base.path) + 1 if base.path else 0
+    below = files.walk(found) if found.kind == DIRECTORY else ()
+    if not any(wanted(one.path[cut:], False) for one in (found, *below)):
+        raise NotFound(f'{spec.keyword} failed: "/{found.path}" is excluded by --exclude')
+
+
+def _find(files: Files, path: str, spec: TransferSpec, *, follow: bool = True) -> Entry:
+    entry = files.lookup(path, follow=follow)
+    if entry is None:
+        hidden = files.exists_but_excluded(path)
+        raise NotFound(
+            f'{spec.keyword} failed: "/{path.strip("/")}" not found in {spec.origin}'
+            + (" (excluded by .dockerignore)" if hidden else ""),
+            hint="Sources are relative to the build context, not to the Dockerfile."
+            if spec.origin == "the build context" and not hidden
+            else "",
+        )
+    return entry
