@@ -61,8 +61,10 @@ class Model:
             for file in one.files:
                 inner.add(file, depth + 1)
             self.warnings += inner.warnings
-            for name, service in inner.services.items():  # of two that include one, the first
-                self.services.setdefault(name, service_below(service, one.directory))
+            for name, service in inner.services.items():  # what is there already lies over it
+                below = service_below(service, one.directory)
+                before = self.services.get(name)
+                self.services[name] = _over(below, before) if before else below
             for name, secret in inner.secrets.items():
                 self.secrets.setdefault(name, secret_below(secret, one.directory))
 
