@@ -212,6 +212,15 @@ def test_a_fifo_is_copied_unread_and_a_socket_left_out(site: Site) -> None:
     assert sorted(os.listdir(site.path(result))) == ["a", "fifo"]
 
 
+@pytest.mark.parametrize("pattern", ["[a-]", "d[\\f"])
+def test_a_bad_pattern_is_told_with_its_line(site: Site, pattern: str) -> None:
+    site.base()
+    site.put({"a": "x"})
+    with pytest.raises(StepFailed, match="syntax error in pattern") as caught:
+        site.build(f"FROM base\nCOPY {pattern} /x/\n")
+    assert caught.value.line == 2
+
+
 def test_dockerignore(site: Site) -> None:
     site.put({"a": "A", "b.log": "B", "d/c.log": "C", "d/keep.log": "K", "e/f": "F", "e/g": "G",
               ".dockerignore": "# x\n\n**/*.log\n!d/keep.log\ne\n!e/g\n.docker*"})  # fmt: skip

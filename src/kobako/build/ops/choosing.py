@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from kobako.build.dockerfile.source import Problem
 from kobako.build.files import DIRECTORY
 from kobako.build.match import Pattern, has_wildcards
-from kobako.errors import NotFound
+from kobako.errors import Invalid, NotFound
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -54,6 +55,13 @@ class Chosen(Record):
 
 def choose(files: Files, spec: TransferSpec) -> list[Chosen]:
     """What the sources stand for, in order. A path without wildcards has to exist."""
+    try:
+        return _choose(files, spec)
+    except Problem as problem:
+        raise Invalid(f"{spec.keyword} failed: {problem.message}") from None
+
+
+def _choose(files: Files, spec: TransferSpec) -> list[Chosen]:
     chosen: list[Chosen] = []
     for source in spec.sources:
         if spec.parents:
