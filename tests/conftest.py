@@ -38,8 +38,10 @@ def identity() -> set[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # What a shell puts into the background ignores interrupts, and so would what we start.
+    # What a shell puts into the background ignores interrupts, and under nohup hangups; so would
+    # what we start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.addinivalue_line("markers", "only(*who): runs only as root, user, mapped or emulated")
     config.addinivalue_line("markers", "needs(*programs): tests/run installs them")
 
