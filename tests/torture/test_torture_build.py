@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torture_processes
 from torture_command import FULL, Kobako
+from torture_registry import Registry
 
 MOMENTS = 150 if FULL else 6
 MEET = "--mount=type=cache,id={id},target=/m"
@@ -186,3 +187,74 @@ def finished(shown: str, how: str = "DONE") -> set[str]:
         elif text.startswith(how) and number in names and " FROM " not in names[number]:
             found.add(names[number])
     return {name for name in found if not name.startswith("[internal]")}
+
+
+def big(place: Path, megabytes: int) -> Path:
+    """A context of one file that does not compress."""
+    context = place / "big"
+    context.mkdir()
+    with open(context / "file", "wb") as file:
+        for _ in range(megabytes):
+            file.write(os.urandom(1 << 20))
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY file /file\n")
+    return context
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_export_leaves_nothing(
+    kobako: Kobako, spared: set[int], place: Path, number: signal.Signals
+) -> None:
+    """In the middle of a large one: nobody reads the pipe it is written to."""
+    context = big(place, 8)
+    before = sorted(place.iterdir())
+    reader, writer = os.pipe()
+    process = kobako.popen("build", "-o", "type=tar,dest=-", str(context), stdout=writer)
+    os.close(writer)
+    assert len(os.read(reader, 1)) == 1
+    process.send_signal(number)
+    process.wait(20)
+    os.close(reader)
+    process.communicate()
+    assert process.returncode == 128 + number
+    assert sorted({*place.iterdir()} - {place / "store"}) == before
+    nothing_left(kobako, spared)
+
+
+def test_an_interrupted_pull_goes_on_where_it_was(
+    kobako: Kobako, registry: Registry, spared: set[int], place: Path
+) -> None:
+    """In the middle of a layer: the registry is stopped while it sends it."""
+    name = f"{registry.address}/big"
+    kobako("build", "-t", name, str(big(place, 48)))
+    kobako("push", name)
+    number = 0
+    while True:
+        elsewhere = kobako.at(place / f"elsewhere{number}")
+        number += 1
+        process = elsewhere.popen("pull", name)
+        ingest = elsewhere.root / "ingest"
+        while process.poll() is None and not _sizes(ingest):
+            pass
+        registry.process.send_signal(signal.SIGSTOP)
+        got = max(_sizes(ingest), default=0)
+        caught = process.poll() is None and 0 < got < 40 << 20
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        registry.process.send_signal(signal.SIGCONT)
+        if caught:
+            break
+    assert process.returncode == 130
+    nothing_left(elsewhere, spared)
+    elsewhere("pull", name)
+    assert elsewhere.layers(name) == kobako.layers(name)
+
+
+def _sizes(directory: Path) -> list[int]:
+    """The sizes of what lies in a directory and is not empty."""
+    sizes = []
+    try:
+        for path in directory.iterdir():
+            sizes.append(path.stat().st_size)
+    except FileNotFoundError:
+        pass
+    return [size for size in sizes if size]

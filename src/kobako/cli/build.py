@@ -84,7 +84,9 @@ def _style(context: Context, values: Values, request: BuildRequest) -> str:
 def _build(context: Context, request: BuildRequest, display: Display) -> Built:
     from kobako.engine.build import building
 
-    built = building.build(context.engine, request, display.on_event, stdout=sys.stdout.buffer)
+    # Of its own: an interrupted thread may hold it for ever, and `sys.stdout` is flushed at exit.
+    stdout = open(sys.stdout.fileno(), "wb", closefd=False) if _writes_to_stdout(request) else None
+    built = building.build(context.engine, request, display.on_event, stdout=stdout)
     if built.delivered is None and built.image_id:
         display.finished(built.image_id, built.names)
     return built

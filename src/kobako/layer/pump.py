@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kobako.oci.digest import Digest
 
 _AHEAD = 8  # blocks in flight
+_PATIENCE = 1.0  # seconds that a write under way may take when all is given up
 
 
 class ReadAhead:
@@ -87,6 +88,10 @@ class ReadAhead:
         return self._known or self._hash.digest
 
 
+def _refuse(data: bytes, /) -> None:
+    raise InterruptedError
+
+
 class HashingSink:
     """Passes bytes on to `sink`, hashing and counting them."""
 
@@ -99,6 +104,10 @@ class HashingSink:
         self._hash.update(data)
         self.size += len(data)
         self._sink_write(data)
+
+    def stop(self) -> None:
+        """Nothing more goes to the sink, whoever writes."""
+        self._sink_write = _refuse
 
     @property
     def digest(self) -> Digest:
@@ -139,12 +148,23 @@ class _Work:
         self._blocks.put(None)
         self._ended.get()
 
+    def leave(self) -> None:
+        """The same, but one that is stuck in what it does, writing what nobody reads say, is left:
+        it ends with the process."""
+        from _queue import Empty
+
+        self._blocks.put(None)
+        try:
+            self._ended.get(timeout=_PATIENCE)
+        except Empty:
+            pass
+
 
 class CompressingSink:
     """Takes bytes in any sizes; compresses them into `sink` in a thread of its own.
 
-    A context manager. `finish` ends the stream; then `diff_id` and `diff_size` are of what was
-    written here, `digest` and `size` of what went into the sink.
+    A context manager; leaving it by an exception gives up. `finish` ends the stream; then `diff_id`
+    and `diff_size` are of what was written here, `digest` and `size` of what went into the sink.
     """
 
     def __init__(self, sink: Sink, name: str, level: int | None = None) -> None:
@@ -160,8 +180,11 @@ class CompressingSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._join()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._join()
+        else:
+            self._give_up()
 
     def write(self, data: bytes, /) -> None:
         self._parts.append(data)
@@ -191,6 +214,14 @@ class CompressingSink:
     def _join(self) -> None:
         if self._work is not None:
             self._work.join()
+            self._work = None
+
+    def _give_up(self) -> None:
+        """Nothing more is written."""
+        self._fault = self._fault or InterruptedError()
+        self._out.stop()
+        if self._work is not None:
+            self._work.leave()
             self._work = None
 
     def finish(self) -> None:
