@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kobako.build.options import BuildOptions, BuildResult, Job
     from kobako.build.outputs.spec import Output
     from kobako.engine.build.attesting import Run
+    from kobako.engine.build.cache import BuildCache
     from kobako.engine.build.contexts import FetchedContext, NamedContextReader
     from kobako.engine.build.debugging import Place
     from kobako.engine.build.deliver import Delivered, PlatformResult
@@ -101,10 +102,8 @@ def build_all(
     What they have in common is done once. Nothing is named before all of them are built. `stdout`
     takes the output that goes to "-".
     """
-    from kobako.build import build_all as solve
     from kobako.engine import sweep
     from kobako.engine.build.worker import EngineWorker
-    from kobako.engine.store_cache import StoreCache
     from kobako.store.leases import lease
 
     sweep.leftovers(engine)
@@ -132,12 +131,7 @@ def build_all(
                 for target in targets
                 for platform in target.platforms
             )
-            if caching is None:
-                results = solve(jobs, worker, StoreCache(engine), on_event)
-            else:
-                results = caching.solve(lambda cache, told: solve(jobs, worker, cache, told))
-                asked = [target.request for target in targets for _ in target.platforms]
-                results = tuple(map(caching.inlined, asked, results))
+            results = _solved(jobs, targets, worker, caching, on_event)
         finally:
             contexts.close()
         pairs = iter(zip(jobs, results, strict=True))
@@ -152,6 +146,24 @@ def build_all(
         if caching is not None:
             caching.export(results)
         return tuple(built)
+
+
+def _solved(
+    jobs: tuple[Job, ...],
+    targets: list[_Target],
+    worker: EngineWorker,
+    caching: BuildCache | None,
+    on_event: OnEvent,
+) -> tuple[BuildResult, ...]:
+    """A result for each job: of each target its platforms, in their order."""
+    from kobako.build import build_all as solve
+    from kobako.engine.store_cache import StoreCache
+
+    if caching is None:
+        return solve(jobs, worker, StoreCache(worker.engine), on_event)
+    results = caching.solve(lambda cache, told: solve(jobs, worker, cache, told))
+    asked = [target.request for target in targets for _ in target.platforms]
+    return tuple(map(caching.inlined, asked, results))
 
 
 def build_up_to(engine: Engine, request: BuildRequest, on_event: OnEvent) -> Place:
