@@ -15,7 +15,8 @@ from kobako.build.ops.fresh import Fresh
 from kobako.build.ops.modes import Mode
 from kobako.errors import Unavailable
 from kobako.layer.change import Change
-from kobako.layer.pack import everything, pack
+from kobako.layer.export import everything
+from kobako.layer.pack import pack
 
 EPOCH = 1_000_000_000
 PYC = b"\xa7\r\r\n\0\0\0\0" + (2**31).to_bytes(4, "little") + bytes(4)

@@ -12,7 +12,7 @@ import pytest
 
 from kobako.errors import Denied, Unavailable
 from kobako.layer.copy_out import CopiedOut, copy_out, remove_others, write_file
-from kobako.layer.pack import Exported, export_all
+from kobako.layer.export import Exported, export_all
 from kobako.linux.ownership import XATTR, Own
 
 

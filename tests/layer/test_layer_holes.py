@@ -12,7 +12,8 @@ import pytest
 
 from kobako.layer import holes
 from kobako.layer.apply import apply
-from kobako.layer.pack import everything, pack
+from kobako.layer.export import everything
+from kobako.layer.pack import pack
 from kobako.layer.tar import read_entries
 from kobako.linux import fs
 

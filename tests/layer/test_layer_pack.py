@@ -22,7 +22,8 @@ from kobako.layer import entry as kinds
 from kobako.layer.apply import apply
 from kobako.layer.change import Change
 from kobako.layer.entry import Entry
-from kobako.layer.pack import Packed, everything, export, pack
+from kobako.layer.export import everything, export
+from kobako.layer.pack import Packed, pack
 from kobako.layer.tar import TarWriter, read_entries
 from kobako.layer.target import clean
 from kobako.linux.ownership import Owners

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kobako.layer.change import Change
-from kobako.layer.pack import everything, pack
+from kobako.layer.export import everything
+from kobako.layer.pack import pack
 from kobako.layer.settle import settle
 
 EPOCH = 1_700_000_000

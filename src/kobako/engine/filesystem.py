@@ -38,7 +38,7 @@ def export(engine: Engine, name: str, sink: BinaryIO) -> None:
     """The whole file system as an uncompressed tar, layers merged."""
     from kobako.engine import containers
     from kobako.engine.scratch import Scratch
-    from kobako.layer.pack import export as write
+    from kobako.layer.export import export as write
 
     container = containers.find(engine, name)
     lowers = [os.path.join(container.directory, "upper"), *container.document["Lowers"]]

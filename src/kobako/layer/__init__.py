@@ -1,5 +1,5 @@
 """Layers: tar archives and trees of files, one into the other.
 
-Doors: `apply.apply`, `pack.pack` and `pack.everything`, `change.Change`, `codec.open_reader` and
+Doors: `apply.apply`, `pack.pack` and `export.everything`, `change.Change`, `codec.open_reader` and
 `open_writer`, `tar.read_entries` and `TarWriter`, `format.OwnershipFormat`.
 """

@@ -68,7 +68,7 @@ def export(engine: Engine, word: str, sink: BinaryIO) -> None:
 
     Waits for builds that use it. `Conflict` where several have the id.
     """
-    from kobako.layer.pack import export as write
+    from kobako.layer.export import export as write
 
     found = find(engine, word)
     if len(found) > 1:

@@ -107,7 +107,7 @@ def merged(engine: Engine, layers: Sequence[LayerRef]) -> Scratch:
 def _refuse_overlaps(engine: Engine, trees: Sequence[PlatformTree], roots: list[int]) -> None:
     import stat
 
-    from kobako.layer.pack import everything
+    from kobako.layer.export import everything
 
     seen: dict[str, str] = {}
     for tree, root in zip(trees, roots, strict=True):
@@ -205,7 +205,7 @@ def _write_tar(
     split: bool,
     stdout: BinaryIO | None,
 ) -> None:
-    from kobako.layer.pack import Exported, export_all
+    from kobako.layer.export import Exported, export_all
 
     exported, statements = [], []
     for tree, scratch, root, beside in zip(trees, scratches, roots, files, strict=True):
