@@ -127,3 +127,24 @@ def test_kill_at_random_moments(kobako: Kobako, registry: Registry, works: dict[
             kobako.whole()
         except AssertionError as fault:
             raise AssertionError(told) from fault
+
+
+def test_a_container_without_its_monitor(kobako: Kobako) -> None:
+    """Its end is told as it is known, and `--rm` is kept all the same."""
+    kobako("image", "from-host", "--name", "base", "sleep")
+    for name, words in (("kept", ()), ("thrown-away", ("--rm",))):
+        process = kobako.popen("run", "--name", name, *words, "base", "sleep", "600")
+        for _ in range(500):
+            if kobako("ps", "-q", "--filter", f"name={name}").out:
+                break
+            time.sleep(0.02)
+        init = kobako.show("{{.State.Pid}}", name)
+        monitor = int(Path(f"/proc/{init}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(monitor, signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 125 and b"monitor was killed" in err
+    listed = kobako("ps", "-a", "--format", "{{.Names}} {{.Status}}").out
+    assert listed.startswith("kept Exited (255)") and "year" not in listed
+    assert len(listed.splitlines()) == 1
+    kobako("rm", "kept")
+    assert kobako.remains() == []

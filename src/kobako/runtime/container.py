@@ -153,6 +153,11 @@ class Container:
             self.close()
         os.waitpid(self._monitor, 0)
         if message[:1] != b"Z":
+            if meanwhile is not None:
+                from kobako.runtime import state
+
+                state.wait(self.state_dir)
+                meanwhile(lambda: None)
             raise Unavailable("the container's monitor was killed, and the container with it")
         code, lost = map(int, message[1:].split())
         if lost:

@@ -72,10 +72,18 @@ def state(state_dir: str) -> State:
             return State("running", begun["pid"], 0, begun["started_ns"], error=_LOST_TEXT)
     started = begun["started_ns"] if begun else 0
     if ended is None:
-        return State("exited", 0, _LOST, started, error=_LOST_TEXT)
+        return State("exited", 0, _LOST, started, _last_sign(state_dir, started), _LOST_TEXT)
     return State(
         "exited", 0, ended["exit_code"], started, ended["finished_ns"], ended.get("error", "")
     )
+
+
+def _last_sign(state_dir: str, started_ns: int) -> int:
+    """When there was last a sign of a container whose end nobody has written down."""
+    try:
+        return max(started_ns, os.stat(f"{state_dir}/log").st_mtime_ns)
+    except OSError:
+        return started_ns
 
 
 def wait(state_dir: str) -> int:
