@@ -335,3 +335,18 @@ def test_an_interrupt_at_any_moment_is_quiet(where: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+@pytest.mark.only("root")
+@pytest.mark.parametrize("mode", ["root", "emulated"])
+def test_a_machine_that_shows_no_sys(kobako: Kobako, mode: str) -> None:
+    kobako("--mode", mode, "image", "from-host", "--name", "base", "ls")
+    script = 'umount -l /sys && exec "$@"'
+    command = (sys.executable, "-m", "kobako", "--mode", mode, "run", "--rm", "base", "ls", "/sys")
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", *command],
+        env=kobako.environ,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

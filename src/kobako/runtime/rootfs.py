@@ -122,6 +122,8 @@ def _mount(bundle: Bundle, root_fd: int, entry: dict[str, Any]) -> None:
     target = "/" + str(entry["destination"]).lstrip("/")
     kind = entry.get("type") or "none"
     source = entry.get("source") or kind
+    if kind == "cgroup" and not os.path.isdir("/sys/fs/cgroup"):
+        return  # a machine, or what we see of it, without any to show
     options = [o for o in entry.get("options") or () if o != "tmpcopyup"]
     if kind == "bind" and not {"bind", "rbind"} & set(options):
         options.insert(0, "rbind")
