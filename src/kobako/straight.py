@@ -108,10 +108,10 @@ def load(group: str) -> None:
         if name in modules:
             continue
         parent, _, last = name.rpartition(".")
-        package = modules[parent]
-        spec = Finder.find_spec(name, package.__path__)
+        package = modules.get(parent)
+        spec = Finder.find_spec(name, package.__path__) if package else None
         code = spec.loader.compiled() if spec and isinstance(spec.loader, Loader) else None
-        if spec is None or code is None:
+        if package is None or spec is None or code is None:
             __import__(name)
             continue
         module = modules[name] = _made(spec)

@@ -34,6 +34,25 @@ VERBS = {
         + " engine.program engine.users runtime.spec runtime.seccomp runtime.seccomp.default"
         " runtime.seccomp.profile"
     ),
+    "build": (
+        "cli.progress cli.progress.style cli.build_flags cli.build build events"
+        " build.progress cli.build_display cli.endings cli.build_context cli.build_sources"
+        " engine engine.build engine.build.building oci oci.platform cli.progress.base"
+        " cli.progress.classic engine.engine linux linux.claim linux.libc linux.fs"
+        " linux.placement linux.process engine.scratch engine.sweep build.worker"
+        " engine.build.worker store oci.digest store.ingest store.rows store.leases"
+        " store.content store.sqlite store.schema store.tables store.database store.store"
+        " engine.images oci.reference fastjson build.dockerfile build.sources"
+        " engine.build.fetching build.match build.ignore build.files build.memory"
+        " build.context build.options engine.store_cache oci.moment build.epoch"
+        " build.arguments build.lint build.cache build.lint.verdict build.graph build.loading"
+        " build.beginnings build.ops oci.descriptor build.ops.result build.ops.metadata"
+        " build.plan build.gotext build.ports build.stage_log build.stage build.lower_stage"
+        " build.named build.needs oci.document oci.config build.lower build.ops.run"
+        " build.reporting oci.mediatypes oci.manifest build.result_image build.solver"
+        " build.assemble cli.units image image.mutate build.lower_run store.cache snapshot"
+        " snapshot.trees engine.privilege engine.moments store.closure"
+    ),
     "ps": (
         "cli.listing cli.ps engine engine.containers engine.engine"
         + _DATABASE

@@ -86,7 +86,8 @@ def check(kobako: Kobako, words: list[str], needed: frozenset[str] = frozenset()
 
 
 GROUPED = {"run": "run --rm python true", "ps": "ps -a", "images": "images python"}
-"""A typical call of each verb that has a group of modules of its own, but for exec."""
+"""A typical call of a verb that has a group of modules of its own."""
+IMPORTS_ITS_PARTS = "kobako.build.dockerfile"
 
 
 def grouped(*groups: str) -> set[str]:
@@ -133,6 +134,14 @@ def test_the_group_of_exec_is_what_it_imports(kobako: Kobako, name: str) -> None
     assert found - some_modes_only() == grouped(together.EVERY, together.VERBS["exec"])
 
 
+def test_the_group_of_build_is_what_a_cached_one_imports(kobako: Kobako, context: Path) -> None:
+    words = ["build", "-t", "startup", str(context)]
+    kobako(*words)
+    found = {n for n in asked_for(kobako, words) if not n.startswith(IMPORTS_ITS_PARTS + ".")}
+    found -= some_modes_only() | {"kobako.linux.caps", "kobako.linux.mount"}
+    assert found == grouped(together.EVERY, together.VERBS["build"])
+
+
 @pytest.mark.parametrize("verb", [*together.VERBS, "monitor"])
 def test_a_group_is_in_an_order_in_which_nothing_is_asked_for(verb: str) -> None:
     """Each module comes after those it imports: importlib finds them all there."""
@@ -150,7 +159,7 @@ asked = []
 class Witness:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name.startswith("kobako."):
+        if name.startswith("kobako.") and not name.startswith("kobako.build.dockerfile."):
             asked.append(name)
 sys.meta_path.insert(0, Witness)
 for group in sys.argv[1:]:
