@@ -476,7 +476,7 @@ def test_heredocs(site: Site) -> None:
 
 
 def test_from_alone_is_the_image_it_names(site: Site) -> None:
-    site.base()
+    site.base(Env=["PATH=/bin"])
     image = site.worker.images["docker.io/library/base:latest"]
     assert site.build("FROM base\n").config.digest == image.config.digest
     labelled = site.build("FROM base\n", labels=(("k", "v"),))

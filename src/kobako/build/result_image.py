@@ -59,7 +59,9 @@ class Images:
         while step.below is not None and step.vertex is step.below.vertex:
             step = step.below  # a FROM alone is the stage it names
         if step.below is None and step.base is not None:
-            return step.base.config
+            image = step.base.config
+            if image.config.get("Env") == step.config.get("Env"):  # else a PATH was added
+                return image
         result = self.results[step.vertex]
         history = self._history(step)
         document: dict[str, Any] = {
