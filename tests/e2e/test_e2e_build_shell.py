@@ -76,7 +76,8 @@ def test_the_step_failed_beside_another(kobako: Kobako, tmp_path: Path) -> None:
 
 
 def test_a_failed_copy_shows_what_is_below_it(kobako: Kobako, tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM python\nRUN echo 1 > /one\nCOPY missing /\n")
+    text = "FROM python\nRUN echo 1 > /one\nCOPY --from=python /missing /\n"
+    (tmp_path / "Dockerfile").write_text(text)
     shell = kobako.spawn("build", "--on-error=shell", str(tmp_path))
     shell.expect("leave it to end the build")
     ask(shell, "echo '<'$(cat /one)'>'", "1")
