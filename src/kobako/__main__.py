@@ -5,10 +5,10 @@ def main() -> None:
     import sys
 
     try:
-        from kobako import straight, together
+        from kobako import startup, straight
 
         straight.install()
-        straight.load(together.EVERY)
+        straight.load(startup.EVERY)
         from kobako.cli import dispatch
 
         dispatch.main(sys.argv)

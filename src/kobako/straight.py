@@ -95,7 +95,7 @@ def install() -> None:
 
 
 def load(group: str) -> None:
-    """Import the modules of a group (see `together`), where imports have been made straight.
+    """Import the modules of a group (see `startup`), where imports have been made straight.
 
     They become what an import makes of them; but what importlib does for each (locks, asking the
     finders, walking to the parent) is a third of what it costs. Before any thread exists only.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from e2e_command import Kobako
 
-from kobako import together
+from kobako import startup
 
 FORBIDDEN = frozenset(
     "argparse array asyncio collections concurrent.futures contextlib dataclasses email enum "
@@ -97,12 +97,12 @@ def grouped(*groups: str) -> set[str]:
 def asked_for(kobako: Kobako, words: list[str]) -> set[str]:
     """The modules of kobako that a verb imports where it asks for them, groups being left out."""
     script = (
-        "from kobako import straight, together; straight.load = lambda group: None\n"
+        "from kobako import straight, startup; straight.load = lambda group: None\n"
         "from kobako.__main__ import main; main()"
     )
     found = imported([sys.executable, "-X", "importtime", "-c", script, *words], kobako.environ)
     return {n for n in found if n.startswith("kobako.")} - {
-        "kobako.straight", "kobako.together", "kobako.__main__"
+        "kobako.straight", "kobako.startup", "kobako.__main__"
     }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def some_modes_only() -> set[str]:
     """What stands in for root, where that is needed."""
     names = {"kobako.engine.bundles", "kobako.linux.userns", "kobako.linux.ownership"}
     names |= {"kobako.linux.bpf", "kobako.linux.notify"}
-    room = Path(together.__file__).parent / "emulate"
+    room = Path(startup.__file__).parent / "emulate"
     return names | {"kobako.emulate"} | {f"kobako.emulate.{path.stem}" for path in room.iterdir()}
 
 
@@ -118,10 +118,10 @@ def some_modes_only() -> set[str]:
 def test_the_group_of_a_verb_is_what_it_imports(kobako: Kobako, name: str, verb: str) -> None:
     kobako("run", "--name", name, "python", "true")
     found = asked_for(kobako, GROUPED[verb].split())
-    listed = grouped(together.EVERY, together.VERBS[verb])
+    listed = grouped(startup.EVERY, startup.VERBS[verb])
     if verb == "run":
-        listed |= grouped(together.CREATE, together.END)
-        found -= grouped(together.MONITOR) - listed  # it has the same stderr
+        listed |= grouped(startup.CREATE, startup.END)
+        found -= grouped(startup.MONITOR) - listed  # it has the same stderr
         found -= some_modes_only()
     if verb == "images":
         found -= {"kobako.engine.images"} - listed  # an image of several platforms is in the store
@@ -131,7 +131,7 @@ def test_the_group_of_a_verb_is_what_it_imports(kobako: Kobako, name: str, verb:
 def test_the_group_of_exec_is_what_it_imports(kobako: Kobako, name: str) -> None:
     kobako("run", "-d", "--name", name, "python", "sleep", "100")
     found = asked_for(kobako, ["exec", name, "true"])
-    assert found - some_modes_only() == grouped(together.EVERY, together.VERBS["exec"])
+    assert found - some_modes_only() == grouped(startup.EVERY, startup.VERBS["exec"])
 
 
 def test_the_group_of_build_is_what_a_cached_one_imports(kobako: Kobako, context: Path) -> None:
@@ -139,20 +139,20 @@ def test_the_group_of_build_is_what_a_cached_one_imports(kobako: Kobako, context
     kobako(*words)
     found = {n for n in asked_for(kobako, words) if not n.startswith(IMPORTS_ITS_PARTS + ".")}
     found -= some_modes_only() | {"kobako.linux.caps", "kobako.linux.mount"}
-    assert found == grouped(together.EVERY, together.VERBS["build"])
+    assert found == grouped(startup.EVERY, startup.VERBS["build"])
 
 
-@pytest.mark.parametrize("verb", [*together.VERBS, "monitor"])
+@pytest.mark.parametrize("verb", [*startup.VERBS, "monitor"])
 def test_a_group_is_in_an_order_in_which_nothing_is_asked_for(verb: str) -> None:
     """Each module comes after those it imports: importlib finds them all there."""
-    groups = [together.EVERY, together.VERBS.get(verb, together.VERBS["run"])]
+    groups = [startup.EVERY, startup.VERBS.get(verb, startup.VERBS["run"])]
     if verb == "run":
-        groups += [together.CREATE, together.END]
+        groups += [startup.CREATE, startup.END]
     elif verb == "monitor":
-        groups += [together.MONITOR]
+        groups += [startup.MONITOR]
     script = """
 import sys
-from kobako import straight, together
+from kobako import straight, startup
 straight.install()
 straight.Loader.compiled = lambda self: self.source_to_code(self.get_data(self.path), self.path)
 asked = []

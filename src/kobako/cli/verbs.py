@@ -161,9 +161,9 @@ def find(words: list[str]) -> tuple[str, str | None, list[str]]:
 
 def load(module: str) -> ModuleType:
     """A verb's module: `COMMAND` says what it accepts, `main` does it."""
-    from kobako import straight, together
+    from kobako import startup, straight
 
     name = "kobako.cli." + module
-    straight.load(together.VERBS.get(module, ""))
+    straight.load(startup.VERBS.get(module, ""))
     __import__(name)
     return sys.modules[name]

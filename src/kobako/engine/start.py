@@ -118,7 +118,7 @@ def run(
     The monitor is forked first and gets ready while the container is being made. `on_created` is
     called in between. A container made with --rm that cannot be started is removed.
     """
-    from kobako import straight, together
+    from kobako import startup, straight
     from kobako.engine import namespaces
     from kobako.runtime.ahead import Ahead
 
@@ -132,7 +132,7 @@ def run(
         prepare=lambda: _get_ready(engine),
         intercept_of=lambda given: _interception(engine, *given),
     )
-    straight.load(together.CREATE)
+    straight.load(startup.CREATE)
     from kobako.engine import create
 
     try:
@@ -144,7 +144,7 @@ def run(
         ahead.abandon()
         raise
     ahead.launch()
-    straight.load(together.END)  # while the monitor is at work
+    straight.load(startup.END)  # while the monitor is at work
     started = _started(engine, ahead, request, created)
     if detach:
         return 0

@@ -58,9 +58,9 @@ class Ahead:
                     ours.close()
                     if detach and os.fork():
                         os._exit(0)  # the monitor is nobody's child
-                    from kobako import straight, together
+                    from kobako import startup, straight
 
-                    straight.load(together.MONITOR)
+                    straight.load(startup.MONITOR)
                     from kobako.runtime import launch
 
                     launch.obey(theirs, io, detach, terminal, namespaces, prepare, intercept_of)
