@@ -12,6 +12,7 @@ import pytest
 from memory_cache import MemoryCache
 
 from kobako.build import context as context_module
+from kobako.build import signature as signing
 from kobako.build.context import Context
 from kobako.build.dockerfile.source import Problem
 from kobako.build.files import Entry
@@ -266,3 +267,56 @@ def test_remembered_digests_survive_the_store() -> None:
     assert again.get("c", status) == "cd" * 32
     assert again.get("c", os.stat("/proc")) is None
     assert again.get("d", status) is None
+
+
+def a_tree(directory: Path) -> None:
+    for n in range(60):
+        (directory / f"d{n % 5}" / "deep").mkdir(parents=True, exist_ok=True)
+        (directory / f"d{n % 5}/deep/f{n}").write_text(f"content {n}")
+    (directory / "link").symlink_to("d1")
+
+
+def test_two_processes_sign_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_tree(tmp_path)
+    forked = []
+    fork = os.fork
+
+    def counted() -> int:
+        forked.append(1)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", counted)
+
+    def sign(*, halved: bool) -> signing.Signature:
+        found = Context.open_directory(str(tmp_path))
+        try:
+            return signing.sign(found, found.top, halved=halved)
+        finally:
+            found.close()
+
+    assert sign(halved=True) == sign(halved=False)
+    assert len(forked) == 1 and sign(halved=False).count == 1 + 60 + 10 + 1
+    before = sign(halved=True)
+    (tmp_path / "d4/deep/f4").write_text("other")  # the other process's
+    assert sign(halved=True).digest != before.digest
+    assert sign(halved=True).newest_ns == (tmp_path / "d4/deep/f4").stat().st_ctime_ns
+
+
+def test_what_the_other_process_could_not_do_is_done_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_tree(tmp_path)
+    found = Context.open_directory(str(tmp_path))
+    whole = signing.sign(found, found.top)
+    ours = os.getpid()
+    below = signing._below
+
+    def only_here(files: Context, directories: list[str]) -> signing.Part:
+        assert os.getpid() == ours
+        return below(files, directories)
+
+    monkeypatch.setattr(signing, "_below", only_here)
+    assert signing.sign(found, found.top, halved=True) == whole
+    found.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, 0)

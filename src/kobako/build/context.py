@@ -11,7 +11,6 @@ from kobako.build.files import DIRECTORY, SMALL, Entry, Files, changed, hash_fil
 from kobako.build.ignore import parse_ignore
 from kobako.build.memory import Memory
 from kobako.errors import Invalid
-from kobako.oci import Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -160,26 +159,14 @@ class Context(Files):
         ours = (self._opener, (os.geteuid(), os.getegid()))
         return all((e.stat.st_uid, e.stat.st_gid) in ours for e in (entry, *below))
 
-    def signature(self, entry: Entry) -> tuple[str, int]:
-        """(a digest of names, kinds, modes, sizes, times and inodes of an entry and of all below
-        it, their number): who has the same has the same content, if it is `settled`."""
-        import marshal
+    def signature(self, entry: Entry, *, halved: bool = False) -> tuple[str, int]:
+        """(a digest that tells whether an entry or anything below it has changed, if all is
+        `settled`; their number). `halved`: by two processes, which pays for many files."""
+        from kobako.build.signature import sign
 
-        parts = [marshal.dumps(_TRAITS(entry.stat), 2)]
-        self._newest_ns = max(self._newest_ns, entry.stat.st_ctime_ns)
-        count = 1
-        waiting = [entry.path] if entry.kind == DIRECTORY else []
-        while waiting:
-            above = waiting.pop()
-            rows = [(name, _TRAITS(status)) for name, status in self.listed(above)]
-            for name, traits in rows:
-                if traits[0] & _KIND == _DIRECTORY:
-                    waiting.append(f"{above}/{name}" if above else name)
-                if traits[3] > self._newest_ns:
-                    self._newest_ns = traits[3]
-            count += len(rows)
-            parts.append(marshal.dumps(rows, 2))
-        return Digest.of(b"".join(parts)), count
+        signed = sign(self, entry, halved=halved)
+        self._newest_ns = max(self._newest_ns, signed.newest_ns)
+        return signed.digest, signed.count
 
     def settled(self) -> bool:
         """Whether nothing that has a signature may have changed since without other times."""

@@ -53,6 +53,11 @@ _prctl = libc.function(
 )
 
 
+def has_single_thread() -> bool:
+    """Whether a fork of this process is whole."""
+    return len(os.listdir("/proc/self/task")) == 1
+
+
 def require_single_thread(doing: str) -> None:
     """Raises `Unsupported` when this process has more than one thread."""
     count = len(os.listdir("/proc/self/task"))
