@@ -296,6 +296,11 @@ def test_two_processes_sign_as_one_does(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert sign(halved=True) == sign(halved=False)
     assert len(forked) == 1 and sign(halved=False).count == 1 + 60 + 10 + 1
+    found = Context.open_directory(str(tmp_path))
+    found.size()
+    assert signing.sign(found, found.top, halved=True) == sign(halved=False)
+    found.close()
+    assert len(forked) == 1, "all had been looked at before"
     before = sign(halved=True)
     (tmp_path / "d4/deep/f4").write_text("other")  # the other process's
     assert sign(halved=True).digest != before.digest

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from e2e_command import Kobako
 from e2e_registry import DockerRegistry, HubServer
+from e2e_sources import Builder, Site
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +83,20 @@ def registry(
 ) -> str:
     """The address of a registry everybody may push to: ours and Debian's."""
     return open_hub.address if request.param == "hub" else docker_registry.address
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A server of files and repositories, empty yet."""
+    directory = tmp_path / "www"
+    directory.mkdir()
+    found = Site(directory)
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+
+
+@pytest.fixture
+def build(kobako: Kobako, tmp_path: Path) -> Builder:
+    """`build(dockerfile, *flags)` builds in a context of its own."""
+    return Builder(kobako, tmp_path / "context")

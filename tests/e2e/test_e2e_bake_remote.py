@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,16 +25,6 @@ target "own" {
   tags = ["bake-remote:own"]
 }
 """
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    directory = tmp_path / "www"
-    directory.mkdir()
-    found = Site(directory)
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
 
 
 @pytest.fixture

@@ -7,27 +7,11 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from e2e_command import Kobako
 from e2e_sources import MODIFIED, Builder, Repository, Site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    directory = tmp_path / "www"
-    directory.mkdir()
-    found = Site(directory)
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-
-
-@pytest.fixture
-def build(kobako: Kobako, tmp_path: Path) -> Builder:
-    return Builder(kobako, tmp_path / "context")
 
 
 def archive(**files: str) -> bytes:

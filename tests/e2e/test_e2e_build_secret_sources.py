@@ -18,21 +18,6 @@ from e2e_sources import Builder, Repository, Site
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    directory = tmp_path / "www"
-    directory.mkdir()
-    found = Site(directory)
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-
-
-@pytest.fixture
-def build(kobako: Kobako, tmp_path: Path) -> Builder:
-    return Builder(kobako, tmp_path / "context")
-
-
-@pytest.fixture
 def repository(tmp_path: Path, site: Site) -> Repository:
     made = Repository(tmp_path, site.url)
     made.commit(file="from the repository\n")

@@ -36,10 +36,12 @@ class Signature(Record):
 
 
 def sign(files: Files, entry: Entry, *, halved: bool = False) -> Signature:
-    """The signature of an entry and of all below it; `halved` is how, not what."""
+    """The signature of an entry and of all below it; `halved` is how, not what: by two processes,
+    unless all has been looked at already."""
     own = _TRAITS(entry.stat)
     if entry.kind != DIRECTORY:
         return Signature(str(Digest.of(marshal.dumps(own, 2))), 1, own[_CHANGED])
+    halved = halved and not files.is_listed(entry.path)
     rows, newest, directories = _listed(files, entry.path)
     half = len(directories) // 2
     other = None

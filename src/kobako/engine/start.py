@@ -94,12 +94,7 @@ def attach_and_wait(
         )
     with _Hold(container):
         started = _launch(engine, container, io, detach=False)
-    return started.wait(
-        forward_signals=forward_signals,
-        meanwhile=(lambda let_go: reap(engine, container.id, let_go))
-        if container.auto_remove
-        else None,
-    )
+    return _wait(engine, started, container.id, container.auto_remove, forward_signals)
 
 
 def run(
@@ -148,12 +143,15 @@ def run(
     started = _started(engine, ahead, request, created)
     if detach:
         return 0
-    return started.wait(
-        forward_signals=forward_signals,
-        meanwhile=(lambda let_go: reap(engine, created.id, let_go))
-        if request.auto_remove
-        else None,
-    )
+    return _wait(engine, started, created.id, request.auto_remove, forward_signals)
+
+
+def _wait(
+    engine: Engine, started: Started, container_id: str, auto_remove: bool, forward_signals: bool
+) -> int | None:
+    """Stay with a container to its end, and do what --rm asks for then."""
+    reaps = (lambda let_go: reap(engine, container_id, let_go)) if auto_remove else None
+    return started.wait(forward_signals=forward_signals, meanwhile=reaps)
 
 
 def _foresee(
