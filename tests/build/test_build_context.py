@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
+import tarfile
 import threading
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from memory_cache import MemoryCache
 
 from kobako.build import context as context_module
-from kobako.build import signature as signing
+from kobako.build import survey as surveying
 from kobako.build.context import Context
 from kobako.build.dockerfile.source import Problem
 from kobako.build.files import Entry
@@ -21,6 +23,7 @@ from kobako.build.match import Pattern, has_wildcards, match
 from kobako.build.memory import Memory
 from kobako.build.ops.choosing import TransferSpec
 from kobako.build.ops.chosen_digest import digest_chosen
+from kobako.build.survey import Seen, Survey
 from kobako.errors import Invalid, Unavailable
 from kobako.fastjson import dumps, loads
 
@@ -272,12 +275,20 @@ def test_remembered_digests_survive_the_store() -> None:
 def a_tree(directory: Path) -> None:
     for n in range(60):
         (directory / f"d{n % 5}" / "deep").mkdir(parents=True, exist_ok=True)
-        (directory / f"d{n % 5}/deep/f{n}").write_text(f"content {n}")
+        (directory / f"d{n % 5}/deep/f{n}").write_text(f"content {n}" * n)
+    (directory / "d1" / ("long" * 24)).touch()
     (directory / "link").symlink_to("d1")
 
 
-def test_two_processes_sign_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    a_tree(tmp_path)
+def survey(directory: Path) -> Seen:
+    found = Context.open_directory(str(directory))
+    try:
+        return Survey(found).below("")
+    finally:
+        found.close()
+
+
+def count_forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     forked = []
     fork = os.fork
 
@@ -286,42 +297,85 @@ def test_two_processes_sign_as_one_does(tmp_path: Path, monkeypatch: pytest.Monk
         return fork()
 
     monkeypatch.setattr(os, "fork", counted)
+    return forked
 
-    def sign(*, halved: bool) -> signing.Signature:
-        found = Context.open_directory(str(tmp_path))
-        try:
-            return signing.sign(found, found.top, halved=halved)
-        finally:
-            found.close()
 
-    assert sign(halved=True) == sign(halved=False)
-    assert len(forked) == 1 and sign(halved=False).count == 1 + 60 + 10 + 1
+def test_two_processes_see_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_tree(tmp_path)
+    forked = count_forks(monkeypatch)
+    alone = survey(tmp_path)
+    assert not forked and (alone.count, alone.files) == (60 + 10 + 2, 60 + 2)
+    monkeypatch.setattr(surveying, "_MANY", 4)
+    assert survey(tmp_path) == alone
+    assert len(forked) == 1
+    for n in (1, 2, 3, 4):  # one of them is the other process's
+        file = tmp_path / f"d{n}/deep/f{n}"
+        file.write_text("other")
+        now = survey(tmp_path)
+        assert now.digest != alone.digest
+        assert now.newest_ns == file.stat().st_ctime_ns
+        alone = now
+
+
+def test_what_was_looked_at_for_its_size_has_a_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_tree(tmp_path)
+    monkeypatch.setattr(surveying, "_MANY", 4)
+    forked = count_forks(monkeypatch)
+    sized, other = (Context.open_directory(str(tmp_path)) for _ in range(2))
+    sized.size()
+    assert len(forked) == 1
+    for path in ("", "d1", "d4/deep", "d4/deep/f4", "link"):
+        ours, theirs = sized.lookup(path, follow=False), other.lookup(path, follow=False)
+        assert ours is not None and theirs is not None
+        assert sized.signature(ours) == other.signature(theirs)
+    assert len(forked) == 2, "all had been looked at before by one of them"
+    sized.close()
+    other.close()
+
+
+def test_a_size_is_that_of_the_tar(tmp_path: Path) -> None:
+    a_tree(tmp_path)
     found = Context.open_directory(str(tmp_path))
-    found.size()
-    assert signing.sign(found, found.top, halved=True) == sign(halved=False)
+    size, files = found.size()
     found.close()
-    assert len(forked) == 1, "all had been looked at before"
-    before = sign(halved=True)
-    (tmp_path / "d4/deep/f4").write_text("other")  # the other process's
-    assert sign(halved=True).digest != before.digest
-    assert sign(halved=True).newest_ns == (tmp_path / "d4/deep/f4").stat().st_ctime_ns
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for name in os.listdir(tmp_path):
+            archive.add(tmp_path / name, name)
+        assert archive.offset == size - 1024
+        assert sum(not member.isdir() for member in archive) == files
 
 
 def test_what_the_other_process_could_not_do_is_done_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_tree(tmp_path)
-    found = Context.open_directory(str(tmp_path))
-    whole = signing.sign(found, found.top)
+    alone = survey(tmp_path)
     ours = os.getpid()
-    below = signing._below
+    look = Survey._look
 
-    def only_here(files: Context, directories: list[str]) -> signing.Part:
+    def only_here(self: Survey, directory: str) -> surveying._Part:
         assert os.getpid() == ours
-        return below(files, directories)
+        return look(self, directory)
 
-    monkeypatch.setattr(signing, "_below", only_here)
-    assert signing.sign(found, found.top, halved=True) == whole
-    found.close()
+    monkeypatch.setattr(surveying, "_MANY", 4)
+    monkeypatch.setattr(Survey, "_look", only_here)
+    assert survey(tmp_path) == alone
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, 0)
+
+
+@pytest.mark.only("user")
+def test_who_builds_is_told_what_neither_process_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_tree(tmp_path)
+    monkeypatch.setattr(surveying, "_MANY", 4)
+    (tmp_path / "d4/deep").chmod(0)
+    with pytest.raises(Unavailable, match="d4/deep"):
+        survey(tmp_path)
+    (tmp_path / "d4/deep").chmod(0o755)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, 0)

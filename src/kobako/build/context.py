@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import time
-from _operator import attrgetter
 
+from kobako.build.cache import cache_key
 from kobako.build.files import DIRECTORY, SMALL, Entry, Files, changed, hash_file
 from kobako.build.ignore import parse_ignore
 from kobako.build.memory import Memory
+from kobako.build.survey import TRAITS, Survey
 from kobako.errors import Invalid
 
 TYPE_CHECKING = False
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
     from kobako.build.sources import Remote
     from kobako.build.why.listing import Listing
 
-_BLOCK = 512
+_END = 1024
+"""Bytes of zeros a tar ends with."""
 _LARGE = 1 << 20
 _FEW, _MANY = 32, 500
-_KIND, _DIRECTORY, _REGULAR = 0o170000, 0o040000, 0o100000
-_TRAITS = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 _SETTLED = 50_000_000
 """A file changed less than this before it was hashed (ns) may change again unseen by its times."""
 
@@ -56,6 +56,7 @@ class Context(Files):
         self._owners: dict[str, tuple[int, int]] = {}
         self._began_ns = time.time_ns()
         self._newest_ns = 0
+        self._survey = Survey(self)
         self._memory: Memory | None = None
         self._learned = 0
         self._asked = 0
@@ -118,7 +119,7 @@ class Context(Files):
 
     def check_unchanged(self, fd: int, entry: Entry) -> None:
         """What is copied has to be what was hashed: the cache keeps it under that name."""
-        if _TRAITS(os.fstat(fd)) != _TRAITS(entry.stat):
+        if TRAITS(os.fstat(fd)) != TRAITS(entry.stat):
             raise changed(entry)
 
     check_read = check_unchanged
@@ -127,23 +128,9 @@ class Context(Files):
         return self._owners.get(entry.path, (0, 0))
 
     def size(self) -> tuple[int, int]:
-        """(bytes of the tar archive docker would send, number of files): reads everything."""
-        total, count = 2 * _BLOCK, 0
-        waiting = [""]
-        while waiting:
-            above = waiting.pop()
-            for name, status in self.listed(above):
-                path = f"{above}/{name}" if above else name
-                total += _BLOCK
-                if status.st_mode & _KIND == _DIRECTORY:
-                    waiting.append(path)
-                else:
-                    count += 1
-                    if status.st_mode & _KIND == _REGULAR:
-                        total += -(-status.st_size // _BLOCK) * _BLOCK
-                if len(path) > 25 and len(os.fsencode(path)) > 100:  # too long for the header
-                    total += 2 * _BLOCK
-        return total, count
+        """(bytes of the tar archive docker would send, number of files): looks at everything."""
+        seen = self._survey.below("")
+        return _END + seen.size, seen.files
 
     def owned_by_root(self, path: str) -> bool:
         """Whether everything at `path` has the owner it has for the build, root, on disk too.
@@ -159,14 +146,16 @@ class Context(Files):
         ours = (self._opener, (os.geteuid(), os.getegid()))
         return all((e.stat.st_uid, e.stat.st_gid) in ours for e in (entry, *below))
 
-    def signature(self, entry: Entry, *, halved: bool = False) -> tuple[str, int]:
+    def signature(self, entry: Entry) -> tuple[str, int]:
         """(a digest that tells whether an entry or anything below it has changed, if all is
-        `settled`; their number). `halved`: by two processes, which pays for many files."""
-        from kobako.build.signature import sign
-
-        signed = sign(self, entry, halved=halved)
-        self._newest_ns = max(self._newest_ns, signed.newest_ns)
-        return signed.digest, signed.count
+        `settled`; their number)."""
+        own, count, newest = TRAITS(entry.stat), 1, entry.stat.st_ctime_ns
+        below = ""
+        if entry.kind == DIRECTORY:
+            seen = self._survey.below(entry.path)
+            below, count, newest = seen.digest, 1 + seen.count, max(newest, seen.newest_ns)
+        self._newest_ns = max(self._newest_ns, newest)
+        return cache_key(own, below), count
 
     def settled(self) -> bool:
         """Whether nothing that has a signature may have changed since without other times."""

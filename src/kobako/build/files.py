@@ -154,10 +154,6 @@ class Files:
             found = self._lists[path] = self._read(path)
         return found
 
-    def is_listed(self, path: str) -> bool:
-        """Whether a directory has been read already."""
-        return path in self._lists
-
     def walk(self, entry: Entry) -> Iterator[Entry]:
         """Everything below a directory, parents first, in order of names."""
         waiting = [iter(self.children(entry).values())]

@@ -27,9 +27,9 @@ def digest_chosen(files: Files, spec: TransferSpec, cache: Cache) -> str:
         return _digest_tree(files, chosen)
     place = place_of(files, spec)
     names = [(one.name, one.entry.path, one.base.path) for one in chosen]
-    row = cache.get(place)  # there is one where there were many files
-    signed = [files.signature(one.entry, halved=row is not None) for one in chosen]
+    signed = [files.signature(one.entry) for one in chosen]
     signature = cache_key(names, [sign for sign, _ in signed])
+    row = cache.get(place)  # there is one where there were many files
     many = sum(count for _, count in signed) > _MANY
     if row is not None and row["signature"] == signature:
         return str(row["digest"])
