@@ -132,6 +132,18 @@ def test_a_hit_is_new_to_gc(store: Store) -> None:
     assert os.stat(path).st_ino == inode
 
 
+def test_what_is_there_is_not_synced_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(fd) or sync(fd))
+    for expected in (2, 2):  # the file and its directory
+        with store.blobs.writer() as writer:
+            writer.write(b"content")
+            writer.commit()
+        assert len(synced) == expected
+    assert ingest(store) == []
+
+
 def test_many_threads_put_the_same(store: Store) -> None:
     data = os.urandom(300_000)
     found: list[Digest] = []

@@ -136,16 +136,24 @@ class ContentStore:
         return True
 
     def _install(self, file: ingest.IngestFile, digest: Digest, size: int) -> None:
+        """Put a file in its blob's place, durably; where that is there already, do nothing."""
         path = self.path(digest)
+        with self.shared():
+            if self._is_whole(path, size):
+                return
+        os.fchmod(file.fd, 0o644)
+        os.fsync(file.fd)
         directory = os.path.dirname(path)
         with self.shared():
-            if self._refresh(path) and os.stat(path).st_size == size:
-                file.discard()
+            if self._is_whole(path, size):  # another has been faster
                 return
             os.makedirs(directory, exist_ok=True)
             os.rename(file.path, path)
         file.close()
         _sync_directory(directory)
+
+    def _is_whole(self, path: str, size: int) -> bool:
+        return self._refresh(path) and os.stat(path).st_size == size
 
     def _failed(self, action: str, digest: Digest | str, error: OSError) -> KobakoError:
         if isinstance(error, FileNotFoundError):
@@ -217,8 +225,6 @@ class BlobWriter:
                 raise Corrupt(f"blob {self._expected} has other content: its digest is {digest}")
             if self._following is not None:
                 self._following.end()
-            os.fchmod(self._file.fd, 0o644)
-            os.fsync(self._file.fd)
             self._store._install(self._file, digest, self._size)
         except OSError as error:
             raise failed("write a blob", self._store._root, error) from error
