@@ -62,6 +62,14 @@ def test_missing_interpreter_and_foreign_format(box: Any, tmp_path: Path) -> Non
     assert (done.returncode, "exec format error" in done.stderr) == (126, True)
 
 
+def test_terminals_have_the_group_tty_where_that_has_an_id(box: Any) -> None:
+    mounts = box.output("cat", "/proc/self/mounts").splitlines()
+    (options,) = [line.split()[3] for line in mounts if line.split()[1] == "/dev/pts"]
+    ids = box.output("cat", "/proc/self/gid_map").split()
+    single = ids[2] == "1"
+    assert ("gid=5" in options.split(",")) is not single
+
+
 def test_missing_working_directory_is_made(box: Any) -> None:
     assert box.output("pwd", cwd="/a/b/c") == "/a/b/c\n"
     done = box.run("pwd", cwd="/etc/passwd")

@@ -162,6 +162,8 @@ def _apply(mount: Mount, at: int, spec: dict[str, Any]) -> None:
     if mount.type == "cgroup":
         _mount_cgroup(mount, at)
         return
+    if mount.type == "devpts":
+        mount = _of_known_group(mount)
     try:
         mount.apply(at=at)
     except OSError as fault:
@@ -173,10 +175,6 @@ def _apply(mount: Mount, at: int, spec: dict[str, Any]) -> None:
 
 def _stand_in(mount: Mount, fault: OSError, spec: dict[str, Any]) -> Mount | None:
     own = {n["type"] for n in spec.get("linux", {}).get("namespaces") or ()}
-    if mount.type == "devpts" and fault.errno == errno.EINVAL and "gid=" in mount.data:
-        # The tty group has no id in a user namespace of one.
-        kept = [o for o in mount.data.split(",") if not o.startswith("gid=")]
-        return mount.replace(data=",".join(kept))
     if fault.errno not in (errno.EPERM, errno.EACCES):
         return None
     if mount.type == "sysfs":  # the network namespace is not ours
@@ -186,6 +184,20 @@ def _stand_in(mount: Mount, fault: OSError, spec: dict[str, Any]) -> Mount | Non
     if mount.type == "mqueue" and "ipc" not in own:
         return _host_tree(mount, "/dev/mqueue")
     return None
+
+
+def _of_known_group(mount: Mount) -> Mount:
+    """Without a group this user namespace has no id for, as one of a single id has none for the
+    tty group: that would be refused, and told on the machine's console, which takes its time."""
+    with open("/proc/self/gid_map", "rb", buffering=0) as file:
+        spans = [[int(number) for number in line.split()] for line in file.read().splitlines()]
+    kept = [
+        option
+        for option in mount.data.split(",")
+        if not option.startswith("gid=")
+        or any(first <= int(option[4:]) < first + count for first, _, count in spans)
+    ]
+    return mount.replace(data=",".join(kept))
 
 
 def _host_tree(mount: Mount, source: str) -> Mount:
