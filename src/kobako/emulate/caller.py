@@ -106,6 +106,12 @@ class Paths:
         os.fchdir(self._proc_fd)
         self._away = False
 
+    def depart(self) -> None:
+        """Lets go of the container's tree, for good."""
+        os.fchdir(self._proc_fd)
+        os.chroot(b".")
+        os.close(self._root_fd)
+
     def enter(self, tid: int, directory: int, path: bytes) -> bytes:
         """A path that means to us what `path`, relative to the descriptor `directory`, means to the
         thread `tid`. An empty path means the descriptor itself (AT_EMPTY_PATH)."""

@@ -34,6 +34,7 @@ def serve(
 
     Runs in a process of its own, forked from one that is in the container's user namespace and has
     one thread; it chroots into the container, so nothing else can be done in that process later.
+    When it returns, nothing of the container's tree is in use any more.
 
     listener: waits for the listener of the filter in init, then owned by this call, and for init's
         mounts to be in place. -1: there will be none, and this returns.

@@ -77,6 +77,7 @@ def serve(
     supervisor = Supervisor(world, by_number, book, below, server)
     supervisor.add(listener_fd)
     supervisor.run()
+    paths.depart()
 
 
 class Supervisor:

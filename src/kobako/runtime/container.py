@@ -90,6 +90,10 @@ class Container:
                 pass  # the start failed, and was cleared up already
             self._monitor = 0
 
+    def reap(self) -> None:
+        """Waits until nothing is left of the monitor of a container that has ended."""
+        os.waitpid(self._monitor, 0)
+
     def attend(self) -> None:
         """Tell the monitor that its output is read from now on: it hands on none before.
 
@@ -108,6 +112,7 @@ class Container:
         *,
         forward_signals: bool = True,
         meanwhile: Callable[[Callable[[], None]], None] | None = None,
+        reap: bool = True,
     ) -> int | None:
         """Stays with an attached container to its end; its exit code (128 + signal when killed).
 
@@ -118,6 +123,7 @@ class Container:
         `meanwhile(let_go)` is called when it has ended and before the monitor is let go: if this
         process is killed before it calls `let_go`, the monitor does what `launch.start` was given
         as `on_exit`.
+        Without `reap` the caller calls that itself: what is left of the monitor has nothing to do.
         Raises `Unavailable` when the monitor has been killed, `OutputLost` at the end.
         """
         if not self._monitor:
@@ -151,7 +157,8 @@ class Container:
         finally:
             signals.restore()
             self.close()
-        os.waitpid(self._monitor, 0)
+        if reap or message[:1] != b"Z":
+            self.reap()
         if message[:1] != b"Z":
             if meanwhile is not None:
                 from kobako.runtime import state

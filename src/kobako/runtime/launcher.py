@@ -49,7 +49,7 @@ class Launcher:
         self.setup = control  # until there is a first process: `clone`
         self.pid = 0
         self.pidfd = -1
-        self.server: Channel | None = None  # to the supervisor, until it has its listener
+        self.server: Channel | None = None  # to the supervisor, for as long as that works
         self.serve_pid = 0
         self.held = -1
 
@@ -139,6 +139,7 @@ class Launcher:
         monitor = Monitor(
             self.pid, self.pidfd, state, log, self.lock, self.streams,
             self.serve_pid, self.held, self.sweep, plan.on_exit, size, files,
+            self.server.fileno() if self.server else -1,
         )  # fmt: skip
         self._write_pid(plan.state_dir, plan.bundle.terminal)
         told = self.control.send(
@@ -201,10 +202,10 @@ class Launcher:
 
         refusal = program.hear_out(setup, hear, "the container's first process")
         setup.close()
-        if self.server is not None:
-            self.server.close()
         if refusal is None:
             return master
+        if self.server is not None:
+            self.server.close()
         os.waitpid(self.pid, 0)
         if self.serve_pid:
             os.waitpid(self.serve_pid, 0)
@@ -224,12 +225,12 @@ class Launcher:
 
         def listener() -> int:
             _, fds = theirs.receive()
-            theirs.close()
             return fds[0] if fds else -1
 
         try:
             process.close_all_but({theirs.fileno(), *intercept.fds})
             intercept.serve(listener, self.pid)
+            theirs.close()  # what `Monitor.served` waits for: the end of a process takes longer
         except BaseException as fault:
             _complain(self.plan.state_dir, "supervisor", fault)
             os._exit(1)
@@ -271,6 +272,7 @@ class Launcher:
         code = monitor.finish()
         monitor.flush()
         told = monitor.control >= 0 and self.control.send(b"Z%d %d" % (code, monitor.lost))
+        monitor.reap_server()
         if self.plan and self.plan.on_exit:
             if told:  # the client acts itself, unless it is killed before it has
                 monitor.let_go()
@@ -292,7 +294,7 @@ class Launcher:
 
     def _become_small(self, monitor: Monitor) -> Monitor:
         """Replaces this process by a fresh interpreter; returns only when that is impossible."""
-        monitor.control = -1
+        monitor.control = monitor.served = -1
         monitor.sinks.clear()
         self.control.close()
         os.chdir("/")

@@ -30,7 +30,8 @@ class Monitor:
     kept open only so that the container's stdin does not end. `sweep`: the container has no pid
     namespace that would take its processes away. `log` is -1 when none is kept; a file that would
     get longer than `log_size` bytes (0: any length) becomes `log.1`, and of these `log_files` - 1
-    are kept.
+    are kept. `serve_pid` is the supervisor of intercepted calls, if there is one; that it is done
+    with the container's files is told by the end of `served`, else by its own.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Monitor:
         on_exit: tuple[str, ...] = (),
         log_size: int = 0,
         log_files: int = 1,
+        served: int = -1,
     ) -> None:
         self.lost = 0  # why some output did not reach the client: an errno
         self.log_size = log_size
@@ -59,6 +61,7 @@ class Monitor:
         self.lock = lock
         self.streams = streams
         self.serve_pid = serve_pid
+        self.served = served
         self.held = held
         self.sweep = sweep
         self.on_exit = on_exit
@@ -212,7 +215,8 @@ class Monitor:
         return b""
 
     def finish(self) -> int:
-        """Ends what is left of the container and publishes its exit code, which is returned."""
+        """Ends what is left of the container and publishes its exit code, which is returned.
+        `reap_server` comes after it."""
         _, status = posix.waitpid(self.pid, 0)
         code = posix.waitstatus_to_exitcode(status)
         code = 128 - code if code < 0 else code
@@ -271,14 +275,23 @@ class Monitor:
             return
         poll = select.poll()
         try:
-            fd = posix.pidfd_open(self.serve_pid)
+            fd = self.served if self.served >= 0 else posix.pidfd_open(self.serve_pid)
             poll.register(fd, _POLLIN)
             if not poll.poll(_SERVE_GRACE_MS):
                 posix.kill(self.serve_pid, 9)
+                posix.waitpid(self.serve_pid, 0)
+                self.serve_pid = 0
             posix.close(fd)
-            posix.waitpid(self.serve_pid, 0)
         except OSError:
             pass
+
+    def reap_server(self) -> None:
+        """Waits until nothing is left of the supervisor, which takes longer than its work."""
+        if self.serve_pid:
+            try:
+                posix.waitpid(self.serve_pid, 0)
+            except OSError:
+                pass
 
     def kill_orphans(self) -> None:
         """Kills what the first process left behind; as a subreaper we are its parent now."""
@@ -326,6 +339,7 @@ def main(args: list[str]) -> None:
         posix.set_inheritable(fd, False)
     monitor.watch()
     monitor.finish()
+    monitor.reap_server()
     if on_exit:
         posix.execv(on_exit[0], on_exit)
 
