@@ -113,6 +113,16 @@ def test_prune_beside_builds(machine: Kobako, tmp_path: Path) -> None:
     assert machine("fsck").code == 0
 
 
+def test_nothing_of_a_build_is_left_in_scratch(machine: Kobako, tmp_path: Path) -> None:
+    stages = "FROM small AS a\nRUN echo a > /a\nFROM small AS b\nRUN echo b > /b\n"
+    copies = "FROM small\nCOPY --from=a /a /\nRUN cat /a\nCOPY --from=b /b /\nRUN cat /b\n"
+    build(machine, tmp_path, stages + copies)
+    assert list((machine.root / "scratch").iterdir()) == []
+    (tmp_path / "Dockerfile").write_text("FROM small\nRUN true\nRUN true 2\nRUN cat /none\n")
+    assert "cat /none" in machine.fails("build", str(tmp_path)).err
+    assert list((machine.root / "scratch").iterdir()) == []
+
+
 def test_a_cache_mount_travels(machine: Kobako, other: Kobako, tmp_path: Path) -> None:
     build(machine, tmp_path, FILL)
     assert machine("builder", "cache-mount", "ls", "--format", "{{.ID}} {{.InUse}}").out == (

@@ -53,8 +53,10 @@ def _run(
         os.close(err_writer)
     try:
         container.attend()
+        worker.catch_up()
         _copy({out_reader: 1, err_reader: 2}, on_output)
-        code = container.wait(forward_signals=False)
+        code = container.wait(forward_signals=False, reap=False)
+        worker.put_off(container.reap)
         assert code is not None  # there is no terminal to leave
         return code
     except BaseException:

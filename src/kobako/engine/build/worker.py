@@ -10,7 +10,7 @@ from kobako.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Self
 
     from kobako.build.sources import GitSource, Remote, UrlSource
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from kobako.layer.pack import Graft
     from kobako.linux.ownership import Owners
     from kobako.oci import Digest, Platform, Reference
+
+_MOST = 4
+"""So much is put off; each scratch directory holds a descriptor, its lock."""
 
 
 class EngineWorker:
@@ -44,6 +47,7 @@ class EngineWorker:
         self.offered: BuildCache | None = None
         self.keep_failed = False
         self._crew: ForkingCrew | None = None
+        self._put_off: list[Callable[[], object]] = []
         self._elsewhere: dict[BaseImage, tuple[Reference, str, Digest]] = {}
 
     def resolve_image(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
@@ -113,11 +117,22 @@ class EngineWorker:
         from kobako.engine.build import run as build_run
 
         lowers = self.lowers(request.layers, places=True)
-        with Scratch(self.engine, lowers, request.id) as scratch:
+        with Clearing(self, Scratch(self.engine, lowers, request.id)) as scratch:
             code = build_run.run(self, scratch, request, on_output)
             if code != 0:
                 return RunResult(code, kept=scratch.leave() if self.keep_failed else "")
             return RunResult(0, self.keep(scratch, request.epoch, build_run.places(scratch)))
+
+    def put_off(self, work: Callable[[], object]) -> None:
+        """Has something done that nobody waits for, while the next command runs: `catch_up`."""
+        if len(self._put_off) >= _MOST:
+            self.catch_up()
+        self._put_off.append(work)
+
+    def catch_up(self) -> None:
+        """Does what was put off."""
+        while self._put_off:
+            self._put_off.pop(0)()
 
     def keep(
         self,
@@ -175,6 +190,24 @@ class EngineWorker:
 def _base(name: str, image: Image) -> BaseImage:
     layers = tuple(LayerRef(diff_id, layer) for diff_id, layer in image.layers)
     return BaseImage(name, image.config, layers)
+
+
+class Clearing:
+    """Makes a scratch directory, and throws away what is left of it when its tree has become a
+    layer: that can wait."""
+
+    def __init__(self, worker: EngineWorker, scratch: Scratch) -> None:
+        self._worker = worker
+        self._scratch = scratch
+
+    def __enter__(self) -> Scratch:
+        return self._scratch.__enter__()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None and self._worker.engine.driver.adoptable:
+            self._worker.put_off(self._scratch.remove)
+        else:
+            self._scratch.remove()
 
 
 class WorkerTree:
