@@ -84,17 +84,21 @@ class Record(metaclass=RecordType):
         values.update(changes)
         return type(self)(**values)
 
+    def as_tuple(self) -> tuple[Any, ...]:
+        """The fields in their order: what the class makes an equal record of."""
+        return tuple(getattr(self, f) for f in type(self)._fields)
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
         return all(getattr(self, f) == getattr(other, f) for f in type(self)._fields)
 
     def __hash__(self) -> int:
-        return hash((type(self), *(getattr(self, f) for f in type(self)._fields)))
+        return hash((type(self), *self.as_tuple()))
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{f}={getattr(self, f)!r}" for f in type(self)._fields)
         return f"{type(self).__name__}({inner})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), tuple(getattr(self, f) for f in type(self)._fields))
+        return (type(self), self.as_tuple())

@@ -19,20 +19,20 @@ VERBS = {
     "run": (
         "cli.health_flags cli.unmet_flags cli.container_flags"
         " cli.run cli.terminal engine engine.start engine.requests runtime"
-        " fastjson linux linux.libc linux.mount runtime.bundle engine.engine engine.namespaces"
-        " linux.process linux.channel runtime.container runtime.ahead linux.caps runtime.spec"
-        " engine.privilege"
+        " runtime.surroundings engine.surroundings fastjson linux linux.libc linux.mount"
+        " runtime.bundle engine.engine linux.process linux.channel runtime.container runtime.ahead"
+        " linux.caps engine.privilege"
     ),
     "exec": (
         "cli.health_flags cli.unmet_flags cli.container_flags"
         " cli.exec cli.terminal engine engine.execute runtime fastjson linux"
         " linux.libc linux.mount runtime.bundle engine.engine engine.containers linux.process"
-        " linux.channel linux.pty linux.caps linux.syscalls linux.seccomp runtime.ourselves"
+        " linux.channel linux.pty linux.caps linux.seccomp runtime.ourselves"
         " runtime.program"
         " linux.inroot runtime.rootfs runtime.init runtime.state runtime.attach runtime.join"
         + _DATABASE
-        + " engine.program engine.users runtime.spec runtime.seccomp runtime.seccomp.default"
-        " runtime.seccomp.profile"
+        + " engine.program engine.users runtime.surroundings runtime.spec runtime.seccomp"
+        " runtime.seccomp.default runtime.seccomp.profile"
     ),
     "build": (
         "cli.progress cli.progress.style cli.build_flags cli.build build events"
@@ -69,16 +69,17 @@ VERBS = {
 
 CREATE = (
     "engine.program engine.container_document engine.etc_files engine.create"
+    " runtime.spec"
     " engine.names engine.unpack linux.claim engine.images"
     + _DATABASE
     + " oci.reference snapshot snapshot.trees oci.document oci.platform oci.config engine.users"
-    " snapshot.driver snapshot.overlay linux.syscalls linux.seccomp runtime.seccomp"
+    " snapshot.driver snapshot.overlay linux.seccomp runtime.seccomp"
     " runtime.seccomp.default runtime.seccomp.profile"
 )
 """Of `run`, while the monitor gets ready."""
 
 MONITOR = (
-    "linux.pty linux.syscalls linux.seccomp runtime.ourselves runtime.program linux.inroot"
+    "linux.pty linux.seccomp runtime.ourselves runtime.program linux.inroot"
     " runtime.rootfs"
     " runtime.init runtime.monitor runtime.launcher runtime.launch"
 )

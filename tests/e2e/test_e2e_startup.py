@@ -109,7 +109,7 @@ def asked_for(kobako: Kobako, words: list[str]) -> set[str]:
 def some_modes_only() -> set[str]:
     """What stands in for root, where that is needed."""
     names = {"kobako.engine.bundles", "kobako.linux.userns", "kobako.linux.ownership"}
-    names |= {"kobako.linux.bpf", "kobako.linux.notify"}
+    names |= {"kobako.linux.bpf", "kobako.linux.notify", "kobako.linux.syscalls"}
     room = Path(startup.__file__).parent / "emulate"
     return names | {"kobako.emulate"} | {f"kobako.emulate.{path.stem}" for path in room.iterdir()}
 

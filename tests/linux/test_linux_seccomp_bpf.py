@@ -12,6 +12,7 @@ from kobako.errors import Invalid, Unsupported
 from kobako.linux import seccomp
 from kobako.linux.bpf import DATA_ARCH, DATA_NR, Assembler, data_arg
 from kobako.linux.notify import Listener
+from kobako.linux.process import set_no_new_privs
 from kobako.linux.syscalls import machine
 
 X86 = machine("x86_64")
@@ -115,7 +116,7 @@ def test_the_kernel_takes_and_obeys_a_program() -> None:
     a.ret(seccomp.RET_ERRNO | errno.EXDEV)
 
     def work() -> int:
-        seccomp.no_new_privs()
+        set_no_new_privs()
         seccomp.install(a.assemble())
         # The wrapper cannot fail, so the errno comes back as an id.
         return int(ctypes.CDLL(None).syscall(here.numbers["getuid"]) != -1)
@@ -181,7 +182,7 @@ def test_a_listener_answers_resumes_and_gives_descriptors(tmp_path: object) -> N
     pid = os.fork()
     if pid == 0:
         try:
-            seccomp.no_new_privs()
+            set_no_new_privs()
             fd = seccomp.install_listener(program)
             try:
                 seccomp.install_listener(program)

@@ -17,6 +17,7 @@ from kobako.linux.mount import Mount
 from kobako.runtime import join, launch, spec
 from kobako.runtime.ahead import Ahead
 from kobako.runtime.bundle import Bundle, Stdio
+from kobako.runtime.surroundings import Surroundings
 
 
 def enter() -> None:
@@ -44,7 +45,13 @@ def records(options: dict) -> spec.ContainerOptions:
     )
     rest["tmpfs"] = tuple(spec.Tmpfs(t[0], tuple(t[1:])) for t in rest.get("tmpfs", ()))
     rest["sysctls"] = tuple(tuple(s) for s in rest.get("sysctls", ()))
-    return spec.ContainerOptions(process=spec.ProcessOptions(**process), **rest)
+    known = ("network", "pid", "ipc", "uts", "cgroupns", "bare_paths", "shm_size")
+    around = {key: rest.pop(key) for key in known if key in rest}
+    return spec.ContainerOptions(
+        process=spec.ProcessOptions(**process),
+        around=Surroundings(privileged=process.get("privileged", False), **around),
+        **rest,
+    )
 
 
 def overlay(base: str, lower: str) -> tuple[Mount, ...]:
@@ -73,9 +80,10 @@ def main(verb: str, base: str) -> int:
             document["consoleSize"] = {"height": rows, "width": columns}
         return join.exec_(f"{base}/state", document, io)
     enter()
-    bundle = Bundle(base, spec.document(records(given["options"])), overlay(base, given["lower"]))
+    options = records(given["options"])
+    bundle = Bundle(base, spec.document(options), overlay(base, given["lower"]))
     if verb == "ahead":
-        return ahead(bundle, base, io, given["foreseen"])
+        return ahead(bundle, options.around, base, io, given["foreseen"])
     container = launch.start(
         bundle,
         state_dir=f"{base}/state",
@@ -88,13 +96,13 @@ def main(verb: str, base: str) -> int:
     return 0 if detach else container.wait()
 
 
-def ahead(bundle: Bundle, base: str, io: Stdio, foreseen: str) -> int:
+def ahead(bundle: Bundle, around: Surroundings, base: str, io: Stdio, foreseen: str) -> int:
     """Prints the pid of the process that waits for the bundle, then starts it or sends it away."""
-    namespaces = bundle.spec["linux"]["namespaces"]
     waiting = Ahead(
         io,
         terminal=False,
-        namespaces=namespaces[1:] if foreseen == "others" else namespaces,
+        around=around.replace(uts="host") if foreseen == "others" else around,
+        stage=f"{base}/stage",
         detach=False,
         prepare=lambda: None,
         intercept_of=lambda given: None,

@@ -38,3 +38,48 @@ def test_nothing_stays_of_a_start_that_is_not_to_be(
     assert (done.stdout, done.returncode) == ("", code)
     assert says in message
     assert not os.path.exists(f"/proc/{int(pid)}")
+
+
+SHOWN = """
+cut -d' ' -f4- /proc/self/mountinfo | sed 's/ [a-z]*:[0-9]* //; s/[^ ]*dir=[^ ]*//g' | sort
+ls -lAR --time-style=+ /dev
+cat /proc/kcore /proc/keys | wc -c; echo 1 > /proc/sysrq-trigger
+echo 1 > /dev/shm/$$.tmp; cat /dev/shm/$$.tmp; rm /dev/shm/$$.tmp; ls /sys | wc -l; ls /proc/1/ns
+cut -d' ' -f5 /proc/self/mountinfo | grep -nx -e / -e /proc | sort -n | head -n 1 | cut -d: -f2
+"""
+"""Everything that is mounted, and the one of the root and /proc that was made first."""
+
+
+@pytest.mark.parametrize(
+    ("given", "first"),
+    [
+        ({}, "/proc"),
+        ({"network": "host", "ipc": "host"}, "/proc"),
+        ({"bare_paths": True}, "/proc"),
+        ({"privileged": True}, "/proc"),
+        ({"binds": [{"source": "/etc", "target": "/data/etc"}]}, "/proc"),
+        ({"binds": [{"source": "/etc", "target": "/proc/fs"}]}, "/"),
+        ({"tmpfs": [["/dev/shm", "size=1m"]]}, "/"),
+        ({"sysctls": [["net.ipv4.ip_forward", "1"]]}, "/"),
+    ],
+    ids=str,
+)
+def test_what_is_mounted_before_there_is_a_root_is_as_if_mounted_in_it(
+    box: Any, given: dict[str, Any], first: str
+) -> None:
+    command = box.prepare("sh", "-c", SHOWN, foreseen="this", **given)
+
+    def shown() -> tuple[str, str, str]:
+        done = subprocess.run(
+            [*command, "ahead", box.base], capture_output=True, text=True, timeout=60
+        )
+        *lines, made_first = done.stdout.splitlines()
+        return "\n".join(lines), done.stderr.partition("\n")[2], made_first
+
+    plain = shown()  # there is no place yet to mount them on
+    for place in ("proc", "dev", "sys"):
+        os.makedirs(f"{box.base}/stage/{place}")
+    staged = shown()
+    assert len(plain[0]) > 1000
+    assert staged[:2] == plain[:2]
+    assert (plain[2], staged[2]) == ("/", first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.engine import namespaces, program
+from kobako.engine import program, surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def host_config(request: CreateRequest) -> dict[str, Any]:
         "ShmSize": request.shm_size,
         "Tmpfs": dict(t.partition(":")[::2] for t in request.tmpfs) or None,
         "PidMode": request.pid,
-        "IpcMode": namespaces.ipc(request.ipc),
+        "IpcMode": surroundings.ipc(request.ipc),
         "UTSMode": request.uts,
     }
     asked = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kobako.engine import container_document, etc_files, namespaces, program
+from kobako.engine import container_document, etc_files, program, surroundings
 from kobako.errors import Conflict, Invalid, KobakoError, NotFound
 from kobako.record import Record
 
@@ -215,27 +215,21 @@ def _options(
     security = _security(request.security_opt)
     return spec.ContainerOptions(
         process=process,
+        around=surroundings.of_request(request),
         hostname=hostname,
         domainname=request.domainname,
         read_only=request.read_only,
-        network=namespaces.network(request.network),
-        pid=request.pid or "private",
-        ipc=namespaces.ipc(request.ipc),
-        uts=request.uts or "private",
-        cgroupns=request.cgroupns or "private",
         binds=tuple(binds),
         tmpfs=tuple(tmpfs),
-        shm_size=request.shm_size,
         sysctls=request.sysctls,
         seccomp=security.seccomp if security else "",
-        bare_paths=bool(security and security.bare_paths),
         annotations=(*request.annotations, _log(request)),
     )
 
 
 def _log(request: CreateRequest) -> tuple[str, str]:
     """How much of its output is kept, for the monitor."""
-    from kobako.runtime.spec import LOG_ANNOTATION
+    from kobako.runtime.bundle import LOG_ANNOTATION
 
     if not (request.log_driver or request.log_options):
         return LOG_ANNOTATION, DEFAULT_LOG

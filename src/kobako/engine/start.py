@@ -114,15 +114,16 @@ def run(
     called in between. A container made with --rm that cannot be started is removed.
     """
     from kobako import startup, straight
-    from kobako.engine import namespaces
+    from kobako.engine import surroundings
     from kobako.runtime.ahead import Ahead
 
-    own = namespaces.of_request(request)
+    around = surroundings.of_request(request)
     engine.enter()  # enter first: the monitor is to live inside
     ahead = Ahead(
         io,
         terminal=request.tty,
-        namespaces=own,
+        around=around,
+        stage=surroundings.stage(engine),
         detach=detach,
         prepare=lambda: _get_ready(engine),
         intercept_of=lambda given: _interception(engine, *given),

@@ -183,7 +183,7 @@ class Mount(Record):
         )
         try:
             self._set_attributes(tree)
-            _move_mount(tree, at, self.target)
+            move(tree, at, self.target)
         finally:
             os.close(tree)
 
@@ -225,7 +225,9 @@ def _setattr(tree: int, change: list[int], propagation: int, flags: int, subject
                 raise OSError(fault.errno, what, subject) from None
 
 
-def _move_mount(tree: int, at: int, target: str) -> None:
+def move(tree: int, at: int, target: str) -> None:
+    """Puts the mount the descriptor `tree` stands on, and all below it, on `target`, or on the
+    place `at` (if not -1) stands for."""
     flags = _MOVE_FROM_EMPTY | (_MOVE_TO_EMPTY if at >= 0 else 0)
     where, path = (at, b"") if at >= 0 else (_AT_FDCWD, os.fsencode(target))
     try:
@@ -335,7 +337,7 @@ def _mount_by_fsconfig(
     finally:
         os.close(fs)
     try:
-        _move_mount(tree, -1, where)
+        move(tree, -1, where)
     finally:
         os.close(tree)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kobako.runtime.bundle import Bundle, Interception, Stdio
+    from kobako.runtime.surroundings import Surroundings
 
 
 class Ahead:
@@ -33,13 +34,14 @@ class Ahead:
         io: Stdio,
         *,
         terminal: bool,
-        namespaces: list[dict[str, str]],
+        around: Surroundings,
+        stage: str,
         detach: bool,
         prepare: Callable[[], None],
         intercept_of: Callable[[Any], Interception | None],
     ) -> None:
-        """`io`, `detach` as in `launch.start`; `terminal` and `namespaces` (`linux.namespaces` of
-        the spec) are those of the bundle to come.
+        """`io`, `detach` as in `launch.start`; `terminal` and `around` are those of the bundle to
+        come; `stage` as in `rootfs.Stage`.
 
         `prepare` and `intercept_of` run in the monitor, and must not use what belongs to this
         process (databases, locks): the first at once, to get what the second will need; the second
@@ -63,7 +65,7 @@ class Ahead:
                     straight.load(startup.MONITOR)
                     from kobako.runtime import launch
 
-                    launch.obey(theirs, io, detach, terminal, namespaces, prepare, intercept_of)
+                    launch.obey(theirs, io, detach, terminal, around, stage, prepare, intercept_of)
                 finally:
                     os._exit(125)
         finally:

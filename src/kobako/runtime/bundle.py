@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from kobako.linux.seccomp import Filter
 
 
+LOG_ANNOTATION = "io.kobako.log"  # of the spec: see `spec.ContainerOptions`
+
+
 class Bundle(Record):
     """A directory with its configuration, and the mounts that make its root filesystem appear.
 
@@ -73,10 +76,13 @@ class Bundle(Record):
         return self.replace(filter=filter_of(section))
 
     def packed(self) -> tuple[Any, ...]:
-        """The bundle as values that marshal takes, for another process; `unpacked` undoes it."""
-        mounts = [(m.type, m.source, m.target, m.flags, m.data) for m in self.rootfs]
-        seccomp = (self.filter.program, self.filter.flags) if self.filter else None
-        return (self.path, self.spec, mounts, seccomp)
+        """The bundle as values that marshal takes, for another process, where `unpacked` undoes it.
+        Of a filter only the translation is handed on."""
+        spec = self.spec
+        if self.filter:
+            spec = {**spec, "linux": {k: v for k, v in spec["linux"].items() if k != "seccomp"}}
+        seccomp = self.filter.as_tuple() if self.filter else None
+        return (self.path, spec, [m.as_tuple() for m in self.rootfs], seccomp)
 
     @classmethod
     def unpacked(cls, values: tuple[Any, ...]) -> Bundle:

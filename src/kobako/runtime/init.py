@@ -47,16 +47,18 @@ def run(
     channel: Channel,
     stdio: tuple[int, int, int],
     obtain: Callable[[], tuple[Bundle, bytes] | None],
+    stage: rootfs.Stage | None = None,
 ) -> NoReturn:
     """Never returns: the program replaces it, or the channel hears why not.
 
     `obtain` gives the bundle and the filter of intercepted calls (b"": none), or None when there is
-    nothing to be done after all; it may wait. `stdio` are descriptors for 0, 1, 2; (-1, -1, -1)
-    asks for a terminal of the container's own devpts, whose master is sent over the channel (b"M").
+    nothing to be done after all; it may wait, with the `stage` set already. `stdio` are descriptors
+    for 0, 1, 2; (-1, -1, -1) asks for a terminal of the container's own devpts, whose master is
+    sent over the channel (b"M").
     When all but the program is ready, it waits for `let_go`.
     """
     try:
-        _run(channel, stdio, obtain)
+        _run(channel, stdio, obtain, stage)
     except BaseException as fault:
         program.report(channel, fault)
     finally:
@@ -86,6 +88,7 @@ def _run(
     channel: Channel,
     stdio: tuple[int, int, int],
     obtain: Callable[[], tuple[Bundle, bytes] | None],
+    stage: rootfs.Stage | None,
 ) -> None:
     process.set_parent_death_signal(_SIGKILL)
     os.setsid()
@@ -93,6 +96,8 @@ def _run(
         for number, fd in enumerate(stdio):
             os.dup2(fd, number)
     process.close_all_but({channel.fileno()})
+    if stage is not None:
+        stage.set()
     obtained = obtain()
     if obtained is None:
         return
@@ -101,7 +106,7 @@ def _run(
     spec = bundle.spec
     document = spec["process"]
     _join_namespaces(spec)
-    root_fd = rootfs.prepare(bundle)
+    root_fd = rootfs.prepare(bundle, stage)
     if spec.get("hostname"):
         process.set_hostname(spec["hostname"])
     if spec.get("domainname"):

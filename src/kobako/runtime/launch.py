@@ -17,7 +17,7 @@ import time
 from kobako.errors import Conflict, Invalid
 from kobako.linux import process
 from kobako.linux.channel import Channel, content
-from kobako.runtime import init
+from kobako.runtime import init, rootfs, surroundings
 from kobako.runtime.bundle import Bundle, Interception, Plan, Stdio
 from kobako.runtime.container import Container
 from kobako.runtime.launcher import Launcher
@@ -26,6 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from kobako.runtime.surroundings import Surroundings
 
 _LOCK_TRIES, _LOCK_PAUSE_S = 40, 0.005  # `state` may hold the lock for an instant
 
@@ -92,7 +94,8 @@ def obey(
     io: Stdio,
     detach: bool,
     terminal: bool,
-    namespaces: list[dict[str, str]],
+    around: Surroundings,
+    stage_path: str,
     prepare: Callable[[], None],
     intercept_of: Callable[[Any], Interception | None],
 ) -> NoReturn:
@@ -101,7 +104,8 @@ def obey(
     launch = Launcher(io, detach, control)
 
     def begin() -> bool:
-        launch.clone(namespaces, terminal, init.told)
+        stage = rootfs.Stage(stage_path, surroundings.document(around))
+        launch.clone(stage.namespaces, terminal, init.told, stage)
         prepare()
         message, fds = control.receive()
         if not message:
@@ -110,7 +114,8 @@ def obey(
         values, state_dir, on_exit, given = marshal.loads(content(fds[0]))
         bundle = Bundle.unpacked(values)
         _check(bundle)
-        _check_foreseen(bundle, namespaces, terminal)
+        if bundle.namespaces != stage.namespaces or bundle.terminal != terminal:
+            raise Invalid(f"the bundle {bundle.path} is not the one that was foreseen")
         launch.plan = Plan(bundle, state_dir, intercept_of(given), on_exit)
         init.tell(launch.setup, bundle, launch.filter_program)
         launch.lock = _acquire(state_dir)
@@ -131,11 +136,6 @@ def _check(bundle: Bundle) -> None:
         raise Invalid(f"the bundle {bundle.path}: no command specified")
     if not str(spec.get("ociVersion", "")).startswith("1."):
         raise Invalid(f"the bundle {bundle.path}: ociVersion {spec.get('ociVersion')} is not 1.x")
-
-
-def _check_foreseen(bundle: Bundle, namespaces: list[dict[str, str]], terminal: bool) -> None:
-    if bundle.namespaces != namespaces or bundle.terminal != terminal:
-        raise Invalid(f"the bundle {bundle.path} is not the one that was foreseen")
 
 
 def _acquire(state_dir: str) -> int:

@@ -13,15 +13,16 @@ from kobako.linux import process
 from kobako.linux.channel import Channel
 from kobako.runtime import init, program
 from kobako.runtime import monitor as monitor_script
-from kobako.runtime.bundle import Bundle, Plan, Stdio
+from kobako.runtime.bundle import LOG_ANNOTATION, Bundle, Plan, Stdio
 from kobako.runtime.monitor import Monitor
-from kobako.runtime.spec import LOG_ANNOTATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from kobako.runtime.rootfs import Stage
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 
@@ -87,8 +88,10 @@ class Launcher:
         namespaces: list[dict[str, str]],
         terminal: bool,
         obtain: Callable[[Channel], tuple[Bundle, bytes] | None],
+        stage: Stage | None = None,
     ) -> None:
-        """Makes the container's first process, which learns by `obtain` what to do."""
+        """Makes the container's first process, which learns by `obtain` what to do, and may set a
+        `stage` before."""
         flags = init.clone_flags(namespaces)
         self.sweep = not flags & process.CLONE_NEWPID
         if self.sweep:
@@ -98,7 +101,7 @@ class Launcher:
         _join_pid_namespace(namespaces)
         self.pid = process.clone(flags)
         if self.pid == 0:
-            init.run(theirs, stdio, lambda: obtain(theirs))
+            init.run(theirs, stdio, lambda: obtain(theirs), stage)
         theirs.close()
         for fd in {*stdio} - {-1}:
             os.close(fd)

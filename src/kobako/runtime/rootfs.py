@@ -10,12 +10,13 @@ import errno
 import os
 import stat
 
-from kobako.errors import Invalid, StartFailed
+from kobako.errors import Invalid, KobakoError, StartFailed
 from kobako.linux import inroot
-from kobako.linux.mount import Mount, make_nodev, make_readonly, set_propagation
+from kobako.linux.mount import Mount, make_nodev, make_readonly, move, set_propagation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from kobako.runtime.bundle import Bundle
@@ -38,8 +39,77 @@ _LINKS = {
 }
 
 
-def prepare(bundle: Bundle) -> int:
-    """Makes every mount and device of the bundle; a descriptor of the root, ready for pivot_root.
+class Stage:
+    """What is the same around every root, mounted before there is one: /proc, /dev and /sys.
+
+    `path` is a directory with places for the three; `around` as of `surroundings.document`. What is
+    mounted there is seen in this mount namespace only, and moved into the root as it is.
+    """
+
+    def __init__(self, path: str, around: dict[str, Any]) -> None:
+        self.path = path
+        self.around = around
+        self._trees: dict[str, int] = {}  # of the root's directories, O_PATH
+
+    @property
+    def namespaces(self) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = self.around["linux"]["namespaces"]
+        return found
+
+    def set(self) -> None:
+        """Mounts, devices, hidden and read-only paths. Where that fails there is no stage: what is
+        wrong is said when the same is done in the root."""
+        trees = {}
+        try:
+            set_propagation("/", "rslave")
+            at = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            _furnish("", at, self.around, self.around["mounts"])
+            _restrict(at, self.around["linux"])
+            for name in ("proc", "dev", "sys"):
+                trees[name] = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=at)
+            os.close(at)
+            self._trees = trees
+        except (OSError, KobakoError):
+            pass
+
+    def move(self, root_fd: int, spec: dict[str, Any]) -> list[dict[str, Any]] | None:
+        """Puts what was mounted in its place; the mounts of the spec that are left. None, and
+        nothing done, where the spec asks for something else."""
+        mounts = spec.get("mounts") or []
+        linux = spec.get("linux", {})
+        around = self.around["linux"]
+        left = [m for m in mounts if m not in self.around["mounts"]]
+        same = (
+            self._trees
+            and len(left) + len(self.around["mounts"]) == len(mounts)
+            and not any(_is_around(m["destination"]) for m in left)
+            and not (linux.get("sysctl") or linux.get("devices"))
+            and denies_devices(spec) == denies_devices(self.around)
+            and linux.get("maskedPaths") == around["maskedPaths"]
+            and linux.get("readonlyPaths") == around["readonlyPaths"]
+        )
+        if not same:
+            return None
+        for name, tree in self._trees.items():
+            at = inroot.make_directories(root_fd, name)
+            try:
+                _require_place(at, "/" + name)
+                move(tree, at, "/" + name)
+            except OSError as fault:
+                raise _failure(name, "/" + name, fault) from None
+            finally:
+                os.close(at)
+                os.close(tree)
+        return left
+
+
+def _is_around(destination: str) -> bool:
+    return destination.strip("/").partition("/")[0] in ("proc", "dev", "sys", "", ".", "..")
+
+
+def prepare(bundle: Bundle, stage: Stage | None = None) -> int:
+    """Makes every mount and device of the bundle, and hides what is to be hidden; a descriptor of
+    the root, ready for pivot_root.
 
     Raises `StartFailed` naming the mount that failed.
     """
@@ -59,11 +129,33 @@ def prepare(bundle: Bundle) -> int:
             make_nodev(root_fd)
     except OSError as fault:
         raise _failure("the root filesystem", root, fault) from None
-    for entry in spec.get("mounts") or ():
-        _mount(bundle, root_fd, entry)
+    left = stage.move(root_fd, spec) if stage else None
+    if left is not None:
+        for entry in left:
+            _mount(bundle.path, root_fd, spec, entry)
+        return root_fd
+    _furnish(bundle.path, root_fd, spec, spec.get("mounts") or ())
+    for name, value in (spec.get("linux", {}).get("sysctl") or {}).items():
+        _set_sysctl(root_fd, name, value)
+    _restrict(root_fd, spec.get("linux", {}))
+    return root_fd
+
+
+def _furnish(
+    base: str, root_fd: int, spec: dict[str, Any], mounts: Iterable[dict[str, Any]]
+) -> None:
+    """Makes the mounts, relative sources being below `base`, and the devices."""
+    for entry in mounts:
+        _mount(base, root_fd, spec, entry)
     if _has_own_dev(spec):
         _make_devices(root_fd, spec)
-    return root_fd
+
+
+def _restrict(root_fd: int, linux: dict[str, Any]) -> None:
+    for path in linux.get("maskedPaths") or ():
+        _mask(root_fd, path)
+    for path in linux.get("readonlyPaths") or ():
+        _protect(root_fd, path)
 
 
 def denies_devices(spec: dict[str, Any]) -> bool:
@@ -77,18 +169,11 @@ def denies_devices(spec: dict[str, Any]) -> bool:
 
 
 def finish(root_fd: int, spec: dict[str, Any]) -> None:
-    """After the mounts: kernel parameters, hidden and read-only paths, a read-only root."""
-    linux = spec.get("linux", {})
-    for name, value in (linux.get("sysctl") or {}).items():
-        _set_sysctl(root_fd, name, value)
+    """After the mounts: the working directory, a read-only root."""
     try:
         os.close(inroot.make_directories(root_fd, spec["process"].get("cwd") or "/"))
     except OSError:
         pass  # read-only or not a directory: chdir says what is wrong
-    for path in linux.get("maskedPaths") or ():
-        _mask(root_fd, path)
-    for path in linux.get("readonlyPaths") or ():
-        _protect(root_fd, path)
     if spec["root"].get("readonly"):
         try:
             make_readonly(root_fd)
@@ -118,7 +203,7 @@ def _failure(what: str, where: str, fault: OSError) -> StartFailed:
     return StartFailed(f"cannot mount {what} on {where}: {reason} ({name})", hint=hint)
 
 
-def _mount(bundle: Bundle, root_fd: int, entry: dict[str, Any]) -> None:
+def _mount(base: str, root_fd: int, spec: dict[str, Any], entry: dict[str, Any]) -> None:
     target = "/" + str(entry["destination"]).lstrip("/")
     kind = entry.get("type") or "none"
     source = entry.get("source") or kind
@@ -128,12 +213,12 @@ def _mount(bundle: Bundle, root_fd: int, entry: dict[str, Any]) -> None:
     if kind == "bind" and not {"bind", "rbind"} & set(options):
         options.insert(0, "rbind")
     mount = Mount.of_options(kind, source, target, options)
-    nodev = denies_devices(bundle.spec) and "dev" not in options
+    nodev = denies_devices(spec) and "dev" not in options
     if {"idmap", "ridmap"} & set(options):
         raise Invalid(f"mount on {target}: idmapped mounts are not supported")
     try:
         if mount.is_bind:
-            mount = mount.replace(source=os.path.join(bundle.path, source))
+            mount = mount.replace(source=os.path.join(base, source))
             mode = os.stat(mount.source).st_mode
             is_directory = stat.S_ISDIR(mode)
             nodev = nodev and not (stat.S_ISCHR(mode) or stat.S_ISBLK(mode))
@@ -144,21 +229,23 @@ def _mount(bundle: Bundle, root_fd: int, entry: dict[str, Any]) -> None:
             mount = mount.replace(flags=(*mount.flags, "nodev"))
         at = (inroot.make_directories if is_directory else inroot.make_file)(root_fd, target)
         try:
-            _apply(mount, at, bundle.spec)
+            _apply(mount, at, spec)
         finally:
             os.close(at)
     except OSError as fault:
         raise _failure(mount.source if mount.is_bind else kind, target, fault) from None
 
 
+def _require_place(at: int, target: str) -> None:
+    """That `at` is the place meant, and not one to which a symlink of the image leads."""
+    if not os.readlink(f"/proc/self/fd/{at}").endswith(target.rstrip("/")):
+        raise OSError(errno.ELOOP, "a symlink of the image leads elsewhere")
+
+
 def _apply(mount: Mount, at: int, spec: dict[str, Any]) -> None:
     """Applies a mount, or the nearest thing the kernel allows us."""
-    if mount.type in ("proc", "sysfs") and os.readlink(f"/proc/self/fd/{at}").endswith(
-        mount.target.rstrip("/")
-    ):
-        pass
-    elif mount.type in ("proc", "sysfs"):
-        raise OSError(errno.ELOOP, "a symlink of the image leads elsewhere")
+    if mount.type in ("proc", "sysfs"):
+        _require_place(at, mount.target)
     if mount.type == "cgroup":
         _mount_cgroup(mount, at)
         return

@@ -6,11 +6,11 @@ mounted. What a mode cannot do (a device node, a fresh sysfs) is the launcher's 
 
 from __future__ import annotations
 
-import os
-
 from kobako.errors import Invalid
 from kobako.linux import caps
 from kobako.record import Record
+from kobako.runtime import surroundings
+from kobako.runtime.surroundings import Surroundings, entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,25 +23,6 @@ DEFAULT_CAPABILITIES = (
     "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
     "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
 )  # fmt: skip
-MASKED_PATHS = (
-    "/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-)  # fmt: skip
-READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-SHM_SIZE = 64 << 20
-LOG_ANNOTATION = "io.kobako.log"
-# docker's: everything may be made (CAP_MKNOD), but only these may be opened.
-_DEVICE_RULES: tuple[dict[str, Any], ...] = (
-    {"allow": False, "access": "rwm"},
-    *(
-        {"allow": True, "type": "c", "major": major, "minor": minor, "access": "rwm"}
-        for major, minor in ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2))
-    ),
-    {"allow": True, "type": "c", "major": 136, "access": "rwm"},
-    {"allow": True, "type": "c", "access": "m"},
-    {"allow": True, "type": "b", "access": "m"},
-)
 
 
 class BindMount(Record):
@@ -88,69 +69,52 @@ class ProcessOptions(Record):
 
 
 class ContainerOptions(Record):
-    """What it runs in. `network`, `pid`, `ipc`, `uts` and `cgroupns` are "private" or "host".
+    """What it runs in, `around` it and else.
 
-    `seccomp`: "" for the default profile, "unconfined", or a profile's JSON text. `bare_paths`: no
-    path is masked or made read-only. The annotation LOG_ANNOTATION is "SIZE,FILES": the bytes a
-    file of the container's log may have (0: any), and how many are kept (0: there is no log).
+    `seccomp`: "" for the default profile, "unconfined", or a profile's JSON text. The annotation
+    `bundle.LOG_ANNOTATION` is "SIZE,FILES": the bytes a file of the container's log may have (0:
+    any), and how many are kept (0: there is no log).
     """
 
     process: ProcessOptions
+    around: Surroundings = Surroundings()
     hostname: str = ""
     domainname: str = ""
     root: str = "rootfs"
     read_only: bool = False
-    network: str = "private"
-    pid: str = "private"
-    ipc: str = "private"
-    uts: str = "private"
-    cgroupns: str = "private"
     binds: tuple[BindMount, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
-    shm_size: int = SHM_SIZE
     sysctls: tuple[tuple[str, str], ...] = ()
     seccomp: str = ""
-    bare_paths: bool = False
     device_rules: tuple[dict[str, Any], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
 
 
 def document(options: ContainerOptions) -> dict[str, Any]:
     """The config.json of a container."""
-    private = options.process.privileged
-    bare = private or options.bare_paths
-    devices = [dict(d) for d in (*_DEVICE_RULES, *options.device_rules)]
+    around = surroundings.document(options.around)
+    rules = around["linux"]["resources"].get("devices")
+    if rules:
+        rules += [dict(rule) for rule in options.device_rules]
     spec: dict[str, Any] = {
         "ociVersion": OCI_VERSION,
         "process": process(options.process),
         "root": {"path": options.root, "readonly": options.read_only},
-        "mounts": _mounts(options),
-        "linux": {
-            "namespaces": namespaces(
-                network=options.network,
-                pid=options.pid,
-                ipc=options.ipc,
-                uts=options.uts,
-                cgroup=options.cgroupns,
-            ),
-            "resources": {} if private else {"devices": devices},
-            "maskedPaths": [] if bare else list(MASKED_PATHS),
-            "readonlyPaths": [] if bare else list(READONLY_PATHS),
-            "rootfsPropagation": _root_propagation(options),
-        },
+        "mounts": _mounts(around["mounts"], options),
+        "linux": {**around["linux"], "rootfsPropagation": _root_propagation(options)},
     }
     if options.seccomp != "unconfined":
         from kobako.runtime.seccomp import profile
 
         held = spec["process"]["capabilities"]["bounding"]
-        section = profile.section(options.seccomp, held, privileged=private)
+        section = profile.section(options.seccomp, held, privileged=options.around.privileged)
         if section:
             spec["linux"]["seccomp"] = section
     if options.sysctls:
         spec["linux"]["sysctl"] = dict(options.sysctls)
-    if options.hostname and options.uts != "host":
+    if options.hostname and options.around.uts != "host":
         spec["hostname"] = options.hostname
-    if options.domainname and options.uts != "host":
+    if options.domainname and options.around.uts != "host":
         spec["domainname"] = options.domainname
     if options.annotations:
         spec["annotations"] = dict(options.annotations)
@@ -207,14 +171,6 @@ def _limit(value: int) -> int:
     return value if value >= 0 else (1 << 64) - 1
 
 
-def namespaces(**kinds: str) -> list[dict[str, str]]:
-    """`linux.namespaces`: of each kind (network, pid, ipc, uts, cgroup) "private" or "host"."""
-    for kind, value in kinds.items():
-        if value not in ("private", "host"):
-            raise Invalid(f"{kind} namespace: {value} is neither private nor host")
-    return [{"type": "mount"}, *({"type": k} for k, v in kinds.items() if v == "private")]
-
-
 def _root_propagation(options: ContainerOptions) -> str:
     wanted = {o for bind in options.binds for o in bind.options}
     if wanted & {"shared", "rshared"}:
@@ -222,39 +178,16 @@ def _root_propagation(options: ContainerOptions) -> str:
     return "rslave" if wanted & {"slave", "rslave"} else "rprivate"
 
 
-def _mounts(options: ContainerOptions) -> list[dict[str, Any]]:
-    shared = "rw" if options.process.privileged else "ro"
-    locked = ["nosuid", "noexec", "nodev"]
-
-    def entry(target: str, kind: str, source: str, *flags: str) -> dict[str, Any]:
-        return {"destination": target, "type": kind, "source": source, "options": list(flags)}
-
-    mounts = [
-        entry("/proc", "proc", "proc", *locked),
-        entry("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
-        entry(
-            "/dev/pts", "devpts", "devpts",
-            "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5",
-        ),
-        entry("/sys", "sysfs", "sysfs", *locked, shared),
-        entry("/sys/fs/cgroup", "cgroup", "cgroup", *locked, "relatime", shared),
-    ]  # fmt: skip
-    if options.ipc == "host":
-        if os.path.isdir("/dev/mqueue"):
-            mounts.append(entry("/dev/mqueue", "bind", "/dev/mqueue", "rbind", *locked))
-        mounts.append(entry("/dev/shm", "bind", "/dev/shm", "rbind", *locked))
-    else:
-        mounts.append(entry("/dev/mqueue", "mqueue", "mqueue", *locked))
-        size = f"size={options.shm_size}"
-        mounts.append(entry("/dev/shm", "tmpfs", "shm", *locked, "mode=1777", size))
+def _mounts(own: list[dict[str, Any]], options: ContainerOptions) -> list[dict[str, Any]]:
+    """A container's `own`, and what is mounted besides or instead."""
     taken = {b.target.rstrip("/") for b in options.binds} | {
         t.target.rstrip("/") for t in options.tmpfs
     }
-    mounts = [m for m in mounts if m["destination"] not in taken]
+    mounts = [m for m in own if m["destination"] not in taken]
     for tmpfs in options.tmpfs:
         extra = tmpfs.options
-        base = [o for o in (*locked, "mode=1777") if not _overridden(o, extra)]
-        mounts.append(entry(tmpfs.target, "tmpfs", "tmpfs", *base, *extra))
+        base = [o for o in ("nosuid", "noexec", "nodev", "mode=1777") if not _overridden(o, extra)]
+        mounts.append(entry(tmpfs.target, "tmpfs", "tmpfs", (*base, *extra)))
     for bind in options.binds:
         flags = [o for o in bind.options if o not in ("ro", "rw", "z", "Z")]
         if not {"bind", "rbind"} & set(flags):
@@ -262,7 +195,7 @@ def _mounts(options: ContainerOptions) -> list[dict[str, Any]]:
         if not any(o.lstrip("r") in ("private", "slave", "hared", "shared") for o in flags):
             flags.append("rprivate")
         flags.append("ro" if bind.readonly or "ro" in bind.options else "rw")
-        mounts.append(entry(bind.target, "bind", bind.source, *flags))
+        mounts.append(entry(bind.target, "bind", bind.source, flags))
     # A parent is mounted before what lies in it.
     return sorted(mounts, key=lambda m: m["destination"].rstrip("/").count("/"))
 

@@ -128,6 +128,7 @@ def document(
     """The runtime-spec document of a request's container."""
     from kobako.engine import etc_files, program, users
     from kobako.runtime import spec
+    from kobako.runtime.surroundings import Surroundings
 
     user = users.resolve(request.user, scratch.lowers)
     hostname = request.hostname
@@ -155,10 +156,13 @@ def document(
     )
     options = spec.ContainerOptions(
         process=process,
+        around=Surroundings(
+            network="private" if request.network == "none" else "host",
+            privileged=process.privileged,
+            shm_size=request.shm_size,
+        ),
         hostname=hostname,
-        network="private" if request.network == "none" else "host",
         binds=(*etc_files.binds(scratch.directory, set()), *mounts.binds),
         tmpfs=tuple(mounts.tmpfs),
-        shm_size=request.shm_size,
     )
     return spec.document(options)
