@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from memory_cache import MemoryCache
 
 from kobako.build import context as context_module
@@ -241,6 +243,40 @@ def test_patterns_of_endings_mean_what_the_others_mean(name: str) -> None:
     assert quick.matches(name) is slow.matches(name)
     ignore = parse_ignore("**/*.o\nx\n!x/y\n!**/ab\n")
     assert ignore.excludes(name, ignore.top) is ignore.verdict(name, ignore.top).excluded
+
+
+WORDS = st.text("ab", min_size=1, max_size=2)
+PATTERNS = st.lists(
+    st.builds(
+        lambda back, parts: ("!" if back else "") + "/".join(parts),
+        st.booleans(),
+        st.lists(st.text("ab*?", min_size=1, max_size=3), min_size=1, max_size=3),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(PATTERNS, st.lists(WORDS, max_size=2), WORDS)
+def test_whom_no_pattern_concerns_fares_as_its_directory_does(
+    patterns: list[str], parents: list[str], name: str
+) -> None:
+    ignore = parse_ignore("\n".join(patterns))
+    verdict = ignore.top
+    for depth in range(1, len(parents) + 1):
+        verdict = ignore.verdict("/".join(parents[:depth]), verdict)
+    concerned = ignore.concerned("/".join(parents), verdict)
+    own = ignore.verdict("/".join([*parents, name]), verdict)
+    if concerned is not None and name not in concerned:
+        assert (own.excluded, own._matched) == (verdict.excluded, verdict._matched)
+
+
+@given(st.text("ab*/", min_size=1, max_size=5), st.text("ab/", min_size=1, max_size=6))
+def test_one_star_between_words_means_what_it_does_among_others(pattern: str, name: str) -> None:
+    quick = Pattern(pattern)
+    slow = Pattern(pattern)
+    slow._one_star = -1
+    assert quick.matches(name) is slow.matches(name)
 
 
 def test_a_very_deep_context(tmp_path: Path) -> None:

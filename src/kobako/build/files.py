@@ -235,14 +235,16 @@ class Files:
         kept = []
         above = directory + "/" if directory else ""
         parent = self._verdicts[directory]
-        excludes = self.ignore.excludes
+        concerned = self.ignore.concerned(directory, parent)
         for one in listed:
             path = above + one.name
+            as_parent = concerned is not None and one.name not in concerned
             if not one.is_dir(follow_symlinks=False):
-                if not excludes(path, parent):
+                if not (parent.excluded if as_parent else self.ignore.excludes(path, parent)):
                     kept.append(one)
                 continue
-            verdict = self._verdicts[path] = self.ignore.verdict(path, parent)
+            verdict = parent if as_parent else self.ignore.verdict(path, parent)
+            self._verdicts[path] = verdict
             if not verdict.excluded or (
                 self.ignore.may_take_back_below(path) and self.listed(path)
             ):

@@ -68,6 +68,20 @@ class Ignore:
                 excluded = not back
         return excluded
 
+    def concerned(self, directory: str, verdict: Verdict) -> set[str] | None:
+        """The names in a directory that a pattern may say something of, None for any name. All
+        others there fare as the directory does: its verdict is theirs."""
+        above = directory + "/" if directory else ""
+        names = set()
+        for (pattern, _), known in zip(self._patterns, verdict._matched, strict=True):
+            if known or not (pattern.literal or above.startswith(pattern.prefix[: len(above)])):
+                continue
+            if not pattern.literal:
+                return None
+            if pattern.prefix.startswith(above):
+                names.add(pattern.prefix[len(above) :])
+        return names
+
     def may_take_back_below(self, path: str) -> bool:
         """Whether an excluded directory has to be read because a `!` pattern may match below."""
         below = path + "/"

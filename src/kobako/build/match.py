@@ -24,6 +24,8 @@ class Pattern:
         kinds = [kind for kind, _ in self._tokens]
         ending = kinds == [_DIRECTORIES, _STAR, _LITERAL] and "/" not in self._suffix
         self._anywhere = self._suffix if ending else None
+        middle = kinds.count(_STAR) == 1 and set(kinds) <= {_LITERAL, _STAR}
+        self._one_star = len(self.prefix) + len(self._suffix) if middle else -1
         self.literal = len(self._tokens) <= 1 and first[0] == _LITERAL
 
     def matches(self, name: str) -> bool:
@@ -33,6 +35,9 @@ class Pattern:
             return name.endswith(self._anywhere)
         if not name.startswith(self.prefix) or not name.endswith(self._suffix):
             return False
+        if self._one_star >= 0:  # `*.md`, `d*`: between the two there is no slash
+            between = len(name) - self._one_star
+            return between >= 0 and name.find("/", len(self.prefix), len(self.prefix) + between) < 0
         ends = {0}
         for kind, value in self._tokens:
             ends = _step(kind, value, name, ends)
