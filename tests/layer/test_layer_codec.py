@@ -12,6 +12,9 @@ import pytest
 
 from kobako.errors import Corrupt, Invalid
 from kobako.layer import codec
+from kobako.layer.blocks import BLOCK
+from kobako.layer.pump import CompressingSink
+from kobako.oci import Digest
 
 DATA = random.Random(7).randbytes(300_000) + b"kobako" * 400_000
 
@@ -39,6 +42,24 @@ def test_gzip_is_what_gzip_reads_and_says_nothing_of_us() -> None:
     packed = compress("gzip")
     assert gzip.decompress(packed) == DATA
     assert packed[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+
+
+@pytest.mark.parametrize("size", [0, codec.LITTLE, codec.LITTLE + 1, 2 * BLOCK + 1])
+def test_a_layer_of_any_size_is_gzip(size: int) -> None:
+    data = DATA[-size:] if size else b""
+
+    def packed() -> bytes:
+        sink = io.BytesIO()
+        with CompressingSink(sink, "gzip") as out:
+            for at in range(0, size, 70_001):
+                out.write(data[at : at + 70_001])
+            out.finish()
+        assert (out.digest, out.size) == (Digest.of(sink.getvalue()), len(sink.getvalue()))
+        assert (out.diff_id, out.diff_size) == (Digest.of(data), size)
+        return sink.getvalue()
+
+    assert packed() == packed(), "not deterministic"
+    assert gzip.decompress(packed()) == data
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ GZIP, ZSTD, BZIP2, XZ, PLAIN = "gzip", "zstd", "bzip2", "xz", "plain"
 _CHUNK = 256 << 10
 _MAGICS = ((b"\x1f\x8b", GZIP), (b"\x28\xb5\x2f\xfd", ZSTD), (b"BZh", BZIP2), (b"\xfd7zXZ\0", XZ))
 _LEVELS = {GZIP: 1, ZSTD: 3}
+LITTLE = 64 << 10
+"""Bytes that the interpreter's own zlib has packed before ISA-L is loaded."""
 
 
 def detect(start: bytes) -> str:
@@ -138,15 +140,18 @@ def _zstd() -> Any:
     return zstd
 
 
-def open_writer(fileobj: Sink, name: str = GZIP, level: int | None = None) -> Compressor:
+def open_writer(
+    fileobj: Sink, name: str = GZIP, level: int | None = None, *, little: bool = False
+) -> Compressor:
     """A compressor into `fileobj`: "gzip" (level 0-9), "zstd" (0-22) or "plain".
 
-    The same bytes written give the same bytes out: headers carry neither time nor name.
+    The same bytes written give the same bytes out: headers carry neither time nor name. `little`:
+    no more than LITTLE bytes will be written, which gzip packs another way.
     """
     if name == PLAIN or not name:
         return _PlainWriter(fileobj)
     if name == GZIP:
-        return _GzipWriter(fileobj, _LEVELS[GZIP] if level is None else level)
+        return _GzipWriter(fileobj, _LEVELS[GZIP] if level is None else level, little)
     if name == ZSTD:
         return _ZstdWriter(fileobj, _LEVELS[ZSTD] if level is None else level)
     raise Invalid(f"cannot write {name!r}", hint="use gzip, zstd or plain")
@@ -166,19 +171,16 @@ class _GzipWriter:
     ISA-L has levels 0 to 3; zlib, ten times slower, packs the higher ones tighter.
     """
 
-    def __init__(self, fileobj: Sink, level: int) -> None:
-        from isal import isal_zlib
-
+    def __init__(self, fileobj: Sink, level: int, little: bool) -> None:
         if not 0 <= level <= 9:
             raise Invalid(f"gzip level {level}: 0 to 9")
-        self._crc32 = isal_zlib.crc32
-        self._engine: Any
-        if level <= 3:
-            self._engine = isal_zlib.compressobj(level, isal_zlib.DEFLATED, -15)
+        zlib: Any
+        if level <= 3 and not little:
+            from isal import isal_zlib as zlib
         else:
             import zlib
-
-            self._engine = zlib.compressobj(level, zlib.DEFLATED, -15)
+        self._crc32 = zlib.crc32
+        self._engine = zlib.compressobj(level, zlib.DEFLATED, -15)
         self._write = fileobj.write
         self._crc = 0
         self._size = 0

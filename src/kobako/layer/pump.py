@@ -169,12 +169,13 @@ class CompressingSink:
 
     def __init__(self, sink: Sink, name: str, level: int | None = None) -> None:
         self._out = HashingSink(sink)
-        self._codec = codec.open_writer(self._out, name, level)
+        self._packing = name, level
         self._hash = Hasher()
         self._parts: list[bytes] = []
         self._held = 0
         self.diff_size = 0
         self._work: _Work | None = None
+        self._codec: codec.Compressor  # once it is known whether there is little
         self._fault: BaseException | None = None
 
     def __enter__(self) -> Self:
@@ -198,6 +199,7 @@ class CompressingSink:
         self._held = 0
         self.diff_size += len(block)
         if self._work is None:
+            self._codec = codec.open_writer(self._out, *self._packing)
             self._work = _Work(self._compress)
         self._work.give(block)
         self._hash.update(block)
@@ -231,6 +233,8 @@ class CompressingSink:
             self._parts = []
             self.diff_size += len(block)
             self._hash.update(block)
+            little = len(block) <= codec.LITTLE
+            self._codec = codec.open_writer(self._out, *self._packing, little=little)
             self._codec.write(block)
         else:
             self._hand_over()
