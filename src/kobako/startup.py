@@ -87,3 +87,29 @@ MONITOR = (
 
 END = "engine.containers linux.fs linux.pty runtime.attach runtime.state"
 """Of `run`, while the monitor starts the container."""
+
+LAYER = (
+    "linux.mount engine.unpack engine.names snapshot.driver snapshot.overlay"
+    " build.ops.rootpath layer layer.entry layer.change layer.settle layer.pax"
+    " layer.tar_writer engine.filesystem engine.layers layer.format linux.ownership"
+    " snapshot.overlay_diff layer.attributes layer.blocks layer.codec layer.pump"
+    " layer.pack snapshot.unpacking build.why build.ops.choosing build.ops.chosen_digest"
+    " build.why.record"
+)
+"""Of `build`, when a step is not found in the cache."""
+
+COPY = (
+    "build.ops.accounts linux.pouring build.ops.copying build.ops.modes build.ops.scribe"
+    " build.ops.fresh"
+)
+"""Of such a step, when it copies files; after LAYER."""
+
+STEP = (
+    "engine.build.plain_tree runtime linux.caps runtime.surroundings runtime.spec"
+    " engine.build.mounts engine.build.run engine.etc_files engine.program engine.users runtime.seccomp"
+    " linux.syscalls linux.seccomp runtime.seccomp.default runtime.seccomp.profile"
+    " engine.bundles runtime.bundle linux.channel linux.pty runtime.ourselves"
+    " runtime.program linux.inroot runtime.rootfs runtime.init runtime.container"
+    " runtime.monitor runtime.launcher runtime.launch runtime.attach"
+)
+"""Of such a step, when it runs a command; after LAYER."""

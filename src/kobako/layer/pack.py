@@ -16,7 +16,6 @@ from kobako.layer import entry as kinds
 from kobako.layer.attributes import UNPORTABLE
 from kobako.layer.blocks import BLOCK
 from kobako.layer.change import Change, path_order
-from kobako.layer.content import write_large
 from kobako.layer.entry import Entry, shown
 from kobako.layer.format import OwnershipFormat, overlay_prefix
 from kobako.layer.pump import CompressingSink
@@ -244,6 +243,8 @@ class Packing:
                 return
             member.size = size
             if size > BLOCK:
+                from kobako.layer.content import write_large
+
                 write_large(
                     member,
                     file,

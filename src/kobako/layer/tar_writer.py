@@ -5,7 +5,7 @@ from __future__ import annotations
 from zlib import adler32
 
 from kobako.errors import Invalid
-from kobako.layer import pax, sparse
+from kobako.layer import pax
 from kobako.layer.entry import DIRECTORY, FILE, Entry, shown
 
 TYPE_CHECKING = False
@@ -70,6 +70,8 @@ def encode(member: Entry) -> bytes:
 
 def _sparse(member: Entry, pieces: Sequence[tuple[int, int]]) -> bytes:
     """Programs that know nothing of the form find the map under a name that is not the file's."""
+    from kobako.layer import sparse
+
     places = sparse.written(pieces)
     directory, slash, base = member.name.rpartition(b"/")
     stored = len(places) + sum(length for _, length in pieces)

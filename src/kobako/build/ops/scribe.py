@@ -7,7 +7,6 @@ import os
 from kobako.build.files import DIRECTORY, LINK, open_file
 from kobako.errors import Unavailable
 from kobako.layer import entry as kinds
-from kobako.layer.content import write_large
 from kobako.layer.entry import Entry as Member
 from kobako.layer.settle import PYC_HEAD, byte_code_head, settle_byte_code
 from kobako.layer.tar_writer import encode
@@ -145,6 +144,8 @@ class Scribe:
         if item.entry.name.endswith(".pyc"):
             settle_byte_code(target, os.fsencode(item.entry.name), self._epoch)
         member = self._member(item, kinds.FILE, os.fstat(writer).st_size)
+        from kobako.layer.content import write_large
+
         write_large(member, writer, tell, lambda count: _shrank(item.entry))
 
 

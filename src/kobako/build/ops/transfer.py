@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from kobako import startup, straight
 from kobako.build.cache import cache_key
 from kobako.build.files import FILE, TreeFiles
 from kobako.build.ops.choosing import choose, wanted_by
@@ -133,6 +134,7 @@ class TransferOp:
             output(2, f"{self._spec.keyword} --chown: {text}\n".encode())
 
         with change as tree:
+            straight.load(startup.COPY)
             if self._context is not None or not self._local.sources:
                 context = self._context() if self._context else None
                 self._fill(tree, context, inputs, below, note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from kobako import startup, straight
 from kobako.build.worker import BaseImage, LayerRef, RunResult
 from kobako.engine.scratch import Scratch
 from kobako.errors import NotFound
@@ -114,6 +115,8 @@ class EngineWorker:
         return found if places else found[:-1]
 
     def run(self, request: RunRequest, on_output: OnOutput) -> RunResult:
+        straight.load(startup.LAYER)
+        straight.load(startup.STEP)
         from kobako.engine.build import run as build_run
 
         lowers = self.lowers(request.layers, places=True)
@@ -232,6 +235,8 @@ class WorkerTree:
         self._owners: Owners | None = None
 
     def __enter__(self) -> Self:
+        if self.writable:
+            straight.load(startup.LAYER)
         lowers = self.worker.lowers(self.layers)
         self.scratch = Scratch(self.worker.engine, lowers, many=self.writable).__enter__()
         try:
