@@ -114,7 +114,8 @@ def test_prune_beside_builds(machine: Kobako, tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_build_is_left_in_scratch(machine: Kobako, tmp_path: Path) -> None:
-    stages = "FROM small AS a\nRUN echo a > /a\nFROM small AS b\nRUN echo b > /b\n"
+    stages = "FROM small AS first\nRUN echo first > /first\n"
+    stages += "FROM first AS a\nRUN echo a > /a\nFROM first AS b\nRUN echo b > /b\n"
     copies = "FROM small\nCOPY --from=a /a /\nRUN cat /a\nCOPY --from=b /b /\nRUN cat /b\n"
     build(machine, tmp_path, stages + copies)
     assert list((machine.root / "scratch").iterdir()) == []

@@ -52,6 +52,7 @@ class ForkingCrew:
         process.require_single_thread("run steps of a build beside each other")
         engine = self._worker.engine
         _ = engine.trees, engine.driver  # found out once, not by every child
+        self._worker.catch_up()  # what was put off is this process's to do
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM, 0)
         parent = os.getpid()
         with process.Undisturbed():
