@@ -107,7 +107,7 @@ COPY = (
 STEP = (
     "engine.build.plain_tree runtime linux.caps runtime.surroundings runtime.spec"
     " engine.build.mounts engine.build.run engine.etc_files engine.program engine.users"
-    " runtime.seccomp linux.syscalls linux.seccomp runtime.seccomp.default"
+    " runtime.seccomp linux.seccomp runtime.seccomp.default"
     " runtime.seccomp.profile engine.bundles runtime.bundle linux.channel linux.pty"
     " runtime.ourselves runtime.program linux.inroot runtime.rootfs runtime.init"
     " runtime.container runtime.monitor runtime.launcher runtime.launch runtime.attach"
