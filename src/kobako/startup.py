@@ -17,21 +17,20 @@ _DATABASE = (
 
 VERBS = {
     "run": (
-        "cli.health_flags cli.unmet_flags cli.container_flags"
+        "cli.health_flags cli.unmet_flags cli.environment cli.container_flags"
         " cli.run cli.terminal engine engine.start engine.requests runtime"
         " runtime.surroundings engine.surroundings fastjson linux linux.libc linux.mount"
         " runtime.bundle engine.engine linux.process linux.channel runtime.container runtime.ahead"
         " linux.caps engine.privilege"
     ),
     "exec": (
-        "cli.health_flags cli.unmet_flags cli.container_flags"
-        " cli.exec cli.terminal engine engine.execute runtime fastjson linux"
-        " linux.libc linux.mount runtime.bundle engine.engine engine.containers linux.process"
+        "cli.exec cli.terminal cli.environment engine engine.execute runtime fastjson linux"
+        " linux.libc runtime.bundle engine.engine engine.containers linux.process"
         " linux.channel linux.pty linux.caps linux.seccomp runtime.ourselves"
         " runtime.program"
-        " linux.inroot runtime.rootfs runtime.init runtime.state runtime.attach runtime.join"
+        " runtime.state runtime.attach runtime.join"
         + _DATABASE
-        + " engine.program engine.users runtime.surroundings runtime.spec runtime.seccomp"
+        + " engine.program engine.users runtime.process_spec runtime.seccomp"
         " runtime.seccomp.default runtime.seccomp.profile"
     ),
     "build": (
@@ -69,7 +68,7 @@ VERBS = {
 
 CREATE = (
     "engine.program engine.container_document engine.etc_files engine.create"
-    " runtime.spec"
+    " runtime.process_spec runtime.spec"
     " engine.names engine.unpack linux.claim engine.images"
     + _DATABASE
     + " oci.reference snapshot snapshot.trees oci.document oci.platform oci.config engine.users"
@@ -105,9 +104,10 @@ COPY = (
 """Of such a step, when it copies files; after LAYER."""
 
 STEP = (
-    "engine.build.plain_tree runtime linux.caps runtime.surroundings runtime.spec"
-    " engine.build.mounts engine.build.run engine.etc_files engine.program engine.users"
-    " runtime.seccomp linux.seccomp runtime.seccomp.default"
+    "engine.build.plain_tree runtime linux.caps runtime.process_spec"
+    " runtime.surroundings runtime.spec engine.build.mounts engine.build.run"
+    " engine.etc_files engine.program engine.users runtime.seccomp linux.seccomp"
+    " runtime.seccomp.default"
     " runtime.seccomp.profile engine.bundles runtime.bundle linux.channel linux.pty"
     " runtime.ourselves runtime.program linux.inroot runtime.rootfs runtime.init"
     " runtime.container runtime.monitor runtime.launcher runtime.launch runtime.attach"

@@ -14,7 +14,7 @@ import sys
 from kobako.errors import KobakoError
 from kobako.linux import userns
 from kobako.linux.mount import Mount
-from kobako.runtime import join, launch, spec
+from kobako.runtime import join, launch, process_spec, spec
 from kobako.runtime.ahead import Ahead
 from kobako.runtime.bundle import Bundle, Stdio
 from kobako.runtime.surroundings import Surroundings
@@ -36,7 +36,7 @@ def records(options: dict) -> spec.ContainerOptions:
     process["env"] = tuple(process.get("env", ("PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8")))
     for key in ("cap_add", "cap_drop", "groups"):
         process[key] = tuple(process.get(key, ()))
-    process["ulimits"] = tuple(spec.Ulimit(*u) for u in process.get("ulimits", ()))
+    process["ulimits"] = tuple(process_spec.Ulimit(*u) for u in process.get("ulimits", ()))
     process["size"] = tuple(process.get("size", (0, 0)))
     rest = {k: v for k, v in options.items() if k != "process"}
     rest["binds"] = tuple(
@@ -48,7 +48,7 @@ def records(options: dict) -> spec.ContainerOptions:
     known = ("network", "pid", "ipc", "uts", "cgroupns", "bare_paths", "shm_size")
     around = {key: rest.pop(key) for key in known if key in rest}
     return spec.ContainerOptions(
-        process=spec.ProcessOptions(**process),
+        process=process_spec.ProcessOptions(**process),
         around=Surroundings(privileged=process.get("privileged", False), **around),
         **rest,
     )
@@ -74,7 +74,7 @@ def main(verb: str, base: str) -> int:
     detach = given.get("detach", False)
     io = Stdio(stdin, 1, 2, hold_stdin=hold)
     if verb == "exec":
-        document = spec.process(records(given["options"]).process)
+        document = process_spec.process(records(given["options"]).process)
         if document["terminal"]:
             rows, columns = io.size()
             document["consoleSize"] = {"height": rows, "width": columns}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bpf_machine import run
 from kobako.errors import Invalid, Unsupported
 from kobako.linux import syscall_names, syscalls
+from kobako.runtime.process_spec import DEFAULT_CAPABILITIES
 from kobako.runtime.seccomp import default, moby, profile, translate
-from kobako.runtime.spec import DEFAULT_CAPABILITIES
 
 X86_64, I386, AARCH64, ARM = 0xC000003E, 0x40000003, 0xC00000B7, 0x40000028
 ALLOW, ERRNO, ENOSYS = 0x7FFF0000, 0x50000, 0x50026

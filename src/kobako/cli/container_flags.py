@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kobako.cli import health_flags, unmet_flags
+from kobako.cli.environment import environment, file_lines
 from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Flag, Values, pairs, size_flag
 from kobako.errors import Invalid
 
@@ -148,48 +149,12 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
     )
 
 
-def environment(context: Context, values: Values) -> list[str]:
-    """`--env-file` lines, then `--env`; a bare KEY takes the caller's value, or nothing."""
-    found: list[str] = []
-    for path in values.many("env-file"):
-        found += _file_lines(path, "env-file")
-    found += values.many("env")
-    out = []
-    for word in found:
-        if not word or word.startswith("="):
-            said = f"invalid environment variable: {word}"
-            raise Invalid(f'invalid argument "{word}" for "-e, --env" flag: {said}')
-        if "=" in word:
-            out.append(word)
-        elif word in context.environ:
-            out.append(f"{word}={context.environ[word]}")
-    return out
-
-
 def labels(given: list[str], files: list[str]) -> list[tuple[str, str]]:
     """`--label-file` lines, then `--label`s, as pairs."""
     found: list[str] = []
     for path in files:
-        found += _file_lines(path, "label-file")
+        found += file_lines(path, "label-file")
     return pairs(found + given)
-
-
-def _file_lines(path: str, flag: str) -> list[str]:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = file.read().split("\n")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise Invalid(f"--{flag} {path}: {getattr(fault, 'strerror', None) or fault}") from None
-    kept = []
-    for at, line in enumerate(lines, 1):
-        line = line.strip("\r").lstrip()
-        if not line or line.startswith("#"):
-            continue
-        key = line.partition("=")[0]
-        if any(c.isspace() for c in key):
-            raise Invalid(f"--{flag} {path}, line {at}: variable '{key}' contains whitespaces")
-        kept.append(line)
-    return kept
 
 
 def _security_option(option: str) -> str:

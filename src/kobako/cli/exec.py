@@ -31,7 +31,8 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    from kobako.cli import container_flags, terminal
+    from kobako.cli import terminal
+    from kobako.cli.environment import environment
     from kobako.engine import execute
 
     detach = values.on("detach")
@@ -40,7 +41,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     request = execute.ExecRequest(
         container=words[0],
         args=tuple(words[1:]),
-        env=tuple(container_flags.environment(context, values)),
+        env=tuple(environment(context, values)),
         user=values.text("user"),
         workdir=values.text("workdir"),
         tty=values.on("tty"),

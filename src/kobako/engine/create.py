@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from kobako.engine.requests import CreateRequest
     from kobako.engine.security import Security
     from kobako.events import OnEvent
-    from kobako.runtime.spec import BindMount, ContainerOptions, ProcessOptions, Tmpfs
+    from kobako.runtime.process_spec import ProcessOptions
+    from kobako.runtime.spec import BindMount, ContainerOptions, Tmpfs
 
 DEFAULT_LOG = "100000000,10"  # what `log_options` says for a container that asks for nothing
 
@@ -174,7 +175,7 @@ def _process(
 ) -> ProcessOptions:
     """The first process: the image's user, environment and directory where nothing else is said."""
     from kobako.engine import users
-    from kobako.runtime import spec
+    from kobako.runtime import process_spec
 
     security = _security(request.security_opt)
     user = users.resolve(request.user or config.get("User", ""), lowers, request.groups)
@@ -185,7 +186,7 @@ def _process(
         hostname=hostname,
         home=user.home,
     )
-    return spec.ProcessOptions(
+    return process_spec.ProcessOptions(
         args=tuple(words),
         env=tuple(env),
         cwd=request.workdir or config.get("WorkingDir") or "/",

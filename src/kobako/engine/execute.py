@@ -60,7 +60,7 @@ def _process(container: Container, request: ExecRequest) -> dict[str, Any]:
     import os
 
     from kobako.engine import program, users
-    from kobako.runtime import spec
+    from kobako.runtime import process_spec
 
     host, config = container.document["HostConfig"], container.config
     trees = [os.path.join(container.directory, "upper"), *container.document["Lowers"]]
@@ -75,7 +75,7 @@ def _process(container: Container, request: ExecRequest) -> dict[str, Any]:
         hostname=config["Hostname"],
         home=user.home,
     )
-    options = spec.ProcessOptions(
+    options = process_spec.ProcessOptions(
         args=request.args,
         env=tuple(env),
         cwd=request.workdir or config["WorkingDir"] or "/",
@@ -87,7 +87,7 @@ def _process(container: Container, request: ExecRequest) -> dict[str, Any]:
         cap_add=tuple(host["CapAdd"] or ()),
         cap_drop=tuple(host["CapDrop"] or ()),
     )
-    return spec.process(options)
+    return process_spec.process(options)
 
 
 def _interception(container: Container) -> Interception | None:

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from kobako.runtime.spec import Ulimit
+    from kobako.runtime.process_spec import Ulimit
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ULIMITS = (
@@ -49,7 +49,7 @@ def environment(
 
 def ulimit(text: str) -> Ulimit:
     """`name=soft[:hard]`. `Invalid` for anything else."""
-    from kobako.runtime.spec import Ulimit
+    from kobako.runtime.process_spec import Ulimit
 
     name, _, limits = text.partition("=")
     soft, colon, hard = limits.partition(":")

@@ -7,7 +7,6 @@ import stat
 
 from kobako import fastjson
 from kobako.errors import Invalid, NotFound
-from kobako.linux.mount import Mount
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from kobako.linux.mount import Mount
     from kobako.linux.seccomp import Filter
 
 
@@ -86,6 +86,7 @@ class Bundle(Record):
 
     @classmethod
     def unpacked(cls, values: tuple[Any, ...]) -> Bundle:
+        from kobako.linux.mount import Mount
         from kobako.linux.seccomp import Filter
 
         path, spec, mounts, seccomp = values

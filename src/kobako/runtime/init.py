@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import marshal
 import os
-import sys
 
 from kobako.errors import StartFailed, Unsupported
-from kobako.linux import mount, process, pty
+from kobako.linux import mount, process
 from kobako.linux.channel import content
 from kobako.runtime import program, rootfs
 from kobako.runtime.bundle import Bundle
@@ -112,15 +111,17 @@ def _run(
     if spec.get("domainname"):
         process.set_domainname(spec["domainname"])
     if stdio[0] < 0:
-        _take_terminal(root_fd, document, channel)
+        from kobako.runtime import terminal
+
+        terminal.take(root_fd, document, channel, lambda slave: rootfs.bind_console(root_fd, slave))
     rootfs.finish(root_fd, spec)
-    set_oom_score(document)
+    program.set_oom_score(document)
     program.preload(document)
-    forget_imports()
+    program.forget_imports()
     mount.pivot_root(root_fd)
     os.close(root_fd)
     if stdio[0] >= 0:
-        own_streams(document)
+        program.own_streams(document)
 
     def prepare() -> None:
         process.set_parent_death_signal(_SIGKILL)
@@ -128,75 +129,6 @@ def _run(
             os._exit(125)  # nobody waits for us any more
 
     program.enter(document, channel, filter_program, prepare, bundle.filter)
-
-
-def forget_imports() -> None:
-    """No module is ever to be loaded from the container's files."""
-    sys.path.clear()
-    sys.meta_path.clear()
-    sys.path_importer_cache.clear()
-
-
-def set_oom_score(document: dict[str, Any]) -> None:
-    """Adjusts how readily the kernel kills us when memory ends; needs the host's /proc."""
-    score = document.get("oomScoreAdj")
-    if score is None:
-        return
-    try:
-        with open("/proc/self/oom_score_adj", "r+b", buffering=0) as file:
-            if int(file.read()) != score:
-                file.write(b"%d" % score)
-    except PermissionError:
-        pass  # less than the parent's: needs CAP_SYS_RESOURCE outside
-
-
-def own_streams(document: dict[str, Any]) -> None:
-    """Gives the pipes of a program to its user, who may want to open /dev/stdout again."""
-    user = document.get("user") or {}
-    if not user.get("uid"):
-        return
-    for fd in (1, 2):
-        try:
-            os.fchown(fd, user["uid"], -1)
-        except OSError:
-            pass  # this user namespace has no such id
-
-
-def set_terminal(slave: int) -> None:
-    """Makes the terminal ours and puts the standard streams on it."""
-    pty.make_controlling(slave)
-    for number in 0, 1, 2:
-        os.dup2(slave, number)
-
-
-def _take_terminal(root_fd: int, document: dict[str, Any], channel: Channel) -> None:
-    try:
-        master, slave = open_terminal(root_fd, document)
-    except OSError as fault:
-        raise StartFailed(f"cannot open a terminal in the container: {fault.strerror}") from None
-    rootfs.bind_console(root_fd, slave)
-    set_terminal(slave)
-    channel.send(b"M", (master,))
-    os.close(master)
-    os.close(slave)
-
-
-def open_terminal(root_fd: int, document: dict[str, Any]) -> tuple[int, int]:
-    """(master, slave) of the devpts mounted in the container, of the size and owner wanted."""
-    from kobako.linux import inroot
-
-    flags = os.O_RDWR | os.O_NOCTTY
-    master, slave, _ = pty.open_pair(inroot.open_in_root(root_fd, "/dev/pts/ptmx", flags))
-    size = document.get("consoleSize")
-    if size:
-        pty.set_size(master, size["height"], size["width"])
-    uid = (document.get("user") or {}).get("uid", 0)
-    if uid:
-        try:
-            os.fchown(slave, uid, -1)
-        except OSError:
-            pass  # this user namespace has no such id
-    return master, slave
 
 
 def _join_namespaces(spec: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import os
 from kobako.errors import Conflict, KobakoError, StartFailed
 from kobako.linux import process
 from kobako.linux.channel import Channel
-from kobako.runtime import init, program, state
+from kobako.runtime import program, state
 from kobako.runtime.attach import OutputLost, Session, Signals
 from kobako.runtime.bundle import needs_pump
 
@@ -193,9 +193,9 @@ class _Exec:
         """H's whole life, and P's from the clone on."""
         try:
             gc.disable()
-            init.set_oom_score(self.document)
+            program.set_oom_score(self.document)
             program.preload(self.document)
-            init.forget_imports()
+            program.forget_imports()
             os.setsid()
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
             for number, fd in enumerate(streams):
@@ -221,19 +221,13 @@ class _Exec:
     def _become(self, channel: Channel) -> None:
         os.setsid()
         if self.terminal:
+            from kobako.runtime import terminal
+
             root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                master, slave = init.open_terminal(root, self.document)
-            except OSError as fault:
-                what = f"cannot open a terminal in the container: {fault.strerror}"
-                raise StartFailed(what) from None
-            init.set_terminal(slave)
-            channel.send(b"M", (master,))
-            os.close(master)
-            os.close(slave)
+            terminal.take(root, self.document, channel, lambda slave: None)
             os.close(root)
         else:
-            init.own_streams(self.document)
+            program.own_streams(self.document)
         if self.intercept:
             # The supervisor of intercepted calls reads their arguments from our memory.
             process.set_dumpable(True)

@@ -1,13 +1,12 @@
-"""The last steps of every process that enters a container, from its limits to execve.
-
-Used by a container's first process and by an exec alike. By now the process is in its namespaces
-and its root is the container's: nothing may be imported from here on.
+"""What every process that enters a container does on its way to execve: a container's first one and
+that of an exec alike. Once it is in there, nothing may be imported.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 
 from kobako import fastjson
 from kobako.errors import KobakoError, StartFailed
@@ -29,13 +28,49 @@ _RLIM_INFINITY = (1 << 64) - 1
 
 
 def preload(document: dict[str, Any]) -> None:
-    """Imports what `enter` needs, while the host's file system is still the one we see."""
+    """Imports what is needed from here on, while the host's file system is still what we see."""
+    if document.get("terminal"):
+        from kobako.runtime import terminal
+
+        assert terminal
     if document.get("rlimits"):
         import resource
 
         assert resource
     os.fsencode("")
     "".encode("utf-8", "surrogateescape")
+
+
+def forget_imports() -> None:
+    """No module is ever to be loaded from the container's files."""
+    sys.path.clear()
+    sys.meta_path.clear()
+    sys.path_importer_cache.clear()
+
+
+def set_oom_score(document: dict[str, Any]) -> None:
+    """Adjusts how readily the kernel kills us when memory ends; needs the host's /proc."""
+    score = document.get("oomScoreAdj")
+    if score is None:
+        return
+    try:
+        with open("/proc/self/oom_score_adj", "r+b", buffering=0) as file:
+            if int(file.read()) != score:
+                file.write(b"%d" % score)
+    except PermissionError:
+        pass  # less than the parent's: needs CAP_SYS_RESOURCE outside
+
+
+def own_streams(document: dict[str, Any]) -> None:
+    """Gives the pipes of a program to its user, who may want to open /dev/stdout again."""
+    user = document.get("user") or {}
+    if not user.get("uid"):
+        return
+    for fd in (1, 2):
+        try:
+            os.fchown(fd, user["uid"], -1)
+        except OSError:
+            pass  # this user namespace has no such id
 
 
 def report(channel: Channel, fault: BaseException) -> None:

@@ -6,23 +6,17 @@ mounted. What a mode cannot do (a device node, a fresh sysfs) is the launcher's 
 
 from __future__ import annotations
 
-from kobako.errors import Invalid
-from kobako.linux import caps
 from kobako.record import Record
-from kobako.runtime import surroundings
+from kobako.runtime import process_spec, surroundings
 from kobako.runtime.surroundings import Surroundings, entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-OCI_VERSION = "1.0.2"
+    from kobako.runtime.process_spec import ProcessOptions
 
-DEFAULT_CAPABILITIES = (
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW",
-    "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
-    "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
-)  # fmt: skip
+OCI_VERSION = "1.0.2"
 
 
 class BindMount(Record):
@@ -39,33 +33,6 @@ class Tmpfs(Record):
 
     target: str
     options: tuple[str, ...] = ()
-
-
-class Ulimit(Record):
-    """A resource limit by docker's name ("nofile"); -1 means unlimited."""
-
-    name: str
-    soft: int
-    hard: int
-
-
-class ProcessOptions(Record):
-    """What runs: everything already resolved (user names to numbers, PATH in the environment)."""
-
-    args: tuple[str, ...]
-    env: tuple[str, ...] = ()
-    cwd: str = "/"
-    uid: int = 0
-    gid: int = 0
-    groups: tuple[int, ...] = ()
-    terminal: bool = False
-    size: tuple[int, int] = (0, 0)
-    privileged: bool = False
-    cap_add: tuple[str, ...] = ()
-    cap_drop: tuple[str, ...] = ()
-    no_new_privileges: bool = False
-    ulimits: tuple[Ulimit, ...] = ()
-    oom_score_adj: int = 0
 
 
 class ContainerOptions(Record):
@@ -98,7 +65,7 @@ def document(options: ContainerOptions) -> dict[str, Any]:
         rules += [dict(rule) for rule in options.device_rules]
     spec: dict[str, Any] = {
         "ociVersion": OCI_VERSION,
-        "process": process(options.process),
+        "process": process_spec.process(options.process),
         "root": {"path": options.root, "readonly": options.read_only},
         "mounts": _mounts(around["mounts"], options),
         "linux": {**around["linux"], "rootfsPropagation": _root_propagation(options)},
@@ -119,56 +86,6 @@ def document(options: ContainerOptions) -> dict[str, Any]:
     if options.annotations:
         spec["annotations"] = dict(options.annotations)
     return spec
-
-
-def process(options: ProcessOptions) -> dict[str, Any]:
-    """The `process` object: of a container, or of an exec."""
-    if not options.args:
-        raise Invalid("no command specified")
-    names = capability_names(options)
-    # Ambient and inheritable stay empty, as docker's: a user other than root has none in effect.
-    held = names if options.uid == 0 else []
-    result: dict[str, Any] = {
-        "terminal": options.terminal,
-        "user": {"uid": options.uid, "gid": options.gid, "additionalGids": list(options.groups)},
-        "args": list(options.args),
-        "env": list(options.env),
-        "cwd": options.cwd or "/",
-        "capabilities": {"bounding": names, "effective": held, "permitted": held},
-        "noNewPrivileges": options.no_new_privileges,
-        "oomScoreAdj": options.oom_score_adj,
-    }
-    if options.terminal and options.size != (0, 0):
-        result["consoleSize"] = {"height": options.size[0], "width": options.size[1]}
-    if options.ulimits:
-        result["rlimits"] = [
-            {"type": f"RLIMIT_{u.name.upper()}", "soft": _limit(u.soft), "hard": _limit(u.hard)}
-            for u in options.ulimits
-        ]
-    return result
-
-
-def capability_names(options: ProcessOptions) -> list[str]:
-    """The capabilities left after `privileged`, `cap_add` and `cap_drop`, docker's rules.
-
-    "ALL" may be added or dropped; what is added by name survives a drop of ALL.
-    """
-    add = [a.upper() for a in options.cap_add]
-    drop = [d.upper() for d in options.cap_drop]
-    if options.privileged or "ALL" in add:
-        start = list(caps.NAMES)
-    elif "ALL" in drop:
-        start = []
-    else:
-        start = list(DEFAULT_CAPABILITIES)
-    dropped = {caps.normalise(d) for d in drop if d != "ALL"}
-    names = [n for n in start if n not in dropped]
-    names += [n for a in add if a != "ALL" and (n := caps.normalise(a)) not in names]
-    return [n for n in names if caps.is_known(n)]
-
-
-def _limit(value: int) -> int:
-    return value if value >= 0 else (1 << 64) - 1
 
 
 def _root_propagation(options: ContainerOptions) -> str:

@@ -128,6 +128,7 @@ def document(
     """The runtime-spec document of a request's container."""
     from kobako.engine import etc_files, program, users
     from kobako.runtime import spec
+    from kobako.runtime.process_spec import ProcessOptions
     from kobako.runtime.surroundings import Surroundings
 
     user = users.resolve(request.user, scratch.lowers)
@@ -143,7 +144,7 @@ def document(
         dns=(),
         building=True,
     )
-    process = spec.ProcessOptions(
+    process = ProcessOptions(
         args=request.args,
         env=tuple(e for e in env if not e.startswith("HOSTNAME=")),
         cwd=request.cwd,
