@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kobako.linux.process import Undisturbed
+from kobako.linux.fork import Undisturbed
 from kobako.oci.config import ImageConfig
 from kobako.oci.descriptor import Descriptor
 from kobako.oci.digest import Digest

@@ -12,7 +12,7 @@ import pytest
 from remote_servers import Hostile, Request, make_image
 
 from kobako.events import Event, LayerProgress
-from kobako.linux.process import Undisturbed
+from kobako.linux.fork import Undisturbed
 from kobako.oci.platform import Platform
 from kobako.oci.reference import Reference
 from kobako.remote import workers

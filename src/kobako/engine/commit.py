@@ -143,12 +143,12 @@ class _held_still:  # noqa: N801 - read as a state: with _held_still(container, 
                 raise
 
     def _begin(self) -> None:
-        from kobako.linux import process
+        from kobako.linux import fork, process
 
         process.require_single_thread("pause a container")
         ended, self.end = os.pipe()
         answer, answer_w = os.pipe()
-        self.pid = process.fork_helper()
+        self.pid = fork.fork_helper()
         if self.pid == 0:
             process.close_all_but({2, ended, answer_w})
             _pause_until(self.container.state_dir, ended, answer_w)

@@ -60,14 +60,14 @@ def reasons(forced: str = "") -> dict[str, str]:
     """Why each mode before the one in use is not used, by letter (attempted in a child)."""
     from functools import partial
 
-    from kobako.linux import process
+    from kobako.linux import fork
 
     found: dict[str, str] = {}
     for mode in MODES:
         if forced and mode.name != forced:
             found[mode.letter] = f"{forced} was asked for"
             continue
-        why = process.try_in_child(partial(_enter, mode), "probe the privilege modes")
+        why = fork.try_in_child(partial(_enter, mode), "probe the privilege modes")
         if not why:
             break
         found[mode.letter] = why

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from kobako.errors import NotFound
-from kobako.linux import claim, placement, process
+from kobako.linux import claim, placement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class Scratch:
         """Unmount and delete."""
         if self.lock < 0:
             return
-        with process.Undisturbed():
+        from kobako.linux import fork
+
+        with fork.Undisturbed():
             try:
                 if self.mounted:
                     from kobako.linux import mount
@@ -112,8 +114,10 @@ class Scratch:
                 self.lock = -1
 
     def __enter__(self) -> Scratch:
+        from kobako.linux import fork
+
         try:
-            with process.Undisturbed():
+            with fork.Undisturbed():
                 if self._left:
                     self._take_up()
                 else:

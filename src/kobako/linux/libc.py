@@ -46,14 +46,18 @@ class c_void_p(_ctypes._SimpleCData):  # type: ignore[type-arg]  # noqa: N801
 _handle = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # NULL: this very process
 
 
+class _Function(_ctypes.CFuncPtr):
+    """A function that returns an int, as nearly all do: making a type for each is dear."""
+
+    _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
+    _restype_ = c_int
+
+
 def function(name: str, restype: Any, *argtypes: Any) -> Callable[..., Any]:
     """A C function of libc; a variadic one (`syscall`) is declared without `argtypes`."""
-
-    class Prototype(_ctypes.CFuncPtr):
-        _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
-        _restype_ = restype
-
-    call: Any = Prototype(_ctypes.dlsym(_handle, name))
+    call: Any = _Function(_ctypes.dlsym(_handle, name))
+    if restype is not c_int:
+        call.restype = restype
     if argtypes:
         call.argtypes = argtypes
     result: Callable[..., Any] = call

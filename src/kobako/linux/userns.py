@@ -108,6 +108,8 @@ def enter_mapped(
     must run in the parent namespace: a helper forked beforehand runs both at once.
     Raises `Denied` or `Unsupported` with the reason.
     """
+    from kobako.linux import fork
+
     process.require_single_thread("enter a user namespace")
     if not uids or not gids:
         raise Invalid("enter a user namespace: no subordinate ids were given")
@@ -115,7 +117,7 @@ def enter_mapped(
     me = str(os.getpid())
     maps = map_ranges(os.geteuid(), uids), map_ranges(os.getegid(), gids)
     ready_r, ready_w = os.pipe()
-    helper = process.fork_helper()
+    helper = fork.fork_helper()
     if helper == 0:
         _run_map_tools(me, tools, maps, ready_r, ready_w)
     os.close(ready_r)

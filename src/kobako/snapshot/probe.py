@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from kobako.linux import claim, process
+from kobako.linux import claim, fork, process
 from kobako.linux import mount as mounts
 from kobako.snapshot.driver import remove_tree
 from kobako.snapshot.overlay import OverlayDriver
@@ -24,7 +24,7 @@ def why_not_overlay(data_root: str, form: str) -> str:
     place = f"{data_root}/scratch/overlay-probe.{os.urandom(6).hex()}"
     held = claim.make(place)
     try:
-        return process.try_in_child(lambda: _attempt(place, form), "probe overlay")
+        return fork.try_in_child(lambda: _attempt(place, form), "probe overlay")
     finally:
         remove_tree(place)
         os.close(held)

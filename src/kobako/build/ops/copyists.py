@@ -12,7 +12,7 @@ import os
 import signal
 
 from kobako.errors import KobakoError, Unavailable
-from kobako.linux import process
+from kobako.linux import fork, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Copyists:
                 fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE)
             except OSError:
                 pass  # more than is allowed to this user
-            pid = process.fork_helper()
+            pid = fork.fork_helper()
             if pid == 0:
                 _copy(parts, work, parent, writer)
             self._pids.append(pid)
@@ -70,7 +70,7 @@ class Copyists:
 
     def stop(self) -> None:
         """End what is still at work."""
-        with process.Undisturbed():
+        with fork.Undisturbed():
             for pid in self._pids:
                 os.kill(pid, signal.SIGKILL)  # not waited for yet: the number is theirs
             for pid in self._pids:

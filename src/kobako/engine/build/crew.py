@@ -15,7 +15,7 @@ import select
 import sys
 
 from kobako.build.progress import Waiting
-from kobako.linux import process
+from kobako.linux import fork, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ForkingCrew:
         self._worker.catch_up()  # what was put off is this process's to do
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM, 0)
         parent = os.getpid()
-        with process.Undisturbed():
+        with fork.Undisturbed():
             pid = os.fork()
             if pid == 0:
                 ours.close()

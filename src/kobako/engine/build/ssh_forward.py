@@ -111,10 +111,10 @@ def _listen(path: str) -> socket.socket:
 
 def _spawn(listener: socket.socket, agent: str) -> int:
     """Forks the process that serves `listener`; it ends with us."""
-    from kobako.linux import process
+    from kobako.linux import fork, process
 
     parent = os.getpid()
-    pid = process.fork_helper()
+    pid = fork.fork_helper()
     if pid:
         return pid
     try:
