@@ -84,7 +84,7 @@ MONITOR = (
 )
 """Of the monitor of `run`."""
 
-END = "engine.containers linux.fs linux.pty runtime.attach runtime.state"
+END = "engine.container_removal linux.fs linux.pty runtime.attach runtime.state"
 """Of `run`, while the monitor starts the container."""
 
 LAYER = (

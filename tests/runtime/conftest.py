@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kobako.errors import KobakoError
-from kobako.runtime import state
+from kobako.runtime import control, state
 
 DRIVER = str(Path(__file__).with_name("driver.py"))
 
@@ -88,8 +88,8 @@ class Box:
 
     def remove(self) -> None:
         try:
-            state.kill(self.state_dir, 9)
-            state.wait(self.state_dir)
+            control.kill(self.state_dir, 9)
+            control.wait(self.state_dir)
         except (KobakoError, OSError):
             pass
         subprocess.run([sys.executable, DRIVER, "remove", self.base], check=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kobako.runtime import log, state
+from kobako.runtime import control, log
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def test_no_descriptor_leaks_in(running: Any) -> None:
 def test_not_in_a_container_that_does_not_run(box: Any) -> None:
     assert "is not running" in box.exec("true").stderr
     box.run("sleep", "600", detach=True)
-    state.pause(box.state_dir)
+    control.pause(box.state_dir)
     assert "paused" in box.exec("true").stderr
-    state.kill(box.state_dir, 9)
-    assert state.wait(box.state_dir) == 137
+    control.kill(box.state_dir, 9)
+    assert control.wait(box.state_dir) == 137
     assert "is not running" in box.exec("true").stderr
 
 
@@ -85,7 +85,7 @@ def test_it_ends_with_the_container(running: Any) -> None:
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     assert child.stdout.readline() == "up\n"
-    state.kill(running.state_dir, 9)
+    control.kill(running.state_dir, 9)
     child.communicate()
     assert child.returncode == 137
 

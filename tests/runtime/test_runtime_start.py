@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kobako.errors import Conflict
-from kobako.runtime import log, state
+from kobako.runtime import control, log
 
 
 @pytest.mark.parametrize("code", [0, 3, 255])
@@ -26,8 +26,8 @@ def test_exit_code_comes_back(box: Any, code: int) -> None:
 
 def test_killed_by_a_signal(box: Any) -> None:
     box.run("sleep", "600", detach=True)
-    state.kill(box.state_dir, signal.SIGKILL)
-    assert state.wait(box.state_dir) == 128 + signal.SIGKILL
+    control.kill(box.state_dir, signal.SIGKILL)
+    assert control.wait(box.state_dir) == 128 + signal.SIGKILL
 
 
 @pytest.mark.parametrize(
@@ -286,10 +286,10 @@ def test_detached(box: Any) -> None:
     assert box.run("sh", "-c", "echo out; sleep 0.3; exit 9", detach=True).returncode == 0
     now = box.state
     assert now.status in ("running", "exited")
-    assert state.wait(box.state_dir) == 9
+    assert control.wait(box.state_dir) == 9
     assert [line.data for line in log.read(box.state_dir)] == [b"out\n"]
     with pytest.raises(Conflict):
-        state.kill(box.state_dir, signal.SIGTERM)
+        control.kill(box.state_dir, signal.SIGTERM)
 
 
 def test_detached_monitor_is_small_and_quits(box: Any) -> None:
@@ -299,8 +299,8 @@ def test_detached_monitor_is_small_and_quits(box: Any) -> None:
     rollup = Path(f"/proc/{monitor}/smaps_rollup").read_text()
     pss = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
     assert pss < 8000, rollup
-    state.kill(box.state_dir, signal.SIGKILL)
-    assert state.wait(box.state_dir) == 137
+    control.kill(box.state_dir, signal.SIGKILL)
+    assert control.wait(box.state_dir) == 137
     _until(lambda: not Path(f"/proc/{monitor}").exists())
 
 
@@ -320,7 +320,7 @@ def _until(condition: Any) -> None:
 def test_on_exit_command(box: Any) -> None:
     mark = f"{box.base}/mark"
     box.run("sh", "-c", "exit 5", detach=True, on_exit=["/bin/sh", "-c", f"echo gone > {mark}"])
-    assert state.wait(box.state_dir) == 5
+    assert control.wait(box.state_dir) == 5
     _until(lambda: os.path.exists(mark))
 
 
@@ -335,7 +335,7 @@ def test_killing_the_client_leaves_the_container(box: Any) -> None:
     child.kill()
     child.communicate()
     assert box.state.status == "running"
-    assert state.wait(box.state_dir) == 6
+    assert control.wait(box.state_dir) == 6
     assert [line.data for line in log.read(box.state_dir)] == [b"later\n"]
 
 
@@ -346,7 +346,7 @@ def test_killing_the_monitor_ends_the_container(box: Any) -> None:
     _, err = child.communicate()
     assert child.returncode == 1
     assert "monitor was killed" in err
-    assert state.wait(box.state_dir) == 255
+    assert control.wait(box.state_dir) == 255
     assert "monitor was killed" in box.state.error
     _until(lambda: not Path(f"/proc/{init}").exists())
 
@@ -367,30 +367,30 @@ def test_started_twice_is_a_conflict(box: Any) -> None:
     box.run("sleep", "600", detach=True)
     done = box.run("true")
     assert "Conflict" in done.stderr
-    state.kill(box.state_dir, 9)
-    assert state.wait(box.state_dir) == 137
+    control.kill(box.state_dir, 9)
+    assert control.wait(box.state_dir) == 137
     assert box.run("true").returncode == 0
 
 
 def test_state_before_and_after(box: Any) -> None:
     assert box.state.status == "created"
     with pytest.raises(Conflict):
-        state.wait(box.state_dir)
+        control.wait(box.state_dir)
     box.run("true")
-    state.delete(box.state_dir)
+    control.delete(box.state_dir)
     assert box.state.status == "created"
 
 
 def test_pause_and_resume(box: Any) -> None:
     box.run("sh", "-c", "while :; do echo x; sleep 0.01; done", detach=True)
-    state.pause(box.state_dir)
+    control.pause(box.state_dir)
     assert box.state.status == "paused"
-    stopped = [Path(f"/proc/{p}/stat").read_text() for p in state.processes(box.state.pid)]
+    stopped = [Path(f"/proc/{p}/stat").read_text() for p in control.processes(box.state.pid)]
     assert len(stopped) >= 1
     # D: the shell waits in vfork for a child that is stopped; it stops before it runs again.
     assert all(s.rpartition(")")[2].split()[0] in "TZD" for s in stopped)
     size = os.path.getsize(f"{box.state_dir}/log")
-    state.resume(box.state_dir)
+    control.resume(box.state_dir)
     assert box.state.status == "running"
     _until(lambda: os.path.getsize(f"{box.state_dir}/log") > size)
 

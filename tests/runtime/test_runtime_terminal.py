@@ -12,7 +12,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from kobako.runtime import log, state
+from kobako.runtime import control, log
 
 BASH = ["bash", "--norc", "--noprofile", "-i"]
 ENV = ["PATH=/usr/bin:/bin", "PS1=hako$ ", "TERM=xterm"]
@@ -106,7 +106,7 @@ def test_the_mode_is_restored_on_every_way_out(box: Any, how: str) -> None:
         elif how == "monitor":
             os.kill(_monitor(box), signal.SIGKILL)
         else:
-            state.kill(box.state_dir, signal.SIGKILL)
+            control.kill(box.state_dir, signal.SIGKILL)
     shell.expect_exact("outer$ ")
     assert termios.tcgetattr(shell.child_fd) == before
     if how in ("term", "hup"):
@@ -140,7 +140,7 @@ def test_a_detached_terminal(box: Any) -> None:
     box.run(
         "sh", "-c", "tty; sleep 0.2; stty size; exit 2", terminal=True, size=[20, 40], detach=True
     )
-    assert state.wait(box.state_dir) == 2
+    assert control.wait(box.state_dir) == 2
     assert b"".join(line.data for line in log.read(box.state_dir)) == b"/dev/pts/0\r\n20 40\r\n"
 
 

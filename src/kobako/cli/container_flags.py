@@ -226,9 +226,9 @@ _IPC_SYSCTLS = (
 def _signal(name: str) -> str:
     """A name or number of a signal, as it was given."""
     if name:
-        from kobako.engine.containers import signal_number
+        from kobako.engine import signals
 
-        signal_number(name)
+        signals.number(name)
     return name
 
 

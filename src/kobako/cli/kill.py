@@ -20,7 +20,7 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    from kobako.engine import containers
+    from kobako.engine import container_control
 
     signal, engine = values.text("signal"), context.engine
-    return context.each(words, lambda name: containers.kill(engine, name, signal))
+    return context.each(words, lambda name: container_control.kill(engine, name, signal))

@@ -32,7 +32,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     import sys
 
     from kobako.cli import moments
-    from kobako.engine import containers
+    from kobako.engine import container_logs
     from kobako.engine.moments import rfc3339
     from kobako.errors import Invalid
 
@@ -41,7 +41,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         tail = "all"
     if tail != "all" and not tail.isdigit():
         raise Invalid(f'invalid argument "{tail}" for "-n, --tail" flag: a number or "all"')
-    records = containers.logs(
+    records = container_logs.logs(
         context.engine,
         words[0],
         follow=values.on("follow"),
@@ -52,7 +52,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     stamps = values.on("timestamps")
     details = ""
     if values.on("details"):
-        details = containers.log_details(context.engine, words[0]) + " "
+        details = container_logs.log_details(context.engine, words[0]) + " "
     streams = {1: sys.stdout.buffer, 2: sys.stderr.buffer}
     for record in records:
         sink = streams[record.stream]

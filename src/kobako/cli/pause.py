@@ -19,7 +19,7 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    from kobako.engine import containers
+    from kobako.engine import container_control
 
     engine = context.engine
-    return context.each(words, lambda name: containers.pause(engine, name))
+    return context.each(words, lambda name: container_control.pause(engine, name))

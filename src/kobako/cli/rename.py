@@ -16,11 +16,11 @@ COMMAND = Command(
 
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli.context import error_text
-    from kobako.engine import containers
+    from kobako.engine import container_control
     from kobako.errors import KobakoError
 
     try:
-        containers.rename(context.engine, words[0], words[1])
+        container_control.rename(context.engine, words[0], words[1])
     except KobakoError as fault:
         context.err(error_text(fault))
         context.err(f"Error: failed to rename container named {words[0]}")

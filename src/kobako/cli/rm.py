@@ -24,7 +24,7 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    from kobako.engine import containers
+    from kobako.engine import container_removal
     from kobako.errors import NotFound, Unsupported
 
     engine, force = context.engine, values.on("force")
@@ -33,7 +33,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     def remove(name: str) -> bool | None:
         try:
-            containers.remove(engine, name, force=force, volumes=values.on("volumes"))
+            container_removal.remove(engine, name, force=force, volumes=values.on("volumes"))
         except NotFound as fault:
             if not force:
                 raise

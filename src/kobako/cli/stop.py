@@ -24,11 +24,11 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    from kobako.engine import containers
+    from kobako.engine import container_control
 
     timeout = next((values.number(n) for n in ("time", "timeout") if values.given(n)), None)
     signal = values.text("signal")
     engine = context.engine
     return context.each(
-        words, lambda name: containers.stop(engine, name, timeout=timeout, signal=signal)
+        words, lambda name: container_control.stop(engine, name, timeout=timeout, signal=signal)
     )

@@ -171,7 +171,7 @@ def _pause_until(state_dir: str, ended: int, answer: int) -> NoReturn:
     """Pause, say so by closing `answer` (or what is wrong), wait for the end of `ended`, resume."""
     import signal
 
-    from kobako.runtime import state as control
+    from kobako.runtime import control
 
     try:
         os.setsid()  # an interrupt from the keyboard is for the commit alone

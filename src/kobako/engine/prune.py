@@ -85,17 +85,16 @@ def _room_to_write(engine: Engine) -> Iterator[None]:
 
 
 def _containers(engine: Engine, filters: dict[str, list[str]], report: Report) -> None:
-    from kobako.engine import containers as room
-    from kobako.engine.containers import select
+    from kobako.engine import container_removal, containers
 
     before = _until(filters)
-    for container in select(engine, everything=True, filters={}):
+    for container in containers.select(engine, everything=True, filters={}):
         if container.running or (before and container.created_ns >= before):
             continue
         if not _labelled(container.labels, filters):
             continue
         report.reclaimed += engine.driver.usage(container.directory)
-        room.discard(engine, container.id)
+        container_removal.discard(engine, container.id)
         report.containers.append(container.id)
 
 

@@ -37,11 +37,11 @@ def restart(engine: Engine, name: str, *, timeout: int | None = None, signal: st
 
     One made with --rm is not removed by its end in between.
     """
-    from kobako.engine import containers
+    from kobako.engine import container_control, containers
 
     container = containers.find(engine, name)
     with _Hold(container):
-        containers.stop(engine, container.id, timeout=timeout, signal=signal)
+        container_control.stop(engine, container.id, timeout=timeout, signal=signal)
         _launch_detached(engine, container)
 
 
@@ -179,9 +179,9 @@ def _started(engine: Engine, ahead: Ahead, request: CreateRequest, created: Crea
         return ahead.started()
     except KobakoError:
         if request.auto_remove:
-            from kobako.engine import containers
+            from kobako.engine import container_removal
 
-            containers.discard(engine, created.id, volumes=True)
+            container_removal.discard(engine, created.id, volumes=True)
         raise
 
 
@@ -225,16 +225,18 @@ def _launch(
 def reap(engine: Engine, container_id: str, forgotten: Callable[[], None] = lambda: None) -> None:
     """Remove a container made with --rm that has ended, unless it has been started again.
 
-    `forgotten` as in `containers.discard`.
+    `forgotten` as in `container_removal.discard`.
     """
-    from kobako.engine import containers
+    from kobako.engine import container_removal
     from kobako.linux import claim
 
     engine.enter()
     held = claim.take(engine.container_dir(container_id), wait=True)
     try:
-        if not containers.runs(engine, container_id):
-            containers.discard(engine, container_id, held=held, forgotten=forgotten, volumes=True)
+        if not container_removal.runs(engine, container_id):
+            container_removal.discard(
+                engine, container_id, held=held, forgotten=forgotten, volumes=True
+            )
     finally:
         if held is not None:
             os.close(held)

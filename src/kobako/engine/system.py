@@ -89,11 +89,11 @@ def fsck(engine: Engine, *, repair: bool = False) -> list[Finding]:
 
 def reset(engine: Engine) -> None:
     """Stop every container and delete the data root."""
-    from kobako.engine import containers
+    from kobako.engine import container_removal, containers
     from kobako.snapshot.driver import remove_tree
 
     for container in containers.select(engine, everything=True, filters={}):
-        containers.remove(engine, container.id, force=True)
+        container_removal.remove(engine, container.id, force=True)
     engine.enter()  # enters, as above
     engine.store.close()
     remove_tree(engine.settings.root)

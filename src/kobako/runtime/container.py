@@ -19,7 +19,7 @@ class Container:
     """`pid` is the first process, in the starter's pid namespace.
 
     Attached: call `wait`, or `close`, after which the container carries on detached.
-    Detached: nothing is left to do; `runtime.state.wait` waits for anybody's container.
+    Detached: nothing is left to do; `runtime.control.wait` waits for anybody's container.
     """
 
     def __init__(self, state_dir: str, terminal: bool, io: Stdio, control: Channel) -> None:
@@ -127,9 +127,9 @@ class Container:
         Raises `Unavailable` when the monitor has been killed, `OutputLost` at the end.
         """
         if not self._monitor:
-            from kobako.runtime import state
+            from kobako.runtime import control
 
-            code = state.wait(self.state_dir)
+            code = control.wait(self.state_dir)
             if meanwhile is not None:
                 meanwhile(lambda: None)
             return code
@@ -161,9 +161,9 @@ class Container:
             self.reap()
         if message[:1] != b"Z":
             if meanwhile is not None:
-                from kobako.runtime import state
+                from kobako.runtime import control
 
-                state.wait(self.state_dir)
+                control.wait(self.state_dir)
                 meanwhile(lambda: None)
             raise Unavailable("the container's monitor was killed, and the container with it")
         code, lost = map(int, message[1:].split())

@@ -1,0 +1,116 @@
+"""Acting on containers: signals, stopping and waiting, pauses, new names."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.engine import containers, signals
+from kobako.errors import Conflict, Invalid
+from kobako.runtime import control, state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.engine.engine import Engine
+
+STOP_SECONDS = 10
+
+
+def kill(engine: Engine, name: str, signal: str = "KILL") -> None:
+    """Send a signal by name or number; `Conflict` when the container does not run.
+
+    After SIGKILL the container has ended when this returns, as docker has it.
+    """
+    container = containers.find(engine, name)
+    number = signals.number(signal)
+    if not container.running:
+        raise Conflict(f"Cannot kill container: {name}: Container {container.id} is not running")
+    control.kill(container.state_dir, number)
+    if number == 9:
+        kill_surely(container.state_dir)
+
+
+def stop(
+    engine: Engine,
+    name: str,
+    *,
+    timeout: int | None = None,
+    signal: str = "",
+) -> None:
+    """Ask the container to end, and kill it after `timeout` seconds (-1: never)."""
+    container = containers.find(engine, name)
+    if not container.running:
+        return
+    number = signals.number(signal or container.config.get("StopSignal") or "TERM")
+    seconds = container.config.get("StopTimeout", STOP_SECONDS) if timeout is None else timeout
+    if container.state.status == "paused":
+        control.resume(container.state_dir)
+    if not _ended_within(container.state_dir, number, seconds):
+        kill_surely(container.state_dir)
+
+
+def wait(engine: Engine, name: str) -> int:
+    """Block until the container has ended; its exit code."""
+    container = containers.find(engine, name)
+    if not container.running:
+        return container.state.exit_code
+    return control.wait(container.state_dir)
+
+
+def _ended_within(state_dir: str, signal: int, seconds: float) -> bool:
+    """Send a signal and wait; whether the container has ended. Negative: however long it takes."""
+    import select
+
+    try:
+        pidfd = state.open_process(state_dir)
+    except Conflict:
+        return True
+    try:
+        control.kill(state_dir, signal)
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        if not poll.poll(None if seconds < 0 else seconds * 1000):
+            return False
+    except Conflict:
+        pass
+    finally:
+        os.close(pidfd)
+    control.wait(state_dir)
+    return True
+
+
+def kill_surely(state_dir: str) -> None:
+    """SIGKILL, and wait for the end; no fault when it had ended already."""
+    try:
+        control.kill(state_dir, 9)
+    except Conflict:
+        pass
+    control.wait(state_dir)
+
+
+def pause(engine: Engine, name: str) -> None:
+    container = containers.find(engine, name)
+    if container.state.status == "paused":
+        raise Conflict(f"Container {container.id} is already paused")
+    if not container.running:
+        raise Conflict(f"Container {container.id} is not running")
+    control.pause(container.state_dir)
+
+
+def unpause(engine: Engine, name: str) -> None:
+    container = containers.find(engine, name)
+    if container.state.status != "paused":
+        raise Conflict(f"Container {container.id} is not paused")
+    control.resume(container.state_dir)
+
+
+def rename(engine: Engine, name: str, new_name: str) -> None:
+    """Give a container another name; `Conflict` when it is taken."""
+    from kobako.engine import names
+
+    if not new_name:
+        raise Invalid("Neither old nor new names may be empty")
+    names.check(new_name)
+    container = containers.find(engine, name)
+    if container.name == new_name.removeprefix("/"):
+        raise Conflict("Renaming a container with the same name as its current name")
+    engine.store.db.containers.rename(container.id, new_name.removeprefix("/"))

@@ -1,0 +1,76 @@
+"""Removing containers."""
+
+from __future__ import annotations
+
+import os
+
+from kobako.errors import Conflict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kobako.engine.engine import Engine
+
+
+def remove(engine: Engine, name: str, *, force: bool = False, volumes: bool = False) -> None:
+    """Delete a container and its writable layer; a running one only with `force`. With `volumes`
+    those that were made for it alone go too."""
+    from kobako.engine import container_control, containers
+    from kobako.store import reserve
+
+    reserve.spend(engine.settings.root)
+    container = containers.find(engine, name)
+    if container.running:
+        if not force:
+            state = container.state.status
+            raise Conflict(
+                f'cannot remove container "/{container.name}": container is {state}: '
+                "stop the container before removing or force remove"
+            )
+        container_control.kill_surely(container.state_dir)
+    discard(engine, container.id, volumes=volumes)
+
+
+def runs(engine: Engine, container_id: str) -> bool:
+    """Whether the container of this id runs."""
+    from kobako.runtime.state import state
+
+    directory = engine.container_dir(container_id)
+    return state(os.path.join(directory, "state")).status in ("running", "paused")
+
+
+def discard(
+    engine: Engine,
+    container_id: str,
+    *,
+    held: int | None = None,
+    forgotten: Callable[[], None] = lambda: None,
+    volumes: bool = False,
+) -> None:
+    """Delete the row and the directory of a container that does not run; idempotent.
+
+    The row goes first: a crash in between leaves a directory without a row, which gc removes.
+    `forgotten` is called in between; `held` is the directory's claim when the caller has it
+    already. `volumes`: those made for it alone are deleted too.
+    """
+    from kobako.linux import claim
+    from kobako.snapshot.driver import remove_tree
+
+    engine.enter()  # enters: only there may what the container made be removed
+    row = engine.store.db.containers.get(container_id) if volumes else None
+    engine.store.db.containers.delete(container_id)
+    forgotten()
+    directory = engine.container_dir(container_id)
+    own = claim.take(directory, wait=True) if held is None else held
+    if own is None:
+        return  # it is gone
+    try:
+        remove_tree(directory)
+        if row is not None and b'"Driver":"local"' in row.spec:
+            from kobako.engine import volume_store
+
+            volume_store.remove_anonymous(engine, row.spec)
+    finally:
+        if held is None:
+            os.close(own)
