@@ -10,10 +10,7 @@ from __future__ import annotations
 EVERY = "cli cli.verbs cli.dispatch errors record cli.flags cli.context"
 """What every verb begins with."""
 
-_DATABASE = (
-    " store oci oci.digest store.ingest store.content store.sqlite store.schema store.rows"
-    " store.tables store.database store.store"
-)
+_DATABASE = " store oci oci.digest store.content store.sqlite store.database store.store"
 
 VERBS = {
     "run": (
@@ -30,7 +27,7 @@ VERBS = {
         " runtime.program"
         " runtime.state runtime.attach runtime.join"
         + _DATABASE
-        + " engine.program engine.users runtime.process_spec runtime.seccomp"
+        + " store.containers engine.program engine.users runtime.process_spec runtime.seccomp"
         " runtime.seccomp.default runtime.seccomp.profile"
     ),
     "build": (
@@ -39,8 +36,8 @@ VERBS = {
         " engine engine.build engine.build.building oci oci.platform cli.progress.base"
         " cli.progress.classic engine.engine linux linux.claim linux.libc linux.fs"
         " linux.placement linux.process engine.scratch engine.sweep build.worker"
-        " engine.build.worker store oci.digest store.ingest store.rows store.leases"
-        " store.content store.sqlite store.schema store.tables store.database store.store"
+        " engine.build.worker store oci.digest store.ingest store.leases"
+        " store.content store.sqlite store.database store.store store.images"
         " engine.images oci.reference fastjson build.dockerfile build.sources"
         " engine.build.fetching build.match build.ignore build.cache build.survey"
         " build.files build.memory build.context build.options engine.store_cache oci.moment"
@@ -56,12 +53,12 @@ VERBS = {
     "ps": (
         "cli.listing cli.ps engine engine.containers engine.engine"
         + _DATABASE
-        + " fastjson runtime runtime.state cli.units cli.table"
+        + " store.containers fastjson runtime runtime.state cli.units cli.table"
     ),
     "images": (
         "cli.listing cli.images engine engine.image_listing engine.engine"
         + _DATABASE
-        + " oci.reference cli.units cli.table"
+        + " store.images oci.reference cli.units cli.table"
     ),
 }
 """By the verb's module; of `run`, what it takes until the monitor is forked."""
@@ -71,9 +68,9 @@ CREATE = (
     " runtime.process_spec runtime.spec"
     " engine.names engine.unpack linux.claim engine.images"
     + _DATABASE
-    + " oci.reference snapshot snapshot.trees oci.document oci.platform oci.config engine.users"
-    " snapshot.driver snapshot.overlay linux.seccomp runtime.seccomp"
-    " runtime.seccomp.default runtime.seccomp.profile"
+    + " store.images store.containers oci.reference snapshot snapshot.trees oci.document"
+    " oci.platform oci.config engine.users snapshot.driver snapshot.overlay linux.seccomp"
+    " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
 )
 """Of `run`, while the monitor gets ready."""
 
@@ -93,7 +90,7 @@ LAYER = (
     " layer.tar_writer engine.filesystem engine.layers layer.format linux.ownership"
     " snapshot.overlay_diff layer.attributes layer.blocks layer.codec layer.pump"
     " layer.pack snapshot.unpacking build.why build.ops.choosing build.ops.chosen_digest"
-    " build.why.record"
+    " build.why.record linux.fork store.failures store.writer"
 )
 """Of `build`, when a step is not found in the cache."""
 

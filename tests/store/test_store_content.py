@@ -9,7 +9,7 @@ import pytest
 from kobako.errors import Corrupt, Denied, Invalid, NotFound, Unavailable
 from kobako.oci import Digest
 from kobako.store import Store
-from kobako.store.content import failed
+from kobako.store.failures import failed
 
 
 def ingest(store: Store) -> list[str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from kobako.engine.engine import Engine
     from kobako.runtime.state import State
-    from kobako.store.rows import ContainerRow
+    from kobako.store.containers import ContainerRow
 
 
 class Container(Record):

@@ -300,7 +300,7 @@ def _add_row(
 
     from kobako.engine import names
     from kobako.fastjson import dumps
-    from kobako.store.rows import ContainerRow
+    from kobako.store.containers import ContainerRow
 
     rows = engine.store.db.containers
     for attempt in range(10):

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.oci import Digest, ImageConfig, Index, Manifest, Reference
-    from kobako.store.rows import ImageRow
+    from kobako.store.images import ImageRow
 
 
 class LocalImage(Record):
@@ -202,7 +202,7 @@ def record(
     is when it was made, for listings, where its config tells another time on purpose.
     """
     from kobako.engine import moments
-    from kobako.store.rows import ImageRow
+    from kobako.store.images import ImageRow
 
     db = engine.store.db
     row = ImageRow(

@@ -35,6 +35,6 @@ class StoreCache:
 
     def put(self, key: str, value: dict[str, Any]) -> None:
         from kobako.fastjson import dumps
-        from kobako.store.rows import CacheRow
+        from kobako.store.cache import CacheRow
 
         self.table.put(CacheRow(key, dumps(value), kind=str(value.get("kind", ""))))

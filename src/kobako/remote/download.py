@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from kobako.oci.descriptor import Descriptor
     from kobako.remote.session import Session
     from kobako.remote.transport import Response
-    from kobako.store.content import BlobWriter, ContentStore
+    from kobako.store.content import ContentStore
+    from kobako.store.writer import BlobWriter
 
     Source = tuple[Session, Callable[[int], Response]]
     """Who serves the blob, and how to ask for its bytes from an offset on."""

@@ -7,30 +7,33 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kobako.store.cache import CacheRow
     from kobako.store.check import Finding, fsck
     from kobako.store.collect import GcReport, gc
-    from kobako.store.content import BlobWriter, ContentStore
+    from kobako.store.containers import ContainerRow
+    from kobako.store.content import ContentStore
     from kobako.store.database import Database
+    from kobako.store.images import ImageRow, RefRow
     from kobako.store.layout import export_index
-    from kobako.store.leases import Lease, lease
+    from kobako.store.leases import Lease, LeaseRow, lease
     from kobako.store.reader import BlobReader
-    from kobako.store.rows import CacheRow, ContainerRow, ImageRow, LeaseRow, RefRow
     from kobako.store.store import Store
     from kobako.store.trees import remove_tree
+    from kobako.store.writer import BlobWriter
 
 _HOMES = {
     "BlobReader": "reader",
-    "BlobWriter": "content",
-    "CacheRow": "rows",
-    "ContainerRow": "rows",
+    "BlobWriter": "writer",
+    "CacheRow": "cache",
+    "ContainerRow": "containers",
     "ContentStore": "content",
     "Database": "database",
     "Finding": "check",
     "GcReport": "collect",
-    "ImageRow": "rows",
+    "ImageRow": "images",
     "Lease": "leases",
-    "LeaseRow": "rows",
-    "RefRow": "rows",
+    "LeaseRow": "leases",
+    "RefRow": "images",
     "Store": "store",
     "export_index": "layout",
     "fsck": "check",

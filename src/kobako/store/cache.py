@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import time_ns
 
-from kobako.store.rows import CacheRow
+from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     from kobako.store.database import Database
 
 _COLUMNS = "key, value, kind, size, created_ns, used_ns, uses"
+
+
+class CacheRow(Record):
+    """A result of the build, found again by a key.
+
+    `value` is JSON. Every digest that stands in it (of a manifest, config, layer or DiffID) is
+    kept by gc, with all it refers to, as long as the row is there.
+    """
+
+    key: str
+    value: bytes
+    kind: str = ""
+    size: int = 0
+    created_ns: int = 0
+    used_ns: int = 0
+    uses: int = 0
 
 
 class Cache:

@@ -11,8 +11,8 @@ from kobako.record import Record
 from kobako.store import ingest
 from kobako.store.closure import Closure, missing
 from kobako.store.collect import live_roots
+from kobako.store.layout import EMPTY_INDEX, LAYOUT, replace_file
 from kobako.store.leases import is_live
-from kobako.store.store import EMPTY_INDEX, LAYOUT, replace_file
 from kobako.store.trees import remove_tree as remove_plain_tree
 from kobako.store.trees import walk_layers
 

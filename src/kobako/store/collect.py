@@ -29,7 +29,7 @@ from kobako.oci.digest import Digest
 from kobako.record import Record
 from kobako.store import ingest
 from kobako.store.closure import Closure
-from kobako.store.content import failed
+from kobako.store.failures import failed
 from kobako.store.leases import is_live
 from kobako.store.trees import remove_tree as remove_plain_tree
 from kobako.store.trees import walk_layers

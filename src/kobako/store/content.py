@@ -1,7 +1,6 @@
 """The content store: blobs by digest, laid out as an OCI image layout's `blobs` directory.
 
-A write goes to a locked file in `ingest/`, is hashed on the way, synced, renamed into place, and
-its directory synced: a name in `blobs/` always stands for whole content. What is there is never
+A name in `blobs/` always stands for whole content (see `writer`), and what is there is never
 rewritten. Every reader verifies.
 """
 
@@ -10,17 +9,16 @@ from __future__ import annotations
 import fcntl
 import os
 
-from kobako.errors import Corrupt, Denied, Invalid, KobakoError, NotFound, Unavailable
-from kobako.oci.digest import Digest, Hasher
-from kobako.store import ingest
+from kobako.errors import Invalid, NotFound
+from kobako.oci.digest import Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
-    from kobako.store.following import Following
+    from kobako.errors import KobakoError
     from kobako.store.reader import BlobReader
+    from kobako.store.writer import BlobWriter
 
 READ_LIMIT = 4 << 20
 """How much `read` takes into memory unless told otherwise."""
@@ -87,6 +85,8 @@ class ContentStore:
 
     def writer(self, expected: Digest | None = None, size: int | None = None) -> BlobWriter:
         """Begin a blob. `commit` refuses anything but the `expected` digest and `size` in bytes."""
+        from kobako.store.writer import BlobWriter
+
         return BlobWriter(self, expected, size)
 
     def put(self, data: bytes) -> Digest:
@@ -135,114 +135,16 @@ class ContentStore:
             return os.path.exists(path)
         return True
 
-    def _install(self, file: ingest.IngestFile, digest: Digest, size: int) -> None:
-        """Put a file in its blob's place, durably; where that is there already, do nothing."""
-        path = self.path(digest)
-        with self.shared():
-            if self._is_whole(path, size):
-                return
-        os.fchmod(file.fd, 0o644)
-        os.fsync(file.fd)
-        directory = os.path.dirname(path)
-        with self.shared():
-            if self._is_whole(path, size):  # another has been faster
-                return
-            os.makedirs(directory, exist_ok=True)
-            os.rename(file.path, path)
-        file.close()
-        _sync_directory(directory)
-
-    def _is_whole(self, path: str, size: int) -> bool:
+    def is_whole(self, path: str, size: int) -> bool:
+        """Whether a blob of that many bytes lies at `path`; if so, gc takes it for new."""
         return self._refresh(path) and os.stat(path).st_size == size
 
     def _failed(self, action: str, digest: Digest | str, error: OSError) -> KobakoError:
         if isinstance(error, FileNotFoundError):
             return NotFound(f"blob {digest} is not in the store {self._root}")
+        from kobako.store.failures import failed
+
         return failed(f"{action} blob {digest}", self._root, error)
-
-
-class BlobWriter:
-    """A blob being written. Leaving the context without `commit` forgets it."""
-
-    def __init__(self, store: ContentStore, expected: Digest | None, size: int | None) -> None:
-        self._store = store
-        self._expected = expected
-        self._expected_size = size
-        self._hash = Hasher(expected.algorithm if expected is not None else "sha256")
-        self._size = 0
-        self._following: Following | None = None
-        try:
-            self._file = ingest.create(store._ingest)
-        except OSError as error:
-            raise failed("write a blob", store._root, error) from error
-
-    @property
-    def size(self) -> int:
-        """Bytes written so far."""
-        return self._size
-
-    def follow(self) -> Following:
-        """The blob as a stream for another thread, which reads it while it is written; once."""
-        from kobako.store.following import Following
-
-        self._following = Following(self._file.fd)
-        return self._following
-
-    def write(self, data: Any) -> int:
-        """Append a bytes-like object, all of it; its length in bytes."""
-        view = memoryview(data).cast("B")
-        if self._file.closed:
-            raise ValueError("the blob has been committed or aborted")
-        self._size += len(view)
-        if self._expected_size is not None and self._size > self._expected_size:
-            raise Corrupt(
-                f"blob {self._expected or ''} is longer than the {self._expected_size} bytes "
-                "it should have"
-            )
-        self._hash.update(view)
-        written = 0
-        try:
-            while written < len(view):
-                written += os.write(self._file.fd, view[written:])
-        except OSError as error:
-            raise failed("write a blob", self._store._root, error) from error
-        if self._following is not None:
-            self._following.reached(self._size)
-        return written
-
-    def commit(self) -> Digest:
-        """Put the blob in its place, durably. Raises `Corrupt` unless digest and size are right."""
-        if self._file.closed:
-            raise ValueError("the blob has been committed or aborted")
-        digest = self._hash.digest
-        try:
-            if self._expected_size is not None and self._size != self._expected_size:
-                raise Corrupt(
-                    f"blob {self._expected or digest} has {self._size} bytes instead of "
-                    f"{self._expected_size}"
-                )
-            if self._expected is not None and digest != self._expected:
-                raise Corrupt(f"blob {self._expected} has other content: its digest is {digest}")
-            if self._following is not None:
-                self._following.end()
-            self._store._install(self._file, digest, self._size)
-        except OSError as error:
-            raise failed("write a blob", self._store._root, error) from error
-        finally:
-            self.abort()
-        return digest
-
-    def abort(self) -> None:
-        """Forget the blob. Idempotent, and a no-op after `commit`."""
-        if self._following is not None:
-            self._following.give_up()
-        self._file.discard()
-
-    def __enter__(self) -> BlobWriter:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self.abort()
 
 
 class _Lock:
@@ -270,33 +172,8 @@ class _Lock:
             self._fd = -1
 
 
-def failed(doing: str, root: str, error: OSError) -> KobakoError:
-    """What an `OSError` of the store means to its user."""
-    import errno
-
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Unavailable(
-            f"cannot {doing}: no space left in {root}",
-            hint="free some space: kobako system prune",
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return Denied(
-            f"cannot {doing} in {root}: {error.strerror}",
-            hint="set KOBAKO_ROOT to a directory that you may write to",
-        )
-    return Unavailable(f"cannot {doing} in {root}: {error.strerror}")
-
-
 def _listed(directory: str) -> list[str]:
     try:
         return os.listdir(directory)
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _sync_directory(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

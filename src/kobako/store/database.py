@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from _thread import RLock
 
-from kobako.store import schema
 from kobako.store.sqlite import Error, mapped, open_connection
-from kobako.store.tables import Containers, Images, Refs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +13,13 @@ if TYPE_CHECKING:
 
     from kobako.oci.digest import Digest
     from kobako.store.cache import Cache
+    from kobako.store.containers import Containers
+    from kobako.store.images import Images, Refs
     from kobako.store.leases import Leases
     from kobako.store.sqlite import Connection
+
+SCHEMA = 1
+"""The version of the schema that the tables here are of."""
 
 
 class Database:
@@ -38,14 +41,30 @@ class Database:
         self._depth = 0
         self._connection: Connection | None = open_connection(path)
         try:
-            schema.prepare(self._connection, path, lock_path or path + ".lock")
+            _prepare(self._connection, path, lock_path or path + ".lock")
         except BaseException:
             self._connection.close()
             raise
         self._complete = complete
-        self.refs = Refs(self)
-        self.images = Images(self)
-        self.containers = Containers(self)
+
+    @property
+    def refs(self) -> Refs:
+        """Names of images."""
+        from kobako.store.images import Refs
+
+        return Refs(self)
+
+    @property
+    def images(self) -> Images:
+        from kobako.store.images import Images
+
+        return Images(self)
+
+    @property
+    def containers(self) -> Containers:
+        from kobako.store.containers import Containers
+
+        return Containers(self)
 
     @property
     def cache(self) -> Cache:
@@ -140,6 +159,17 @@ class Database:
         # SQLite has already rolled back by itself after some errors (disk full, I/O).
         if self._connection is not None and self._connection.in_transaction:
             self.change("ROLLBACK")
+
+
+def _prepare(connection: Connection, path: str, lock_path: str) -> None:
+    """Bring the database to our schema; a no-op of one read when it is there."""
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
+            from kobako.store import schema
+
+            schema.migrate(connection, path, lock_path, SCHEMA)
+    except Error as error:
+        raise mapped(error, path) from error
 
 
 class Transaction:

@@ -1,4 +1,4 @@
-"""The store as an OCI image layout for other tools (image-spec image-layout.md)."""
+"""The store is an OCI image layout (image-spec image-layout.md): made here, told to other tools."""
 
 from __future__ import annotations
 
@@ -6,14 +6,52 @@ import os
 
 from kobako.oci.descriptor import Descriptor
 from kobako.oci.manifest import Index, parse_manifest_or_index
-from kobako.store.content import failed
-from kobako.store.store import replace_file
+from kobako.store import ingest, reserve
+from kobako.store.failures import failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.store.store import Store
 
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+"""The `oci-layout` file (image-spec image-layout.md)."""
+EMPTY_INDEX = (
+    b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+)
 REF_NAME = "org.opencontainers.image.ref.name"
+
+
+def make(root: str) -> None:
+    """Make an empty store, or what is missing of one."""
+    try:
+        _make_files(root)
+    except OSError as error:
+        raise failed("make a store", root, error) from error
+    reserve.lay_up(root)
+
+
+def _make_files(root: str) -> None:
+    # 0700: trees of images hold set-user-ID programs that no other user of the machine may reach.
+    os.makedirs(root, 0o700, exist_ok=True)
+    for name in ("blobs", "blobs/sha256", "ingest", "layers", "containers"):
+        os.makedirs(os.path.join(root, name), exist_ok=True)
+    for name, content in (("index.json", EMPTY_INDEX), ("oci-layout", LAYOUT)):
+        path = os.path.join(root, name)
+        if not os.path.exists(path):
+            replace_file(os.path.join(root, "ingest"), path, content)
+
+
+def replace_file(ingest_dir: str, path: str, content: bytes) -> None:
+    """Write a small file as a whole or not at all."""
+    file = ingest.create(ingest_dir)
+    try:
+        os.write(file.fd, content)
+        os.fchmod(file.fd, 0o644)
+        os.fsync(file.fd)
+        os.rename(file.path, path)
+        file.close()
+    finally:
+        file.discard()
 
 
 def export_index(store: Store) -> Index:

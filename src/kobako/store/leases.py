@@ -13,8 +13,8 @@ import os
 from time import time_ns
 
 from kobako.oci.digest import Digest
+from kobako.record import Record
 from kobako.store import ingest
-from kobako.store.rows import LeaseRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 
     from kobako.store.database import Database
     from kobako.store.store import Store
+
+
+class LeaseRow(Record):
+    """A running operation and the digests it asked to keep. `pid` is for people only."""
+
+    id: str
+    pid: int
+    note: str
+    created_ns: int
+    digests: tuple[Digest, ...] = ()
 
 
 class Leases:
@@ -67,7 +77,7 @@ class Lease:
         try:
             self._file = ingest.create(store.ingest_dir, suffix=".lease")
         except OSError as error:
-            from kobako.store.content import failed
+            from kobako.store.failures import failed
 
             raise failed("begin an operation", store.root, error) from error
         self.id = os.path.basename(self._file.path)

@@ -1,4 +1,4 @@
-"""The database's schema: made and migrated here, read nowhere else."""
+"""The database's schema: made and migrated here."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import fcntl
 import os
 
 from kobako.errors import Unsupported
-from kobako.store.sqlite import Error, mapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.store.sqlite import Connection
-
-VERSION = 1
 
 # What brings version n-1 to version n, at position n-1. A released step is never changed.
 _STEPS: tuple[tuple[str, ...], ...] = (
@@ -45,35 +42,20 @@ _STEPS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def prepare(connection: Connection, path: str, lock_path: str) -> None:
-    """Bring the database to `VERSION`; a no-op of one read when it is there.
-
-    Raises `Unsupported` for a database of a newer kobako. Safe when many processes do it at once.
+def migrate(connection: Connection, path: str, lock_path: str, version: int) -> None:
+    """Bring the database to `version`. Raises `Unsupported` for one of a newer kobako, else what
+    SQLite does. Safe when many processes do it at once.
     """
-    try:
-        found = _version(connection)
-        if found != VERSION:
-            _migrate(connection, path, lock_path)
-    except Error as error:
-        raise mapped(error, path) from error
-
-
-def _version(connection: Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
-
-
-def _migrate(connection: Connection, path: str, lock_path: str) -> None:
     # Changing to WAL does not wait for other connections (it fails as busy at once), so the
     # processes that find a new store take turns here.
     lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = _version(connection)
-        if found > VERSION:
+        if found > version:
             raise Unsupported(
                 f"the store at {os.path.dirname(path)} was written by a newer kobako "
-                f"(schema {found}, known {VERSION})",
+                f"(schema {found}, known {version})",
                 hint="upgrade kobako, or choose another --root",
             )
         if found == 0:
@@ -81,13 +63,19 @@ def _migrate(connection: Connection, path: str, lock_path: str) -> None:
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for step in _STEPS[_version(connection) :]:
+            for step in _STEPS[_version(connection) : version]:
                 for statement in step:
                     connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={VERSION}")
+            connection.execute(f"PRAGMA user_version={version}")
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
             raise
     finally:
         os.close(lock)
+
+
+def _version(connection: Connection) -> int:
+    """Which version the database is of; 0 where nothing has been made yet."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version

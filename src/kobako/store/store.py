@@ -5,18 +5,12 @@ from __future__ import annotations
 import os
 
 from kobako.errors import NotFound
-from kobako.store.content import ContentStore, failed
+from kobako.store.content import ContentStore
 from kobako.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.oci.digest import Digest
-
-LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
-"""The `oci-layout` file (image-spec image-layout.md)."""
-EMPTY_INDEX = (
-    b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
-)
 
 
 class Store:
@@ -49,10 +43,9 @@ class Store:
         if not os.path.exists(os.path.join(root, "oci-layout")):
             if not create:
                 raise NotFound(f"no store at {root}")
-            try:
-                _make(root)
-            except OSError as error:
-                raise failed("make a store", root, error) from error
+            from kobako.store import layout
+
+            layout.make(root)
         return cls(root)
 
     def layers_dir(self, ownership: str) -> str:
@@ -82,32 +75,3 @@ class Store:
                 + (f", which {digest} refers to" if absent[0] != digest else ""),
                 hint="pull, load or build it again",
             )
-
-
-def _make(root: str) -> None:
-    # 0700: trees of images hold set-user-ID programs that no other user of the machine may reach.
-    os.makedirs(root, 0o700, exist_ok=True)
-    for name in ("blobs", "blobs/sha256", "ingest", "layers", "containers"):
-        os.makedirs(os.path.join(root, name), exist_ok=True)
-    for name, content in (("index.json", EMPTY_INDEX), ("oci-layout", LAYOUT)):
-        path = os.path.join(root, name)
-        if not os.path.exists(path):
-            replace_file(os.path.join(root, "ingest"), path, content)
-    from kobako.store import reserve
-
-    reserve.lay_up(root)
-
-
-def replace_file(ingest_dir: str, path: str, content: bytes) -> None:
-    """Write a small file as a whole or not at all."""
-    from kobako.store import ingest
-
-    file = ingest.create(ingest_dir)
-    try:
-        os.write(file.fd, content)
-        os.fchmod(file.fd, 0o644)
-        os.fsync(file.fd)
-        os.rename(file.path, path)
-        file.close()
-    finally:
-        file.discard()

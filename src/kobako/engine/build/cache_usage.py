@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.engine.prune import Report
     from kobako.oci import Digest
-    from kobako.store.rows import CacheRow
+    from kobako.store.cache import CacheRow
 
 REGULAR, SOURCE, MOUNT, INTERNAL = "regular", "source.http", "exec.cachemount", "internal"
 _BOOKKEEPING = "bookkeeping"

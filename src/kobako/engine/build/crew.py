@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kobako.build.graph import Output
     from kobako.engine.build.worker import EngineWorker
     from kobako.events import Event
-    from kobako.store.rows import CacheRow
+    from kobako.store.cache import CacheRow
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 
@@ -104,7 +104,7 @@ class ForkingCrew:
             elif kind == "get":
                 child.send(*self._look_up(rest[0]))
             elif kind == "put":
-                from kobako.store.rows import CacheRow
+                from kobako.store.cache import CacheRow
 
                 self._worker.engine.store.db.cache.put(CacheRow(*rest))
             elif kind == "touch":
@@ -231,7 +231,7 @@ class _ParentsCache:
         self._link = link
 
     def get(self, key: str) -> CacheRow | None:
-        from kobako.store.rows import CacheRow
+        from kobako.store.cache import CacheRow
 
         self._link.send("get", key)
         row = self._link.messages()[0]

@@ -203,7 +203,7 @@ def _remembered(engine: Engine, source: UrlSource) -> dict[str, Any]:
 
 def _remember(engine: Engine, source: UrlSource, said: dict[str, Any]) -> None:
     from kobako.fastjson import dumps
-    from kobako.store.rows import CacheRow
+    from kobako.store.cache import CacheRow
 
     engine.store.db.cache.put(
         CacheRow(_row(source), dumps({**said, "at": time.time_ns()}), kind="url")

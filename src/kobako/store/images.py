@@ -1,12 +1,12 @@
-"""The tables every verb needs: refs, images, containers."""
+"""The tables of images and of the names that point to them."""
 
 from __future__ import annotations
 
 from time import time_ns
 
-from kobako.errors import Conflict, Invalid, NotFound
+from kobako.errors import Conflict, NotFound
 from kobako.oci.digest import Digest
-from kobako.store.rows import ContainerRow, ImageRow, RefRow
+from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,36 @@ if TYPE_CHECKING:
     from kobako.store.database import Database
 
 _HEX = "0123456789abcdef"
-_IMAGE = "i.id, i.manifest, i.created_ns, i.size, i.parent, i.platform, i.diff_ids"
+_COLUMNS = "i.id, i.manifest, i.created_ns, i.size, i.parent, i.platform, i.diff_ids"
+
+
+class RefRow(Record):
+    """A name (a full reference, as `str(Reference)`) and the manifest or index it points to.
+
+    `image` is the id of the image it means on this machine, or empty where that is unknown.
+    """
+
+    name: str
+    digest: Digest
+    image: str = ""
+    updated_ns: int = 0
+
+
+class ImageRow(Record):
+    """An image: `id` is its config's digest, `parent` the id of the image it was made from.
+
+    `size` is the sum of its unpacked layers in bytes; `platform` as `str(Platform)`; `diff_ids`
+    lowest first. `created_ns` is nanoseconds since the epoch: of the config's `created`, or
+    when it was built here.
+    """
+
+    id: Digest
+    manifest: Digest
+    created_ns: int
+    size: int
+    parent: str = ""
+    platform: str = ""
+    diff_ids: tuple[Digest, ...] = ()
 
 
 class Refs:
@@ -154,94 +183,8 @@ class Images:
 
     def _many(self, where: str, *values: Any) -> Sequence[ImageRow]:
         return [
-            _image(row) for row in self._db.query(f"SELECT {_IMAGE} FROM images i {where}", *values)
-        ]
-
-
-class Containers:
-    """Containers by id or name."""
-
-    def __init__(self, database: Database) -> None:
-        self._db = database
-
-    def add(self, row: ContainerRow) -> None:
-        """Add a container. Raises `Conflict` where its name is taken and `NotFound` where its image
-        is gone.
-        """
-        if len(row.id) < 12 or row.id.strip(_HEX):
-            raise Invalid(f"invalid container id {row.id!r}: at least 12 hex digits are expected")
-        with self._db.transaction():
-            self._refuse_taken(row.name, row.id)
-            if row.image_id and not self._db.query(
-                "SELECT 1 FROM images WHERE id = ?", row.image_id
-            ):
-                raise NotFound(f"No such image: {row.image_ref or row.image_id}")
-            self._db.change(
-                "INSERT INTO containers VALUES (?, ?, ?, ?, ?, ?)",
-                row.id, row.name, str(row.image_id), row.image_ref, row.created_ns, row.spec,
-            )  # fmt: skip
-
-    def get(self, container_id: str) -> ContainerRow | None:
-        """The container with exactly this id."""
-        return self._one("id = ?", container_id)
-
-    def find(self, text: str) -> ContainerRow:
-        """The container with this id, this name, or this unique prefix of an id, in that order.
-
-        Raises `NotFound`, and `Conflict` where a prefix fits several.
-        """
-        row = self._one("id = ?", text) or self._one("name = ?", text.removeprefix("/"))
-        if row is not None:
-            return row
-        found: Sequence[ContainerRow] = ()
-        if text and not text.strip(_HEX):
-            found = self._many("WHERE id >= ? AND id < ? LIMIT 2", text, text + "g")
-        if not found:
-            raise NotFound(f"No such container: {text}")
-        if len(found) > 1:
-            raise Conflict(f"multiple IDs found with provided prefix: {text}")
-        return found[0]
-
-    def rename(self, container_id: str, name: str) -> None:
-        """Give a container another name; raises `Conflict` and `NotFound`."""
-        with self._db.transaction():
-            self._refuse_taken(name, container_id)
-            if not self._db.change("UPDATE containers SET name=? WHERE id=?", name, container_id):
-                raise NotFound(f"No such container: {container_id}")
-
-    def update(self, container_id: str, spec: bytes) -> None:
-        """Replace what is recorded of a container; raises `NotFound`."""
-        if not self._db.change("UPDATE containers SET spec=? WHERE id=?", spec, container_id):
-            raise NotFound(f"No such container: {container_id}")
-
-    def delete(self, container_id: str) -> bool:
-        """Forget a container; whether it was there."""
-        return self._db.change("DELETE FROM containers WHERE id = ?", container_id) > 0
-
-    def list(self) -> Sequence[ContainerRow]:
-        """All containers, the newest first."""
-        return self._many("ORDER BY created_ns DESC, id")
-
-    def _refuse_taken(self, name: str, container_id: str) -> None:
-        taken = self._one("name = ?", name)
-        if taken is not None and taken.id != container_id:
-            raise Conflict(
-                f'Conflict. The container name "/{name}" is already in use by container '
-                f'"{taken.id}". You have to remove (or rename) that container to be able to reuse '
-                "that name."
-            )
-
-    def _one(self, where: str, value: str) -> ContainerRow | None:
-        found = self._many("WHERE " + where, value)
-        return found[0] if found else None
-
-    def _many(self, where: str, *values: Any) -> Sequence[ContainerRow]:
-        return [
-            ContainerRow(*row)
-            for row in self._db.query(
-                "SELECT id, name, image_id, image_ref, created_ns, spec FROM containers " + where,
-                *values,
-            )
+            _image(row)
+            for row in self._db.query(f"SELECT {_COLUMNS} FROM images i {where}", *values)
         ]
 
 
