@@ -182,8 +182,10 @@ class _Apart:
             if os.getppid() != parent:
                 raise Cancelled
             self._settle()
-            document = task(lambda stream, data: self._link.send("output", stream, data))
-            self._worker.catch_up()
+            try:
+                document = task(lambda stream, data: self._link.send("output", stream, data))
+            finally:
+                self._worker.catch_up()
             from kobako.fastjson import dumps
 
             self._link.send("done", dumps(document), dict(self._made_sizes()))
