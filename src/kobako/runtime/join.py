@@ -1,10 +1,10 @@
 """A further program in a running container: docker's exec.
 
-    K, the caller ── fork ── H, which joins the namespaces ── clone(CLONE_PARENT) ── P, the program
+    K, the caller ── clone ── P, the program, which joins the other namespaces itself
 
-P is K's child, so K reaps it; H only carries it over the threshold of the pid namespace and is
-gone. K itself joins nothing and must not have entered a user namespace of its own: it joins the
-container's, where it is root because the namespace belongs to its user.
+A process is born into a pid namespace: K joins the container's for its children, and goes back
+where it may. It must not have entered a user namespace of its own: it joins the container's, for
+good, where it is root because the namespace belongs to its user.
 """
 
 from __future__ import annotations
@@ -81,9 +81,7 @@ class _Exec:
     def run(self, container: int, flags: int) -> int | None:
         setup, theirs = Channel.pair()
         streams = self._make_streams()
-        helper = os.fork()
-        if helper == 0:
-            self._join(container, flags, theirs, streams)
+        self._clone(container, flags, theirs, streams)
         theirs.close()
         for fd in {*streams} - {-1, self.io.stdin}:
             os.close(fd)
@@ -91,8 +89,29 @@ class _Exec:
             self._follow_setup(setup)
         finally:
             setup.close()
-            os.waitpid(helper, 0)
         return self._attend()
+
+    def _clone(self, container: int, flags: int, channel: Channel, streams: Streams) -> None:
+        """Makes P, in the container's pid namespace from its first moment on."""
+        own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        # What is in the container may look at P as soon as it is: let it find nothing.
+        process.set_dumpable(False)
+        try:
+            for kind in (process.CLONE_NEWUSER, process.CLONE_NEWPID):
+                if flags & kind:
+                    process.setns(container, kind)
+            self.pid = process.clone(0)
+            if self.pid == 0:
+                others = flags & ~(process.CLONE_NEWUSER | process.CLONE_NEWPID)
+                self._join(container, others, channel, streams)
+            if not flags & process.CLONE_NEWUSER:  # else we stay, and as we are
+                process.setns(own, process.CLONE_NEWPID)
+                process.set_dumpable(True)
+        except OSError as fault:
+            self._close()
+            raise StartFailed(f"cannot enter the container: {fault.strerror}") from None
+        finally:
+            os.close(own)
 
     def _make_streams(self) -> Streams:
         """P's 0, 1 and 2; -1 with a terminal."""
@@ -111,18 +130,15 @@ class _Exec:
     def _follow_setup(self, setup: Channel) -> None:
         """Hears H and P out. Raises `StartFailed`."""
         refusal = program.hear_out(setup, self._hear, "the program")
-        if refusal is None and self.pid:
+        if refusal is None:
             return
-        if self.pid:
-            os.waitpid(self.pid, 0)
+        os.waitpid(self.pid, 0)
         self._close()
-        raise refusal or StartFailed("who was to start the program was killed")
+        raise refusal
 
     def _hear(self, message: bytes, fds: list[int]) -> None:
         kind = message[:1]
-        if kind == b"P":
-            self.pid = int(message[1:])
-        elif kind == b"M":
+        if kind == b"M":
             self.target = fds[0]
             self.outputs = {fds[0]: self.io.stdout}
         elif kind == b"L":
@@ -176,6 +192,7 @@ class _Exec:
         if os.fork():
             return
         try:
+            process.set_dumpable(False)  # in a user namespace, it is seen in the container
             os.setsid()
             process.close_all_but({self.target})
             os.set_blocking(self.target, True)
@@ -190,7 +207,7 @@ class _Exec:
         self.outputs, self.target = {}, -1
 
     def _join(self, container: int, flags: int, channel: Channel, streams: Streams) -> NoReturn:
-        """H's whole life, and P's from the clone on."""
+        """P's whole life before it becomes the program."""
         try:
             gc.disable()
             program.set_oom_score(self.document)
@@ -201,25 +218,19 @@ class _Exec:
             for number, fd in enumerate(streams):
                 os.dup2(fd if fd >= 0 else null, number)
             process.close_all_but({container, channel.fileno()})
-            # What is in the container may look at us as soon as we are: let it find nothing.
-            process.set_dumpable(False)
             if flags:
                 process.setns(container, flags)
             os.close(container)
-            if flags & process.CLONE_NEWUSER:
+            if os.geteuid() or os.getegid():  # we are root of the container's user namespace
                 os.setresgid(0, 0, 0)
                 os.setresuid(0, 0, 0)
-            child = process.clone(process.CLONE_PARENT)
-            if child == 0:
-                self._become(channel)
-            channel.send(b"P%d" % child)
+            self._become(channel)
         except BaseException as fault:
             program.report(channel, fault)
         finally:
             os._exit(125)
 
     def _become(self, channel: Channel) -> None:
-        os.setsid()
         if self.terminal:
             from kobako.runtime import terminal
 
