@@ -134,6 +134,12 @@ def _empty(fd: int, top: int, depth: int, moved: list[bytes], serial: int) -> No
         if not is_directory:
             os.unlink(name, dir_fd=fd)
             continue
+        try:
+            os.rmdir(name, dir_fd=fd)  # most of those that a container leaves are empty
+            continue
+        except OSError as fault:
+            if fault.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
         child = _open_for_removal(name, fd)
         try:
             if depth >= _DEEP:
