@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kobako.cli import flags
+from kobako.cli import help as help_text
 from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Command, Flag, Values
 
 RUN = Command(
@@ -81,7 +82,7 @@ def test_help_wins_over_missing_arguments() -> None:
     for word in ("--help", "-h"):
         with pytest.raises(flags.Help):
             parse(word)
-    text = flags.help_text("kobako", RUN)
+    text = help_text.of_verb("kobako", RUN)
     assert text.startswith("Usage:  kobako run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun\n")
     assert "  -e, --env list" in text and '(default "host")' in text
 
@@ -93,3 +94,15 @@ def test_the_number_of_arguments_is_checked() -> None:
     with pytest.raises(flags.UsageError, match="requires exactly 2 arguments"):
         flags.check_count("kobako", exact, 3)
     flags.check_count("kobako", exact, 2)
+
+
+def test_rare_flags_are_looked_at_for_a_word_that_is_no_other() -> None:
+    command = RUN.replace(rare="unmet_flags health_flags")
+    values, rest = flags.parse(command, ["--rm", "image", "--memory", "1g"])
+    assert not values.knows("memory") and not values.given("memory") and rest[1:]
+    values, rest = flags.parse(command, ["--rm", "-m", "1g", "--no-healthcheck", "image"])
+    assert values.knows("restart") and values.text("memory") == "1g" and rest == ["image"]
+    assert values.on("rm") and values.on("no-healthcheck")
+    with pytest.raises(flags.UnknownFlag, match="unknown flag: --nothing"):
+        flags.parse(command, ["--nothing", "image"])
+    assert "--memory" in help_text.of_verb("kobako", command)

@@ -9,7 +9,8 @@ import pytest
 from kobako.engine import container_document, program
 from kobako.engine.requests import CreateRequest
 from kobako.errors import Invalid
-from kobako.runtime.spec import BindMount, Tmpfs, Ulimit
+from kobako.runtime.process_spec import Ulimit
+from kobako.runtime.spec import BindMount, Tmpfs
 
 IMAGE: dict[str, Any] = {
     "User": "web",

@@ -31,11 +31,11 @@ def candidates(context: Context, before: list[str], last: str) -> list[str]:
     command: Command = verbs.load(module).COMMAND
     if rest and rest[-1].startswith("-") and "=" not in rest[-1]:
         name = rest[-1].lstrip("-")
-        for flag in command.flags:
+        for flag in command.all_flags():
             if name in (flag.name, flag.short) and flag.kind != BOOL:
                 return _choices(context, flag.choices)
     if last.startswith("-"):
-        return [*sorted(f"--{f.name}" for f in command.flags if not f.hidden), "--help"]
+        return [*sorted(f"--{f.name}" for f in command.all_flags() if not f.hidden), "--help"]
     return _choices(context, command.completes)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from kobako.cli import health_flags, unmet_flags
-from kobako.cli.environment import environment, file_lines
 from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Flag, Values, pairs, size_flag
 from kobako.errors import Invalid
 
@@ -12,8 +10,9 @@ if TYPE_CHECKING:
     from kobako.cli.context import Context
     from kobako.engine.requests import CreateRequest
 
+RARE = "unmet_flags health_flags"
+"""`Command.rare` of both."""
 FLAGS = (
-    *unmet_flags.FLAGS,
     Flag(
         "annotation", "", LIST, "Add an annotation to the container (passed through to the bundle)"
     ),
@@ -34,7 +33,6 @@ FLAGS = (
     Flag("env-file", "", LIST, "Read in a file of environment variables"),
     Flag("expose", "", LIST, "Expose a port or a range of ports"),
     Flag("group-add", "", LIST, "Add additional groups to join"),
-    *health_flags.FLAGS,
     Flag("hostname", "h", TEXT, "Container host name"),
     Flag(
         "init",
@@ -60,8 +58,6 @@ FLAGS = (
     Flag("pid", "", TEXT, "PID namespace to use", choices="host"),
     Flag("platform", "", TEXT, "Set platform if server is multi-platform capable"),
     Flag("privileged", "", BOOL, "Give extended privileges to this container"),
-    Flag("publish", "p", LIST, "Publish a container's port(s) to the host"),
-    Flag("publish-all", "P", BOOL, "Publish all exposed ports to random ports"),
     Flag(
         "pull",
         "",
@@ -97,13 +93,23 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
     entrypoint: tuple[str, ...] | None = None
     if values.given("entrypoint"):
         entrypoint = (values.text("entrypoint"),) if values.text("entrypoint") else ()
-    unmet_flags.check(context, values)
+    healthcheck = None
+    if values.knows("health-cmd"):
+        from kobako.cli import health_flags, unmet_flags
+
+        unmet_flags.check(context, values)
+        healthcheck = health_flags.healthcheck(context, values)
+    env: list[str] = []
+    if values.given("env") or values.given("env-file"):
+        from kobako.cli.environment import environment
+
+        env = environment(context, values)
     return CreateRequest(
         image=words[0],
         command=tuple(words[1:]),
         name=values.text("name"),
         entrypoint=entrypoint,
-        env=tuple(environment(context, values)),
+        env=tuple(env),
         labels=tuple(labels(values.many("label"), values.many("label-file"))),
         user=values.text("user"),
         workdir=_workdir(values.text("workdir")),
@@ -135,7 +141,7 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         oom_score_adj=_oom_score(values.number("oom-score-adj")),
         cgroupns=values.text("cgroupns"),
         expose=tuple(values.many("expose")),
-        healthcheck=health_flags.healthcheck(context, values),
+        healthcheck=healthcheck,
         annotations=tuple(pairs(values.many("annotation"))),
         log_driver=values.text("log-driver"),
         log_options=tuple(pairs(values.many("log-opt"))),
@@ -153,6 +159,8 @@ def labels(given: list[str], files: list[str]) -> list[tuple[str, str]]:
     """`--label-file` lines, then `--label`s, as pairs."""
     found: list[str] = []
     for path in files:
+        from kobako.cli.environment import file_lines
+
         found += file_lines(path, "label-file")
     return pairs(found + given)
 

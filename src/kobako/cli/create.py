@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.cli.container_flags import FLAGS
+from kobako.cli.container_flags import FLAGS, RARE
 from kobako.cli.flags import Command
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ COMMAND = Command(
     least=1,
     stops=True,
     completes="image",
+    rare=RARE,
 )
 
 

@@ -53,7 +53,11 @@ def run(words: list[str]) -> int:
     """The exit code of the command `words`; everything it has to say is printed."""
     words, environ = _global_flags(words)
     if not words or words[0] in ("--help", "-h", "help"):
-        return _help(words)
+        if words[1:]:
+            return run([*words[1:], "--help"])
+        from kobako.cli import help  # noqa: A004 - the verb's name
+
+        return help.overview(PROGRAM)
     if words[0] in ("--version", "-v"):
         from kobako import __version__
 
@@ -66,7 +70,9 @@ def run(words: list[str]) -> int:
         return complete.main(Context(environ), words[1:])
     name, module, rest = verbs.find(words)
     if module is None:
-        return _unknown(name, rest)
+        from kobako.cli import help  # noqa: A004 - the verb's name
+
+        return help.no_verb(PROGRAM, name, rest)
     return _verb(name, module, rest, environ)
 
 
@@ -82,7 +88,9 @@ def _verb(name: str, module: str, words: list[str], environ: dict[str, str]) -> 
         values, rest = flags.parse(command, words)
         flags.check_count(PROGRAM, command, len(rest))
     except flags.Help:
-        print(flags.help_text(PROGRAM, command))
+        from kobako.cli import help  # noqa: A004 - the verb's name
+
+        print(help.of_verb(PROGRAM, command))
         return 0
     except flags.UsageError as fault:
         if fault.args[0].startswith('"'):
@@ -126,59 +134,3 @@ def _global_flags(words: list[str]) -> tuple[list[str], dict[str, str]]:
         environ[known[name]] = value
         words = words[1:]
     return words, environ
-
-
-def _unknown(name: str, words: list[str]) -> int:
-    if name:
-        if words and words[0] not in ("--help", "-h"):
-            sys.stderr.write(
-                f"{PROGRAM}: '{name} {words[0]}' is not a {PROGRAM} command.\n"
-                f"See '{PROGRAM} {name} --help'\n"
-            )
-            return 1
-        summary, commands = verbs.GROUPS[name]
-        print(f"Usage:  {PROGRAM} {name} COMMAND\n\n{summary}\n\nCommands:")
-        for word, module in sorted(commands.items()):
-            print(f"  {word:<12}{verbs.load(module).COMMAND.summary}")
-        return 0
-    if words[0].startswith("-"):
-        sys.stderr.write(f"unknown flag: {words[0]}\nSee '{PROGRAM} --help'.\n")
-        return 125
-    import difflib
-
-    known = [*verbs.COMMON, *verbs.VERBS, *verbs.GROUPS]
-    near = difflib.get_close_matches(words[0], known, 1)
-    sys.stderr.write(
-        f"{PROGRAM}: '{words[0]}' is not a {PROGRAM} command.\nSee '{PROGRAM} --help'\n"
-        + (f"Did you mean '{near[0]}'?\n" if near else "")
-    )
-    return 1
-
-
-def _help(words: list[str]) -> int:
-    if words[1:]:
-        return run([*words[1:], "--help"])
-    lines = [
-        f"Usage:  {PROGRAM} [--root DIR] [--config DIR] [--mode MODE] COMMAND",
-        "",
-        "The container toolchain without a daemon",
-        "",
-        "Common Commands:",
-        *(f"  {name:<12}{summary}" for name, (_, summary) in verbs.COMMON.items()),
-        "",
-        "Management Commands:",
-        *(f"  {name:<12}{summary}" for name, (summary, _) in verbs.GROUPS.items()),
-        "",
-        "Commands:",
-        *(f"  {name:<12}{summary}" for name, (_, summary) in sorted(verbs.VERBS.items())),
-        "",
-        "Global Options:",
-        "      --root DIR     Where images and containers are kept",
-        "      --config DIR   Where docker's config.json with the credentials is",
-        '      --mode MODE    Privilege mode: "root", "mapped" or "emulated"',
-        "  -v, --version      Print version information and quit",
-        "",
-        f"Run '{PROGRAM} COMMAND --help' for more information on a command.",
-    ]
-    print("\n".join(lines))
-    return 0

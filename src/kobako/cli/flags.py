@@ -23,6 +23,10 @@ class UsageError(Exception):
     """The words of the command line do not fit; `str(e)` is docker's message."""
 
 
+class UnknownFlag(UsageError):
+    """There is no such flag."""
+
+
 class Flag(Record):
     """One option. `kind` is BOOL, TEXT, LIST (may be given many times) or NUMBER (an integer).
 
@@ -41,7 +45,11 @@ class Flag(Record):
 
 
 class Command(Record):
-    """What a verb accepts. `most` is -1 for any number; `stops` ends flags at the first word."""
+    """What a verb accepts. `most` is -1 for any number; `stops` ends flags at the first word.
+
+    `rare` names modules of this room whose FLAGS few people use: they are imported for a word that
+    is none of `flags`.
+    """
 
     name: str
     usage: str
@@ -52,6 +60,14 @@ class Command(Record):
     stops: bool = False
     completes: str = ""
     aliases: str = ""
+    rare: str = ""
+
+    def all_flags(self) -> tuple[Flag, ...]:
+        """`flags`, and the rare ones."""
+        found = self.flags
+        for module in self.rare.split():
+            found += __import__(f"kobako.cli.{module}", fromlist=["FLAGS"]).FLAGS
+        return found
 
 
 class Values:
@@ -87,6 +103,11 @@ class Values:
         else:
             self._given[flag.name] = text
 
+    def knows(self, name: str) -> bool:
+        """Whether the flag was among those looked at: a rare one is when any of them was asked
+        for."""
+        return name in self._defaults
+
     def given(self, name: str) -> bool:
         """Whether the flag was written at all."""
         return name in self._given
@@ -113,9 +134,18 @@ class Values:
 
 def parse(command: Command, words: Sequence[str]) -> tuple[Values, list[str]]:
     """Split `words` into flags and arguments; `UsageError` in docker's words."""
-    long = {f.name: f for f in command.flags}
-    short = {f.short: f for f in command.flags if f.short}
-    values = Values(command.flags)
+    try:
+        return _parse(command.flags, command.stops, words)
+    except UnknownFlag:
+        if not command.rare:
+            raise
+    return _parse(command.all_flags(), command.stops, words)
+
+
+def _parse(flags: Sequence[Flag], stops: bool, words: Sequence[str]) -> tuple[Values, list[str]]:
+    long = {f.name: f for f in flags}
+    short = {f.short: f for f in flags if f.short}
+    values = Values(flags)
     rest: list[str] = []
     at = 0
     while at < len(words):
@@ -130,7 +160,7 @@ def parse(command: Command, words: Sequence[str]) -> tuple[Values, list[str]]:
             at = _shorts(values, short, word, words, at)
         else:
             rest.append(word)
-            if command.stops:
+            if stops:
                 rest.extend(words[at:])
                 break
     return values, rest
@@ -142,7 +172,7 @@ def _long(values: Values, long: dict[str, Flag], word: str, words: Sequence[str]
     if flag is None:
         if name == "help":
             raise Help
-        raise UsageError(f"unknown flag: --{name}")
+        raise UnknownFlag(f"unknown flag: --{name}")
     if equals:
         values.put(flag, f"--{name}", text)
     elif flag.kind == BOOL:
@@ -165,7 +195,7 @@ def _shorts(
         if flag is None:
             if letter == "h":
                 raise Help
-            raise UsageError(f"unknown shorthand flag: '{letter}' in {word}")
+            raise UnknownFlag(f"unknown shorthand flag: '{letter}' in {word}")
         shown = f"-{letter}, --{flag.name}"
         if letters.startswith("="):
             values.put(flag, shown, letters[1:])
@@ -225,31 +255,3 @@ def check_count(program: str, command: Command, count: int) -> None:
         f"\"{program} {command.name}\" {need}.\nSee '{program} {command.name} --help'.\n\n"
         f"Usage:  {program} {command.usage}\n\n{command.summary}"
     )
-
-
-def help_text(program: str, command: Command) -> str:
-    """What `--help` prints, laid out as docker's."""
-    lines = [f"Usage:  {program} {command.usage}", "", command.summary]
-    if command.aliases:
-        names = [f"{program} {name}" for name in (command.name, *command.aliases.split())]
-        lines += ["", "Aliases:", "  " + ", ".join(names)]
-    shown = [f for f in command.flags if not f.hidden]
-    if shown:
-        lines += ["", "Options:"]
-        left = [_left(f) for f in shown]
-        width = max(map(len, left)) + 3
-        for flag, head in sorted(zip(shown, left, strict=True), key=lambda p: p[0].name):
-            tail = flag.help
-            if flag.default not in (None, False, "", 0) and "default" not in tail:
-                quoted = f'"{flag.default}"' if flag.kind == TEXT else str(flag.default).lower()
-                tail += f" (default {quoted})"
-            first, *more = tail.split("\n")
-            lines.append(head.ljust(width) + first)
-            lines += [" " * width + line for line in more]
-    return "\n".join(lines)
-
-
-def _left(flag: Flag) -> str:
-    head = f"  -{flag.short}, --{flag.name}" if flag.short else f"      --{flag.name}"
-    word = flag.value or {BOOL: "", TEXT: "string", LIST: "list", NUMBER: "int"}[flag.kind]
-    return f"{head} {word}" if word else head

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.cli.container_flags import FLAGS
+from kobako.cli.container_flags import FLAGS, RARE
 from kobako.cli.flags import BOOL, TEXT, Command, Flag
 
 TYPE_CHECKING = False
@@ -24,6 +24,7 @@ COMMAND = Command(
     least=1,
     stops=True,
     completes="image",
+    rare=RARE,
 )
 STARTS_CONTAINERS = True
 

@@ -55,6 +55,8 @@ FLAGS = (
     ),
     *(Flag(name, "", kind, f"Not supported: {why}", hidden=True) for name, kind, why in _REFUSED),
     *(Flag(name, "", kind, "Accepted for docker's sake", hidden=True) for name, kind, _ in _ONLY),
+    Flag("publish", "p", LIST, "Publish a container's port(s) to the host"),
+    Flag("publish-all", "P", BOOL, "Publish all exposed ports to random ports"),
     Flag("restart", "", TEXT, "Restart policy: not carried out", default="no"),
 )
 
