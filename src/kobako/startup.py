@@ -22,7 +22,7 @@ VERBS = {
     "exec": (
         "cli.exec cli.terminal cli.environment engine engine.execute runtime fastjson linux"
         " linux.libc runtime.bundle engine.engine engine.containers linux.process"
-        " linux.channel linux.pty linux.caps linux.seccomp runtime.ourselves"
+        " linux.channel linux.caps linux.seccomp runtime.ourselves"
         " runtime.program"
         " runtime.state runtime.attach runtime.join"
         + _DATABASE
@@ -74,13 +74,13 @@ CREATE = (
 """Of `run`, while the monitor gets ready."""
 
 MONITOR = (
-    "linux.pty linux.seccomp runtime.ourselves runtime.program linux.inroot"
+    "linux.seccomp runtime.ourselves runtime.program linux.inroot"
     " runtime.rootfs"
     " runtime.init runtime.monitor runtime.launcher runtime.launch"
 )
 """Of the monitor of `run`."""
 
-END = "engine.container_removal linux.fs linux.pty runtime.attach runtime.state"
+END = "engine.container_removal linux.fs runtime.attach runtime.state"
 """Of `run`, while the monitor starts the container."""
 
 LAYER = (
@@ -104,7 +104,7 @@ STEP = (
     " runtime.surroundings runtime.spec engine.build.mounts engine.build.run"
     " engine.etc_files engine.program engine.users runtime.seccomp linux.seccomp"
     " runtime.seccomp.default"
-    " runtime.seccomp.profile engine.bundles runtime.bundle linux.channel linux.pty"
+    " runtime.seccomp.profile engine.bundles runtime.bundle linux.channel"
     " runtime.ourselves runtime.program linux.inroot runtime.rootfs runtime.init"
     " runtime.container runtime.monitor runtime.launcher runtime.launch runtime.attach"
 )

@@ -103,8 +103,7 @@ _ATTRIBUTES: dict[str, tuple[int, int]] = {
 _RECURSIVE = {"r" + name: name for name in _ATTRIBUTES if name != "relatime"}
 
 # System calls since Linux 5.2 have one number on every architecture.
-_OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
-_MOUNT_SETATTR = 442
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _ATIME_FIELD = 0x70
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _CLOEXEC = 1, os.O_CLOEXEC
@@ -279,74 +278,25 @@ def pivot_root(root_fd: int) -> None:
     os.chdir("/")
 
 
-def _split(text: str, separator: str) -> list[str]:
-    """Splits at separators that no backslash escapes."""
-    parts, start, i = [], 0, 0
-    while i < len(text):
-        if text[i] == "\\":
-            i += 1
-        elif text[i] == separator:
-            parts.append(text[start:i])
-            start = i + 1
-        i += 1
-    parts.append(text[start:])
-    return parts
-
-
 def _mount_long_overlay(mount: Mount, where: str, bits: int) -> None:
-    """An overlay whose options exceed the page mount(2) gives them.
+    """An overlay whose options exceed the page mount(2) gives them: see `linux.long_overlay`."""
+    from kobako.linux import long_overlay
 
-    First with the lower directories relative to their common parent, then one `lowerdir+` (Linux
-    6.7) for each, of at most 255 bytes, the limit of fsconfig(2).
-    """
-    options = _split(mount.data, ",")
-    lowers = [p for o in options if o.startswith("lowerdir=") for p in _split(o[9:], ":")]
-    base = os.path.dirname(os.path.commonpath(lowers)) if lowers else ""
-    if not base.startswith("/"):
-        raise OSError(errno.E2BIG, "mount overlay: options exceed a page", mount.target)
-    short = [p[len(base) :].lstrip("/") for p in lowers]
-    rest = [o for o in options if not o.startswith("lowerdir=")]
+    base, lowers, rest = long_overlay.relative(mount.data, mount.target)
     here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.chdir(base.replace("\\:", ":").replace("\\,", ","))
-        data = os.fsencode(",".join(["lowerdir=" + ":".join(short), *rest]))
+        os.chdir(base)
+        data = os.fsencode(",".join(["lowerdir=" + ":".join(lowers), *rest]))
         if len(data) < os.sysconf("SC_PAGESIZE") - 1:
             result = _mount(os.fsencode(mount.source), os.fsencode(where), b"overlay", bits, data)
             libc.check(result, "mount overlay", mount.target)
-        else:
-            _mount_by_fsconfig(mount, where, bits, short, rest)
+            return
+        attributes = bits & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)  # the same bits in both
+        tree = long_overlay.configured(lowers, rest, attributes, mount.target)
+        try:
+            move(tree, -1, where)
+        finally:
+            os.close(tree)
     finally:
         os.fchdir(here)
         os.close(here)
-
-
-def _mount_by_fsconfig(
-    mount: Mount, where: str, bits: int, lowers: list[str], rest: list[str]
-) -> None:
-    set_flag, set_string, create = 0, 1, 6
-    fs = libc.syscall(_FSOPEN, b"overlay", 1, what="fsopen overlay")
-    try:
-        for lower in lowers:
-            _fsconfig(fs, set_string, "lowerdir+", lower.replace("\\:", ":"), mount.target)
-        for option in rest:
-            key, equals, value = option.partition("=")
-            _fsconfig(fs, set_string if equals else set_flag, key, value or None, mount.target)
-        _fsconfig(fs, create, None, None, mount.target)
-        attributes = bits & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)  # the same bits in both
-        tree = libc.syscall(_FSMOUNT, fs, 1, attributes, what="fsmount overlay")
-    finally:
-        os.close(fs)
-    try:
-        move(tree, -1, where)
-    finally:
-        os.close(tree)
-
-
-def _fsconfig(fs: int, command: int, key: str | None, value: str | None, subject: str) -> None:
-    name = None if key is None else key.encode()
-    text = None if value is None else os.fsencode(value)
-    try:
-        libc.syscall(_FSCONFIG, fs, command, name, text, 0, what="fsconfig")
-    except OSError as fault:
-        what = f"mount overlay: option {key}: {os.strerror(fault.errno or 0)}"
-        raise OSError(fault.errno, what, subject) from None

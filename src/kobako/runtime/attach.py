@@ -6,13 +6,15 @@ import os
 import select
 
 from kobako.errors import Unavailable
-from kobako.linux import pty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from types import FrameType
     from typing import Any
+
+    from kobako.linux import pty
+    from kobako.runtime.detach_keys import DetachKeys
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 
@@ -67,8 +69,11 @@ class Session:
         self._outputs = dict(outputs)
         self._pending = b""
         self.lost = 0  # why output could not be written: an errno
-        self._keys = detach_keys
-        self._typed = 0  # how many of them have just been typed
+        self._keys: DetachKeys | None = None
+        if detach_keys:
+            from kobako.runtime.detach_keys import DetachKeys
+
+            self._keys = DetachKeys(detach_keys)
 
     def run(self) -> bool:
         """Returns when `until` is readable; False when the detach keys were typed before. Output
@@ -87,7 +92,7 @@ class Session:
                     return True
                 if fd == self._stdin and fd not in self._outputs:
                     self._take_input(poll)
-                    if self._keys and self._typed == len(self._keys):
+                    if self._keys is not None and self._keys.typed:
                         return False
                 elif fd == self._target and events & (select.POLLOUT | _GONE) and self._pending:
                     self._give_input(poll)
@@ -136,29 +141,9 @@ class Session:
             self._stdin = -1
             self._end_of_input(poll)
             return
-        self._pending = self._before_detach(data) if self._keys else data
+        self._pending = data if self._keys is None else self._keys.before(data)
         if self._pending:
             self._give_input(poll)
-
-    def _before_detach(self, data: bytes) -> bytes:
-        """What to pass on of `data`: all but the detach keys and what comes after them. Their
-        beginning is held back until something else is typed."""
-        passed = bytearray()
-        for byte in data:
-            while self._typed and byte != self._keys[self._typed]:
-                # The longest end of what is held back that may begin the keys again stays.
-                held = self._keys[: self._typed]
-                self._typed = next(
-                    n for n in range(self._typed - 1, -1, -1) if held.endswith(self._keys[:n])
-                )
-                passed += held[: len(held) - self._typed]
-            if byte != self._keys[self._typed]:
-                passed.append(byte)
-                continue
-            self._typed += 1
-            if self._typed == len(self._keys):
-                break
-        return bytes(passed)
 
     def _give_input(self, poll: select.poll) -> None:
         """Writes what the target takes; stdin rests while it takes no more."""
@@ -233,6 +218,8 @@ class Signals:
             self._before[number] = _signal.signal(number, self._die)
         if not ours:
             return
+        from kobako.linux import pty
+
         self._raw = pty.RawMode(self._stdin)
         self._before[_SIGWINCH] = _signal.signal(_SIGWINCH, self._resize)
         self._before[_SIGCONT] = _signal.signal(_SIGCONT, self._continue)
@@ -250,6 +237,8 @@ class Signals:
         os.kill(os.getpid(), number)
 
     def _resize(self, number: int = 0, frame: FrameType | None = None) -> None:
+        from kobako.linux import pty
+
         try:
             rows, columns = pty.get_size(self._stdin)
             if (rows, columns) != (0, 0):
