@@ -37,17 +37,17 @@ VERBS = {
         " linux.placement linux.process engine.scratch engine.sweep build.worker"
         " engine.build.worker store oci.digest store.ingest store.leases"
         " store.content store.sqlite store.database store.store store.images"
-        " engine.images oci.reference fastjson build.dockerfile build.sources"
+        " engine.images engine.image_naming oci.reference fastjson build.dockerfile build.sources"
         " engine.build.fetching build.match build.ignore build.cache build.survey"
         " build.files build.memory build.context build.options engine.store_cache oci.moment"
         " build.epoch build.arguments build.lint build.lint.verdict build.graph"
         " build.loading build.beginnings build.ops oci.descriptor build.ops.result"
         " build.ops.metadata build.plan build.gotext build.ports build.stage_log build.stage"
-        " build.lower_stage build.named build.needs oci.document oci.config build.lower"
-        " build.ops.run"
-        " build.reporting oci.mediatypes oci.manifest build.result_image build.solver"
-        " build.assemble cli.units image image.mutate build.lower_run store.cache snapshot"
-        " snapshot.trees engine.privilege engine.moments store.closure"
+        " build.lower_stage build.named build.needs oci.document oci.execution oci.config"
+        " build.lower build.ops.run build.reporting oci.mediatypes oci.manifest"
+        " build.result_image build.solver build.assemble cli.units image image.mutate"
+        " build.lower_run store.cache snapshot snapshot.trees engine.privilege engine.moments"
+        " store.closure"
     ),
     "ps": (
         "cli.listing cli.ps engine engine.containers engine.engine"
@@ -65,10 +65,10 @@ VERBS = {
 CREATE = (
     "engine.program engine.container_document engine.etc_files engine.create"
     " runtime.process_spec runtime.spec"
-    " engine.names engine.unpack linux.claim engine.images"
+    " engine.names engine.lowers linux.claim engine.images"
     + _DATABASE
     + " store.images store.containers oci.reference snapshot snapshot.trees oci.document"
-    " oci.platform oci.config engine.users snapshot.driver snapshot.overlay linux.seccomp"
+    " oci.execution engine.users snapshot.driver snapshot.overlay linux.seccomp"
     " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
 )
 """Of `run`, while the monitor gets ready."""
@@ -84,7 +84,7 @@ END = "engine.container_removal linux.fs runtime.attach runtime.state"
 """Of `run`, while the monitor starts the container."""
 
 LAYER = (
-    "linux.mount engine.unpack engine.names snapshot.driver snapshot.overlay"
+    "linux.mount engine.lowers engine.names snapshot.driver snapshot.overlay"
     " build.ops.rootpath layer layer.entry layer.change layer.settle layer.pax"
     " layer.tar_writer engine.filesystem engine.layers layer.format linux.ownership"
     " snapshot.overlay_diff layer.attributes layer.blocks layer.codec layer.pump"

@@ -21,7 +21,7 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    from kobako.engine import images
+    from kobako.engine import image_naming
 
-    images.tag(context.engine, words[0], words[1])
+    image_naming.tag(context.engine, words[0], words[1])
     return 0

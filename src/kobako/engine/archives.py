@@ -26,7 +26,7 @@ class LoadedImage(Record):
 
 def save(engine: Engine, names: Sequence[str], sink: BinaryIO, form: str) -> None:
     """Write images, each with the names given, as one archive (`form`: docker or oci)."""
-    from kobako.engine import images
+    from kobako.engine import image_platforms, images
     from kobako.image.archive.save import save as write
     from kobako.store.leases import lease
 
@@ -39,13 +39,13 @@ def save(engine: Engine, names: Sequence[str], sink: BinaryIO, form: str) -> Non
             reference = image.reference
             if reference is not None and reference.digest is not None:
                 reference = None
-            chosen.append((reference, images.portable(engine, image)))
+            chosen.append((reference, image_platforms.portable(engine, image)))
         write(store.blobs, chosen, sink, form)
 
 
 def load(engine: Engine, stream: BinaryIO) -> Iterator[LoadedImage]:
     """Read images from an archive, unpacked and named as the archive says."""
-    from kobako.engine import images, unpack
+    from kobako.engine import image_naming, unpack
     from kobako.events import ignore
     from kobako.image.archive.load import load as read
     from kobako.store.leases import lease
@@ -58,7 +58,7 @@ def load(engine: Engine, stream: BinaryIO) -> Iterator[LoadedImage]:
             for image in _meant(entry) if entry.references else entry.images:
                 unpack.unpack(engine, image.manifest, image.config, ignore)
                 size = unpack.size(engine, image.config)
-                image_id = images.record(
+                image_id = image_naming.record(
                     engine,
                     image.manifest,
                     image.config,
@@ -91,14 +91,14 @@ def import_tree(
     platform: str,
 ) -> Digest:
     """Make a one-layer image of a root file system's tar; its id."""
-    from kobako.engine import images, unpack
+    from kobako.engine import image_naming, unpack
     from kobako.engine.moments import rfc3339
     from kobako.events import ignore
     from kobako.image.archive.root_tar import import_root
     from kobako.oci import Platform
     from kobako.store.leases import lease
 
-    reference = images.new_name(target) if target else None
+    reference = image_naming.new_name(target) if target else None
     engine.enter()  # enter before threads exist
     store = engine.store
     wanted = Platform.parse(platform) if platform else Platform.host()
@@ -110,4 +110,4 @@ def import_tree(
         unpack.unpack(engine, image.manifest, image.config, ignore)
         size = unpack.size(engine, image.config)
         names = (reference,) if reference is not None else ()
-        return images.record(engine, image.manifest, image.config, size, names)
+        return image_naming.record(engine, image.manifest, image.config, size, names)

@@ -34,13 +34,13 @@ def commit(
 
     A running container is paused meanwhile, unless `pause` is False.
     """
-    from kobako.engine import containers, images, layers
+    from kobako.engine import containers, image_naming, images, layers
     from kobako.image.mutate import Image
     from kobako.store.leases import lease
 
     if compression not in ("gzip", "zstd"):
         raise Invalid(f"unknown compression {compression!r}: gzip or zstd")
-    reference = images.new_name(target) if target else None
+    reference = image_naming.new_name(target) if target else None
     container = containers.find(engine, name)
     row = images.find(engine, container.image_id).row
     store = engine.store
@@ -57,7 +57,7 @@ def commit(
         image = _made_of(container, base, layer, author, message, changes)
         image.write(store.blobs)
         names = (reference,) if reference is not None else ()
-        return images.record(
+        return image_naming.record(
             engine,
             image.manifest,
             image.config,

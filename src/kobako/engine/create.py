@@ -49,20 +49,20 @@ def create(
 
     Raises `NotFound` (image), `Conflict` (name in use), `Invalid` (the request does not fit).
     """
-    from kobako.engine import names, unpack
+    from kobako.engine import lowers, names
     from kobako.linux import claim
 
     names.check(request.name)
     image = find_image(engine, request, on_event)
     container_id = names.random_id()
-    lowers = unpack.lowers(engine, image)
-    document, plan = _document(engine, request, image, container_id, lowers)
+    trees = lowers.of_image(engine, image)
+    document, plan = _document(engine, request, image, container_id, trees)
     directory = engine.container_dir(container_id)
-    created = Created(container_id, directory, lowers, plan)
+    created = Created(container_id, directory, trees, plan)
     held = claim.make(directory)
     take_back = None
     try:
-        engine.driver.prepare(directory, lowers)
+        engine.driver.prepare(directory, trees)
         etc_files.write(
             directory,
             hostname=document["Config"]["Hostname"],
@@ -100,14 +100,16 @@ def find_image(engine: Engine, request: CreateRequest, on_event: OnEvent) -> Loc
             if request.pull == PULL_NEVER:
                 raise
         else:
-            if not request.platform and image.target == image.row.manifest:
+            if not request.platform and image.is_alone:
                 return image
             from kobako.oci import Platform
 
             wanted = request.platform or str(Platform.host())
             if wanted == image.row.platform:
                 return image
-            here = images.for_platform(engine, image, wanted)
+            from kobako.engine import image_platforms
+
+            here = image_platforms.for_platform(engine, image, wanted)
             if here is not None or not request.platform:
                 return here or image
     from kobako.engine import transfers
@@ -126,7 +128,7 @@ def _document(
     from kobako.engine import images
     from kobako.runtime import spec
 
-    config = images.config(engine, image).config
+    config = images.execution(engine, image)
     entrypoint, command = program.command_line(config, request.entrypoint, request.command)
     words = entrypoint + command
     if not words or not words[0]:

@@ -28,13 +28,13 @@ def from_host(
     with_ca: bool = False,
 ) -> HostImage:
     """Make an image of programs and what they need to run, named `name` unless that is ""."""
-    from kobako.engine import images, unpack
+    from kobako.engine import image_naming, unpack
     from kobako.events import ignore
     from kobako.image.from_host.base_image import make_image
     from kobako.image.from_host.collect import collect
     from kobako.store.leases import lease
 
-    reference = images.new_name(name) if name else None
+    reference = image_naming.new_name(name) if name else None
     collection = collect(
         words,
         path=engine.settings.path,
@@ -47,6 +47,6 @@ def from_host(
         unpack.unpack(engine, image.manifest, image.config, ignore)
         size = unpack.size(engine, image.config)
         names = (reference,) if reference is not None else ()
-        image_id = images.record(engine, image.manifest, image.config, size, names)
+        image_id = image_naming.record(engine, image.manifest, image.config, size, names)
     notes = tuple(f"{path} was left out: {why}" for path, why in collection.skipped)
     return HostImage(str(image_id), notes)

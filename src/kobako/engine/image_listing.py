@@ -57,13 +57,13 @@ def listing(engine: Engine, pattern: str, filters: dict[str, list[str]]) -> list
 def _in_named_indexes(engine: Engine, rows: dict[str, ImageRow]) -> set[Digest]:
     """The manifests of indexes that have a name: images for other platforms are no lines of
     their own."""
-    from kobako.engine import images
+    from kobako.engine import image_platforms, images
 
     found: set[Digest] = set()
     for ref in engine.store.db.refs.list():
         row = rows.get(ref.image)
         if row is not None and ref.digest != row.manifest:
-            index = images.index_of(engine, images.LocalImage(row, ref.digest))
+            index = image_platforms.index_of(engine, images.LocalImage(row, ref.digest))
             if index is not None:
                 found.update(entry.digest for entry in index.manifests)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.engine import containers, images, sweep
+from kobako.engine import containers, image_naming, image_platforms, images, sweep
 from kobako.errors import Conflict
 from kobako.store import reserve
 
@@ -46,7 +46,7 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
         gone += _siblings_alone(engine, image) if last else []
         for image_id in gone:
             db.images.delete(image_id)
-    lines = [f"Untagged: {images.shown(n)}" for n in taken]
+    lines = [f"Untagged: {image_naming.shown(n)}" for n in taken]
     if gone:
         sweep.sweep(engine, grace_seconds=0)  # what running operations need, leases keep
         lines += [f"Deleted: {image_id}" for image_id in gone]
@@ -55,7 +55,7 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
 
 def _siblings_alone(engine: Engine, image: LocalImage) -> list[Digest]:
     """Images for other platforms that only the index of a removed name made known."""
-    index = images.index_of(engine, image)
+    index = image_platforms.index_of(engine, image)
     db = engine.store.db
     if index is None or any(ref.digest == image.target for ref in db.refs.list()):
         return []

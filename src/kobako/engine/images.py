@@ -1,4 +1,4 @@
-"""Images of the store: finding, recording and naming them."""
+"""Images of the store: finding and reading them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from kobako.engine.engine import Engine
-    from kobako.oci import Digest, ImageConfig, Index, Manifest, Reference
+    from kobako.oci import Digest, ImageConfig, Manifest, Reference
     from kobako.store.images import ImageRow
 
 
@@ -19,6 +21,11 @@ class LocalImage(Record):
     row: ImageRow
     target: Digest
     reference: Reference | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the name points to this image itself: there is none for another platform."""
+        return self.target == self.row.manifest
 
     @property
     def id(self) -> Digest:
@@ -111,151 +118,11 @@ def config(engine: Engine, image: LocalImage) -> ImageConfig:
     return ImageConfig.parse(engine.store.blobs.read(image.id))
 
 
-def serves(engine: Engine, image: LocalImage, platform: str) -> bool:
-    """Whether the image is of the platform asked for."""
-    from kobako.oci import Platform
+def execution(engine: Engine, image: LocalImage) -> dict[str, Any]:
+    """How the image is run: the `config` object of its config, without the rest of that."""
+    from kobako.oci.execution import of_config
 
-    return config(engine, image).platform.matches(Platform.parse(platform))
-
-
-def for_platform(engine: Engine, image: LocalImage, platform: str) -> LocalImage | None:
-    """The image for a platform of what a name points to, an index maybe; None when it is not
-    here. What of an index is first asked for is unpacked and made known."""
-    index = index_of(engine, image)
-    if index is not None:
-        from kobako.oci import Platform
-
-        try:
-            chosen = index.select(Platform.parse(platform)).digest
-        except NotFound:
-            return None
-        if chosen == image.row.manifest:
-            return image
-        found = _child(engine, image, chosen)
-        if found is not None:
-            return found
-    return image if serves(engine, image, platform) else None
-
-
-def index_of(engine: Engine, image: LocalImage) -> Index | None:
-    """The index a name points to; None when it is a manifest."""
-    if image.target == image.row.manifest:
-        return None
-    from kobako.oci import Index, parse_manifest_or_index
-
-    found = parse_manifest_or_index(engine.store.blobs.read(image.target))
-    return found if isinstance(found, Index) else None
-
-
-def _child(engine: Engine, image: LocalImage, digest: Digest) -> LocalImage | None:
-    """The image of a manifest of an index, when all of it is here."""
-    from kobako.engine import unpack
-    from kobako.events import ignore
-    from kobako.image.mutate import Image
-    from kobako.store.closure import missing
-
-    store = engine.store
-    if not store.blobs.exists(digest) or missing(store.blobs, digest):
-        return None
-    try:
-        child = Image.read(store.blobs, digest)
-    except Invalid:
-        return None  # an index within the index
-    row = store.db.images.get(child.id)
-    if row is None or row.manifest != digest:
-        unpack.unpack(engine, child.manifest, child.config, ignore)
-        record(engine, child.manifest, child.config, unpack.size(engine, child.config))
-        row = store.db.images.get(child.id)
-        if row is None:
-            return None
-    return LocalImage(row, image.target, image.reference)
-
-
-def portable(engine: Engine, image: LocalImage) -> Digest:
-    """What of a name can leave this store: its index if every image of it is here, else the
-    manifest of the image it means on this machine."""
-    index = index_of(engine, image)
-    if index is None:
-        return image.target
-    from kobako.store.closure import missing
-
-    blobs = engine.store.blobs
-    for entry in index.manifests:
-        if not blobs.exists(entry.digest) or missing(blobs, entry.digest):
-            return image.row.manifest
-    return image.target
-
-
-def record(
-    engine: Engine,
-    manifest: Manifest,
-    config: ImageConfig,
-    size: int,
-    names: tuple[Reference, ...] = (),
-    target: Digest | None = None,
-    parent: str = "",
-    created_ns: int | None = None,
-) -> Digest:
-    """Make an image known whose blobs are all in the store, under `names`; returns its id.
-
-    `target` is what the names point to, when it is not the manifest itself (an index). `created_ns`
-    is when it was made, for listings, where its config tells another time on purpose.
-    """
-    from kobako.engine import moments
-    from kobako.store.images import ImageRow
-
-    db = engine.store.db
-    row = ImageRow(
-        id=config.digest,
-        manifest=manifest.digest,
-        created_ns=moments.created_ns(config) if created_ns is None else created_ns,
-        size=size,
-        parent=parent,
-        platform=str(config.platform),
-        diff_ids=config.diff_ids,
-    )
-    with db.transaction():
-        db.images.add(row)
-        for name in names:
-            db.refs.set(str(name.with_default_tag()), target or manifest.digest, row.id)
-    return row.id
-
-
-def made_ns(engine: Engine, config: ImageConfig) -> int:
-    """When an image that was just built was first made here: its config tells the epoch."""
-    from time import time_ns
-
-    row = engine.store.db.images.get(config.digest)
-    return row.created_ns if row is not None else time_ns()
-
-
-def tag(engine: Engine, source: str, target: str) -> None:
-    """Give an image one more name; an image that had the name keeps its others."""
-    image = find(engine, source)
-    reference = new_name(target)
-    engine.store.db.refs.set(str(reference), image.target, image.id)
-
-
-def new_name(text: str) -> Reference:
-    """A name an image may be given: with the default tag, without a digest."""
-    from kobako.oci.reference import Reference
-
-    try:
-        reference = Reference.parse(text)
-    except Invalid as fault:
-        raise Invalid(
-            f'Error parsing reference: "{text}" is not a valid repository/tag: {fault}'
-        ) from None
-    if reference.digest is not None:
-        raise Invalid(f"refusing to create a tag with a digest reference: {text}")
-    return reference.with_default_tag()
-
-
-def shown(name: str) -> str:
-    """A ref's name as people write it."""
-    from kobako.oci.reference import Reference
-
-    return Reference.parse(name).familiar()
+    return of_config(engine.store.blobs.read(image.id))
 
 
 def _is_hex(text: str) -> bool:

@@ -90,7 +90,7 @@ def _pull(
     on_event: OnEvent,
     described: Digest | None = None,
 ) -> None:
-    from kobako.engine import images, unpack
+    from kobako.engine import image_naming, unpack
     from kobako.image.mutate import Image
     from kobako.oci import Platform
     from kobako.remote.pull import pull as fetch
@@ -108,7 +108,7 @@ def _pull(
         size = unpack.size(engine, image.config)
         known = store.db.images.of_manifest(image.manifest.digest) is not None
         target = pulled.target.digest  # an index stays what the name points to
-        images.record(engine, image.manifest, image.config, size, (reference,), target)
+        image_naming.record(engine, image.manifest, image.config, size, (reference,), target)
     on_event(Status(f"Digest: {pulled.target.digest}"))
     shown = reference.familiar()
     if before == pulled.target.digest and known:
@@ -208,7 +208,7 @@ def _compressed(engine: Engine, image: LocalImage, on_event: OnEvent) -> Digest:
 
     The image keeps its id; its manifest from now on is the one pushed.
     """
-    from kobako.engine.images import portable
+    from kobako.engine.image_platforms import portable
     from kobako.image.mutate import Image
 
     if image.target != image.row.manifest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kobako import fastjson
 from kobako.oci.digest import Digest
 from kobako.oci.document import decode
+from kobako.oci.execution import parameters
 from kobako.oci.platform import Platform
 from kobako.record import Record
 
@@ -14,16 +15,7 @@ if TYPE_CHECKING:
 
     from kobako.oci.document import Node
 
-_STRINGS = ("User", "WorkingDir", "StopSignal", "Hostname", "Domainname", "Image", "MacAddress")
-_LISTS = ("Env", "OnBuild")
-_WORDS = ("Cmd", "Entrypoint", "Shell")
-_SETS = ("ExposedPorts", "Volumes")
-_FLAGS = (
-    "ArgsEscaped", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce",
-    "NetworkDisabled",
-)  # fmt: skip
 _HISTORY = ("created", "created_by", "author", "comment", "empty_layer")
-_TIMES = ("Interval", "Timeout", "StartPeriod", "StartInterval")
 
 
 class History(Record):
@@ -71,7 +63,7 @@ class ImageConfig(Record):
         return cls(
             raw=raw,
             data=root.object(),
-            config=_process(config) if config.present else {},
+            config=parameters(config) if config.present else {},
             diff_ids=tuple(n.digest() for n in diff_ids.items()) if diff_ids.present else (),
             history=tuple(map(_history, history.items())) if history.present else (),
             platform=Platform(
@@ -118,40 +110,6 @@ class ImageConfig(Record):
 
     def __repr__(self) -> str:
         return f"ImageConfig({self.digest.short}, {self.platform}, {len(self.diff_ids)} layers)"
-
-
-def _process(node: Node) -> dict[str, Any]:
-    """The `config` object, its known keys checked; unknown keys are kept as they are."""
-    found = {key: value for key, value in node.object().items() if value is not None}
-    for key in found.keys() & set(_STRINGS):
-        node.get(key).string()
-    for key in found.keys() & set(_LISTS):
-        node.get(key).strings()
-    for key in found.keys() & set(_WORDS):
-        # Early docker wrote a lone string where a list of one is meant.
-        words = node.get(key)
-        found[key] = [words.value] if isinstance(words.value, str) else list(words.strings())
-    for key in found.keys() & set(_SETS):
-        node.get(key).object()
-    for key in found.keys() & set(_FLAGS):
-        if not isinstance(found[key], bool):
-            raise node.get(key).fault("expected true or false")
-    if "Labels" in found:
-        node.get("Labels").pairs()
-    if "StopTimeout" in found:
-        node.get("StopTimeout").integer(-1, 1 << 31)
-    if "Healthcheck" in found:
-        _check_healthcheck(node.get("Healthcheck"))
-    return found
-
-
-def _check_healthcheck(node: Node) -> None:
-    node.get("Test").strings()
-    for key in _TIMES:
-        if node.get(key).present:
-            node.get(key).integer()
-    if node.get("Retries").present:
-        node.get("Retries").integer(0, 1 << 31)
 
 
 def _history(node: Node) -> History:

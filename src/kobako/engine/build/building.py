@@ -195,13 +195,13 @@ class _Target:
     """A request taken apart; what is wrong with it is told before work begins."""
 
     def __init__(self, request: BuildRequest) -> None:
-        from kobako.engine import images
+        from kobako.engine import image_naming
         from kobako.oci import Platform
 
         if request.network not in ("default", "host", "none"):
             raise Invalid(f"network {request.network} not found", hint="Use default, host or none.")
         self.request = request
-        self.names = tuple(images.new_name(tag) for tag in request.tags)
+        self.names = tuple(image_naming.new_name(tag) for tag in request.tags)
         given = [Platform.parse(text) for text in request.platforms]
         self.platforms: tuple[Platform | None, ...] = tuple(dict.fromkeys(given)) or (None,)
         self.outputs = request.outputs
@@ -376,14 +376,16 @@ def _options(request: BuildRequest, platform: Platform | None) -> BuildOptions:
 def _record(
     engine: Engine, sizes: dict[str, int], result: BuildResult, names: tuple[Reference, ...]
 ) -> Digest:
-    from kobako.engine import images
+    from kobako.engine import image_naming
 
     blobs = engine.store.blobs
     blobs.put(result.config.raw)
     blobs.put(result.manifest.raw)
     size = _size(engine, sizes, result)
-    made_ns = images.made_ns(engine, result.config)
-    return images.record(engine, result.manifest, result.config, size, names, created_ns=made_ns)
+    made_ns = image_naming.made_ns(engine, result.config)
+    return image_naming.record(
+        engine, result.manifest, result.config, size, names, created_ns=made_ns
+    )
 
 
 def _size(engine: Engine, sizes: dict[str, int], result: BuildResult) -> int:

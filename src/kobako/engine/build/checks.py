@@ -163,7 +163,7 @@ class _Bases:
         return self._known[key]
 
     def _find(self, reference: Reference, platform: Platform) -> ImageConfig:
-        from kobako.engine import images, transfers
+        from kobako.engine import image_platforms, images, transfers
         from kobako.remote.metadata import image_config
 
         if not self._pull:
@@ -172,6 +172,6 @@ class _Bases:
             except NotFound:
                 pass
             else:
-                if images.serves(self._engine, found, str(platform)):
+                if image_platforms.serves(self._engine, found, str(platform)):
                     return images.config(self._engine, found)
         return image_config(reference, platform, transfers.client(self._engine))

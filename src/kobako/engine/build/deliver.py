@@ -190,7 +190,7 @@ class _Delivery:
     def _store(self, made: Assembled, names: tuple[Reference, ...], vertex: ExportVertex) -> str:
         """The image of this machine's platform is recorded; names point to what was made. What
         the image can be found by when it has no name: an index is kept by its names alone."""
-        from kobako.engine import images
+        from kobako.engine import image_naming
         from kobako.oci import Platform
 
         host = Platform.host()
@@ -198,14 +198,14 @@ class _Delivery:
         best = min(range(len(ranks)), key=lambda at: (ranks[at] is None, ranks[at] or 0, at))
         image = made.images[best]
         size = self.size_of(self.results[best].result)
-        images.record(
+        image_naming.record(
             self.engine,
             image.manifest,
             image.config,
             size,
             names,
             made.target.digest,
-            created_ns=images.made_ns(self.engine, image.config),
+            created_ns=image_naming.made_ns(self.engine, image.config),
         )
         if made.is_index and not names:
             vertex.warn(
@@ -343,11 +343,11 @@ class Memory:
 def _names(output: ImageOutput | ArchiveOutput) -> tuple[Reference, ...]:
     """The names of an image or archive, each with its tag; a repository alone for a push by
     digest."""
-    from kobako.engine import images
+    from kobako.engine import image_naming
     from kobako.oci import Reference
 
     if not (isinstance(output, ImageOutput) and output.by_digest):
-        return tuple(images.new_name(name) for name in output.form.names)
+        return tuple(image_naming.new_name(name) for name in output.form.names)
     found = tuple(map(Reference.parse, output.form.names))
     for reference in found:
         if reference.tag or reference.digest:

@@ -84,7 +84,11 @@ class EngineWorker:
             found = images.find(self.engine, str(reference))
         except NotFound:
             return None
-        return images.for_platform(self.engine, found, str(platform))
+        if found.is_alone and found.row.platform == str(platform):
+            return found
+        from kobako.engine import image_platforms
+
+        return image_platforms.for_platform(self.engine, found, str(platform))
 
     def look_up(self, source: UrlSource | GitSource) -> Remote:
         from kobako.engine.build import fetching
@@ -104,14 +108,16 @@ class EngineWorker:
     def lowers(self, layers: tuple[LayerRef, ...], *, places: bool = False) -> list[str]:
         """Tree paths of layers given bottom first, topmost first; missing ones are unpacked.
         `places`: with what a container has its mounts on beneath."""
-        from kobako.engine import unpack
+        from kobako.engine import lowers
 
         for layer in layers:
             if self.engine.trees.renew(layer.diff_id):
                 continue
             if self.offered is None or not self.offered.unpack(layer):
+                from kobako.engine import unpack
+
                 unpack.unpack_one(self.engine, layer.diff_id, layer.descriptor)
-        found = unpack.stack(self.engine, tuple(layer.diff_id for layer in layers))
+        found = lowers.of_layers(self.engine, tuple(layer.diff_id for layer in layers))
         return found if places else found[:-1]
 
     def run(self, request: RunRequest, on_output: OnOutput) -> RunResult:

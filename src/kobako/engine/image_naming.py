@@ -1,0 +1,84 @@
+"""Making images known, and naming them."""
+
+from __future__ import annotations
+
+from kobako.errors import Invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.engine.engine import Engine
+    from kobako.oci import Digest, ImageConfig, Manifest, Reference
+
+
+def record(
+    engine: Engine,
+    manifest: Manifest,
+    config: ImageConfig,
+    size: int,
+    names: tuple[Reference, ...] = (),
+    target: Digest | None = None,
+    parent: str = "",
+    created_ns: int | None = None,
+) -> Digest:
+    """Make an image known whose blobs are all in the store, under `names`; returns its id.
+
+    `target` is what the names point to, when it is not the manifest itself (an index). `created_ns`
+    is when it was made, for listings, where its config tells another time on purpose.
+    """
+    from kobako.engine import moments
+    from kobako.store.images import ImageRow
+
+    db = engine.store.db
+    row = ImageRow(
+        id=config.digest,
+        manifest=manifest.digest,
+        created_ns=moments.created_ns(config) if created_ns is None else created_ns,
+        size=size,
+        parent=parent,
+        platform=str(config.platform),
+        diff_ids=config.diff_ids,
+    )
+    with db.transaction():
+        db.images.add(row)
+        for name in names:
+            db.refs.set(str(name.with_default_tag()), target or manifest.digest, row.id)
+    return row.id
+
+
+def made_ns(engine: Engine, config: ImageConfig) -> int:
+    """When an image that was just built was first made here: its config tells the epoch."""
+    from time import time_ns
+
+    row = engine.store.db.images.get(config.digest)
+    return row.created_ns if row is not None else time_ns()
+
+
+def tag(engine: Engine, source: str, target: str) -> None:
+    """Give an image one more name; an image that had the name keeps its others."""
+    from kobako.engine import images
+
+    image = images.find(engine, source)
+    reference = new_name(target)
+    engine.store.db.refs.set(str(reference), image.target, image.id)
+
+
+def new_name(text: str) -> Reference:
+    """A name an image may be given: with the default tag, without a digest."""
+    from kobako.oci.reference import Reference
+
+    try:
+        reference = Reference.parse(text)
+    except Invalid as fault:
+        raise Invalid(
+            f'Error parsing reference: "{text}" is not a valid repository/tag: {fault}'
+        ) from None
+    if reference.digest is not None:
+        raise Invalid(f"refusing to create a tag with a digest reference: {text}")
+    return reference.with_default_tag()
+
+
+def shown(name: str) -> str:
+    """A ref's name as people write it."""
+    from kobako.oci.reference import Reference
+
+    return Reference.parse(name).familiar()
