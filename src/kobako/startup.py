@@ -100,12 +100,12 @@ COPY = (
 """Of such a step, when it copies files; after LAYER."""
 
 STEP = (
-    "engine.build.plain_tree runtime linux.caps runtime.process_spec"
-    " runtime.surroundings runtime.spec engine.build.mounts engine.build.run"
-    " engine.etc_files engine.program engine.users runtime.seccomp linux.seccomp"
-    " runtime.seccomp.default"
-    " runtime.seccomp.profile engine.bundles runtime.bundle linux.channel"
-    " runtime.ourselves runtime.program linux.inroot runtime.rootfs runtime.init"
-    " runtime.container runtime.monitor runtime.launcher runtime.launch runtime.attach"
+    "engine.bundles runtime runtime.surroundings engine.surroundings linux.channel"
+    " runtime.bundle runtime.container runtime.ahead engine.build.monitor"
+    " engine.build.plain_tree linux.caps runtime.process_spec runtime.spec"
+    " engine.build.mounts engine.build.run linux.seccomp runtime.ourselves runtime.program"
+    " linux.inroot engine.etc_files engine.program runtime.rootfs engine.users"
+    " runtime.init runtime.monitor runtime.launcher runtime.launch runtime.seccomp"
+    " runtime.seccomp.default runtime.seccomp.profile runtime.attach"
 )
 """Of such a step, when it runs a command; after LAYER."""

@@ -40,9 +40,11 @@ def interception(engine: Engine, container: Container) -> Interception | None:
 
 
 def ownership(
-    engine: Engine, directory: str, lowers: Sequence[str], *, no_sync: bool = False
+    engine: Engine, directory: str, lowers: Sequence[str], *, program: bytes = b""
 ) -> Interception | None:
-    """The ownership supervisor for a writable layer at `directory`, in the emulated mode."""
+    """The ownership supervisor for a writable layer at `directory`, in the emulated mode.
+
+    `program` is its filter where it was made before (`no_sync`)"""
     from kobako.engine.privilege import SINGLE
 
     if engine.mode is not SINGLE:
@@ -63,7 +65,19 @@ def ownership(
             lower_owners=tables,
         )
 
-    return Interception(emulated.program(no_sync=no_sync), serve)
+    return Interception(program or emulated.program(), serve)
+
+
+def no_sync(engine: Engine) -> bytes:
+    """The filter for commands whose files need not be on the disk when they say so; b"" in a mode
+    without one."""
+    from kobako.engine.privilege import SINGLE
+
+    if engine.mode is not SINGLE:
+        return b""
+    from kobako.emulate import ownership as emulated
+
+    return emulated.program(no_sync=True)
 
 
 def control_socket(directory: str) -> str:

@@ -39,9 +39,10 @@ class Ahead:
         detach: bool,
         prepare: Callable[[], None],
         intercept_of: Callable[[Any], Interception | None],
+        tied: bool = False,
     ) -> None:
-        """`io`, `detach` as in `launch.start`; `terminal` and `around` are those of the bundle to
-        come; `stage` as in `rootfs.Stage`.
+        """`io`, `detach`, `tied` as in `launch.start`; `terminal` and `around` are those of the
+        bundle to come; `stage` as in `rootfs.Stage`.
 
         `prepare` and `intercept_of` run in the monitor, and must not use what belongs to this
         process (databases, locks): the first at once, to get what the second will need; the second
@@ -50,6 +51,7 @@ class Ahead:
         ours, theirs = Channel.pair()
         self._control = ours
         self._detach = detach
+        self._tied = tied
         self._io = io
         self._container = Container("", terminal, io, ours)
         try:
@@ -65,7 +67,9 @@ class Ahead:
                     straight.load(startup.MONITOR)
                     from kobako.runtime import launch
 
-                    launch.obey(theirs, io, detach, terminal, around, stage, prepare, intercept_of)
+                    launch.obey(
+                        theirs, io, detach, terminal, around, stage, prepare, intercept_of, tied
+                    )
                 finally:
                     os._exit(125)
         finally:
@@ -95,7 +99,12 @@ class Ahead:
 
     def started(self) -> Container:
         """The container, once its program runs. Raises `StartFailed` as `launch.start` does."""
-        self._container.await_start(self._child, self._detach)
+        try:
+            self._container.await_start(self._child, self._detach)
+        except BaseException:
+            if self._tied:
+                self._container.end()
+            raise
         return self._container
 
     def abandon(self) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import select
 
+from kobako.build.worker import RunResult
+from kobako.engine.build.monitor import Monitor, around
 from kobako.engine.build.mounts import Mounts
+from kobako.engine.scratch import Scratch
 
 _PLACES = ("dev", "proc", "sys")
 
@@ -13,48 +16,49 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.build.worker import OnOutput, RunRequest
     from kobako.engine.build.worker import EngineWorker
-    from kobako.engine.scratch import Scratch
     from kobako.layer.change import Change
     from kobako.runtime.bundle import Stdio
 
 
-def run(worker: EngineWorker, scratch: Scratch, request: RunRequest, on_output: OnOutput) -> int:
-    """Run the command in the scratch's merged tree; its exit code."""
-    with Mounts(worker, scratch, request) as mounts:
-        return _run(worker, scratch, document(scratch, request, mounts), on_output)
+def run(worker: EngineWorker, request: RunRequest, on_output: OnOutput) -> RunResult:
+    """Run the command on a writable layer, and make a layer of that."""
+    if request.mounts:
+        return _run(worker, request, None, on_output)
+    with Monitor(worker, request) as monitor:
+        return _run(worker, request, monitor, on_output)
 
 
 def _run(
-    worker: EngineWorker, scratch: Scratch, document: dict[str, object], on_output: OnOutput
-) -> int:
-    from kobako.engine import bundles
-    from kobako.runtime.bundle import Bundle, Stdio
-    from kobako.runtime.launch import start
+    worker: EngineWorker, request: RunRequest, monitor: Monitor | None, on_output: OnOutput
+) -> RunResult:
+    lowers = worker.lowers(request.layers, places=True)
+    with worker.clearing(Scratch(worker.engine, lowers, request.id)) as scratch:
+        with Mounts(worker, scratch, request) as mounts:
+            config = document(scratch, request, mounts)
+            if monitor is not None:
+                code = _attend(worker, monitor, scratch, config, on_output)
+            else:
+                with Monitor(worker, request) as late:
+                    code = _attend(worker, late, scratch, config, on_output)
+        if code != 0:
+            return RunResult(code, kept=scratch.leave() if worker.keep_failed else "")
+        return RunResult(0, worker.keep(scratch, request.epoch, places(scratch)))
 
-    engine = worker.engine
-    bundles.load(engine)  # once, not in the supervisor of each step
-    mounts = engine.driver.mounts(scratch.directory, scratch.lowers, volatile=True)
-    out_reader, out_writer = os.pipe2(os.O_CLOEXEC)
-    err_reader, err_writer = os.pipe2(os.O_CLOEXEC)
-    try:
-        container = start(
-            Bundle(scratch.directory, document, mounts),
-            state_dir=os.path.join(scratch.directory, "state"),
-            io=Stdio(stdout=out_writer, stderr=err_writer),
-            intercept=bundles.ownership(engine, scratch.directory, scratch.lowers, no_sync=True),
-            tied=True,
-        )
-    except BaseException:
-        os.close(out_reader)
-        os.close(err_reader)
-        raise
-    finally:
-        os.close(out_writer)
-        os.close(err_writer)
+
+def _attend(
+    worker: EngineWorker,
+    monitor: Monitor,
+    scratch: Scratch,
+    document: dict[str, object],
+    on_output: OnOutput,
+) -> int:
+    """Start a command and stay with it to its end; its exit code."""
+    monitor.start(scratch, document)
+    worker.catch_up()
+    container = monitor.started()
     try:
         container.attend()
-        worker.catch_up()
-        _copy({out_reader: 1, err_reader: 2}, on_output)
+        _copy(monitor.streams, on_output)
         code = container.wait(forward_signals=False, reap=False)
         worker.put_off(container.reap)
         assert code is not None  # there is no terminal to leave
@@ -80,23 +84,19 @@ def places(scratch: Scratch) -> list[Change]:
 
 
 def _copy(streams: dict[int, int], on_output: OnOutput) -> None:
-    """Hand on what comes until both streams have ended, then close them."""
+    """Hand on what comes until all streams have ended."""
     poll = select.poll()
     for fd in streams:
         poll.register(fd, select.POLLIN)
     waiting = set(streams)
-    try:
-        while waiting:
-            for fd, _ in poll.poll():
-                data = os.read(fd, 65536)
-                if data:
-                    on_output(streams[fd], data)
-                else:
-                    poll.unregister(fd)
-                    waiting.discard(fd)
-    finally:
-        for fd in streams:
-            os.close(fd)
+    while waiting:
+        for fd, _ in poll.poll():
+            data = os.read(fd, 65536)
+            if data:
+                on_output(streams[fd], data)
+            else:
+                poll.unregister(fd)
+                waiting.discard(fd)
 
 
 def attend(worker: EngineWorker, scratch: Scratch, document: dict[str, object], io: Stdio) -> int:
@@ -129,7 +129,6 @@ def document(
     from kobako.engine import etc_files, program, users
     from kobako.runtime import spec
     from kobako.runtime.process_spec import ProcessOptions
-    from kobako.runtime.surroundings import Surroundings
 
     user = users.resolve(request.user, scratch.lowers)
     hostname = request.hostname
@@ -157,11 +156,7 @@ def document(
     )
     options = spec.ContainerOptions(
         process=process,
-        around=Surroundings(
-            network="private" if request.network == "none" else "host",
-            privileged=process.privileged,
-            shm_size=request.shm_size,
-        ),
+        around=around(request),
         hostname=hostname,
         binds=(*etc_files.binds(scratch.directory, set()), *mounts.binds),
         tmpfs=tuple(mounts.tmpfs),

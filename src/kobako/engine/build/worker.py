@@ -49,6 +49,7 @@ class EngineWorker:
         self.keep_failed = False
         self._crew: ForkingCrew | None = None
         self._put_off: list[Callable[[], object]] = []
+        self._filter_program: bytes | None = None
         self._elsewhere: dict[BaseImage, tuple[Reference, str, Digest]] = {}
 
     def resolve_image(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
@@ -125,12 +126,20 @@ class EngineWorker:
         straight.load(startup.STEP)
         from kobako.engine.build import run as build_run
 
-        lowers = self.lowers(request.layers, places=True)
-        with Clearing(self, Scratch(self.engine, lowers, request.id)) as scratch:
-            code = build_run.run(self, scratch, request, on_output)
-            if code != 0:
-                return RunResult(code, kept=scratch.leave() if self.keep_failed else "")
-            return RunResult(0, self.keep(scratch, request.epoch, build_run.places(scratch)))
+        return build_run.run(self, request, on_output)
+
+    @property
+    def filter_program(self) -> bytes:
+        """The filter of commands' calls, where a supervisor stands in for root; b"" elsewhere."""
+        if self._filter_program is None:
+            from kobako.engine import bundles
+
+            self._filter_program = bundles.no_sync(self.engine)
+        return self._filter_program
+
+    def clearing(self, scratch: Scratch) -> Clearing:
+        """A scratch directory whose tree becomes a layer."""
+        return Clearing(self, scratch)
 
     def put_off(self, work: Callable[[], object]) -> None:
         """Has something done that nobody waits for, while the next command runs: `catch_up`."""
