@@ -4,7 +4,8 @@
         -- COMMAND...
 
 LOWER is a tree (its owners table `owners` beside it), DIR holds upper, work, rootfs, owners and
-the control socket. The command becomes pid 1; its exit code becomes ours.
+the control socket. The command becomes pid 1; its exit code becomes ours. Where it begins with
+`-u ID[:GROUP,...]` it is that user's, under a checked filter, as are forwarded commands.
 """
 
 from __future__ import annotations
@@ -65,9 +66,10 @@ def become(command: list[str], channel: Channel, program: bytes) -> None:
     os.close(listener)
     os.umask(0o022)
     if command[0] == "-u":  # a user id, as `exec -u` would
-        os.setgroups([])
-        os.setgid(int(command[1]))
-        os.setuid(int(command[1]))
+        user, _, groups = command[1].partition(":")
+        os.setgroups([int(group) for group in groups.split(",") if group])
+        os.setgid(int(user))
+        os.setuid(int(user))
         command = command[2:]
     os.execvpe(command[0], command, ENVIRONMENT)
 
@@ -99,7 +101,8 @@ def main(arguments: list[str]) -> int:
     command = arguments[split + 1 :]
     userns.enter_single()
     root = prepare(lower, base)
-    program = ownership.program(no_sync="--no-sync" in options)
+    checked = command[0] == "-u"
+    program = ownership.program(no_sync="--no-sync" in options, checked=checked)
 
     def enter() -> None:
         Mount("proc", "proc", f"{root}/proc").apply()
@@ -117,6 +120,8 @@ def main(arguments: list[str]) -> int:
                 control_socket=control,
                 owners_path=f"{base}/owners",
                 lower_owners=[os.path.join(os.path.dirname(lower), "owners")],
+                checked=checked,
+                judged=["/dev", "/dev/shm"],
             )
             if "--profile" in options:
                 import cProfile
@@ -138,7 +143,7 @@ def main(arguments: list[str]) -> int:
             os._exit(code)
     os.close(listener)
     if "--forward" in options:
-        forwarded(options[options.index("--forward") + 1].split("|"), init, program, control, base)
+        forwarded(options[options.index("--forward") + 1].split("|"), init, control, base)
     if "--kill-supervisor" in options:
         # The command says by this file that it is under way.
         sign = options[options.index("--kill-supervisor") + 1]
@@ -153,7 +158,7 @@ def main(arguments: list[str]) -> int:
     return code
 
 
-def forwarded(commands: list[str], init: int, program: bytes, control: str, base: str) -> None:
+def forwarded(commands: list[str], init: int, control: str, base: str) -> None:
     """Runs shell commands in the container as `exec` does: a filter and a listener of their own."""
     while not os.path.exists(f"{base}/upper/ready"):
         time.sleep(0.01)
@@ -163,8 +168,9 @@ def forwarded(commands: list[str], init: int, program: bytes, control: str, base
     for text in commands:
         words = text.split(" ", 2) if text.startswith("-u ") else []
         command = [*words[:2], "sh", "-c", words[2] if words else text]
+        program = ownership.program(checked=bool(words))
         pid, listener = started(lambda: process.setns(namespaces, NEWNS), command, program)
-        ownership.forward(listener, control)
+        ownership.forward(listener, control, checked=bool(words))
         os.close(listener)
         print("forwarded", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
     ownership.flush(control)

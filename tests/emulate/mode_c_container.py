@@ -34,8 +34,15 @@ class Container:
         assert done.returncode == code, done.stdout
         return done.stdout
 
-    def sh(self, script: str, *, options: tuple[str, ...] = (), code: int = 0) -> str:
-        return self.run("sh", "-ec", script, options=options, code=code)
+    def sh(
+        self, script: str, *, options: tuple[str, ...] = (), code: int = 0, user: str = ""
+    ) -> str:
+        """`user` as in mode_c.py's `-u`."""
+        return self.run(*_as(user), "sh", "-ec", script, options=options, code=code)
 
-    def python(self, script: str, *, options: tuple[str, ...] = ()) -> str:
-        return self.run("python3", "-c", script, options=options)
+    def python(self, script: str, *, options: tuple[str, ...] = (), user: str = "") -> str:
+        return self.run(*_as(user), "python3", "-c", script, options=options)
+
+
+def _as(user: str) -> tuple[str, ...]:
+    return ("-u", user) if user else ()

@@ -105,7 +105,7 @@ def ahead(bundle: Bundle, around: Surroundings, base: str, io: Stdio, foreseen: 
         stage=f"{base}/stage",
         detach=False,
         prepare=lambda: None,
-        intercept_of=lambda given: None,
+        intercept_of=lambda spec, given: None,
     )
     first = ""
     while not first:

@@ -4,7 +4,8 @@ The supervisor is chrooted into the container, so whatever a path says, it ends 
 resolved by the kernel, from the caller's own working directory and, once anything in the container
 has changed its root, from the caller's own root. Nothing here can reach what the container cannot:
 the supervisor's only way out is a descriptor of /proc, from which it opens nothing but `PID/cwd`,
-`PID/root`, `PID/fd/N`, `PID/exe` and `PID/status`, each built of numbers.
+`PID/root`, `PID/fd/N`, `PID/exe` and `PID/status`, each built of numbers, and a setting of the
+machine's that any process may read.
 """
 
 from __future__ import annotations
@@ -195,6 +196,14 @@ class Paths:
         except OSError:
             return 0
         return int(numbers[self._depth]) if len(numbers) > self._depth else 0
+
+    def guards_links(self) -> bool:
+        """Whether this machine has fs.protected_hardlinks (proc_sys_fs(5))."""
+        try:
+            with open("sys/fs/protected_hardlinks", "rb", buffering=0) as file:  # we are at home
+                return file.read(1) == b"1"
+        except OSError:
+            return False
 
     def umask(self, tid: int) -> int:
         return int(self._status(tid)[b"Umask"], 8)

@@ -1,6 +1,7 @@
 """The supervisor's control socket: further listeners come in by it, and requests to flush.
 
-A request is one byte, `L` with a listener attached or `F`; the answer is one byte, `+` when done.
+A request is one byte, `L` or `C` with a listener attached (of a plain filter, of a checked one), or
+`F`; the answer is one byte, `+` when done.
 The socket's directory keeps strangers out.
 """
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import _socket
 
 _AF_UNIX, _SOCK_STREAM, _SOL_SOCKET, _SCM_RIGHTS = 1, 1, 1, 1
-LISTENER, FLUSH, DONE, FAILED = b"L", b"F", b"+", b"-"
+LISTENER, CHECKED, FLUSH, DONE, FAILED = b"L", b"C", b"F", b"+", b"-"
 
 
 def listen(path: str) -> _socket.socket:
@@ -67,8 +68,8 @@ def answer(connection: _socket.socket, done: bool) -> None:
     connection.close()
 
 
-def forward(listener_fd: int, path: str) -> None:
-    _request(path, LISTENER, listener_fd)
+def forward(listener_fd: int, path: str, checked: bool) -> None:
+    _request(path, CHECKED if checked else LISTENER, listener_fd)
 
 
 def flush(path: str) -> None:

@@ -45,7 +45,8 @@ def _owner_inside(w: World, who: Credentials, directory: bytes) -> Own | None:
     return None if who.fsuid == 0 and gid == 0 else Own(who.fsuid, gid)
 
 
-def _open(w: World, c: Listener, directory: int, path_at: int, flags: int, mode: int) -> int:
+def open_(w: World, c: Listener, directory: int, path_at: int, flags: int, mode: int) -> int:
+    """An open that may make a file."""
     flags &= 0xFFFFFFFF
     if flags & os.O_PATH:
         return RESUME
@@ -53,6 +54,11 @@ def _open(w: World, c: Listener, directory: int, path_at: int, flags: int, mode:
     place = w.paths.enter(c.pid, directory, _path(w, c, path_at))
     if not flags & O_CREAT:
         return _open_unnamed(w, c, who, place, flags, mode)
+    return open_at(w, c, who, place, flags, mode)
+
+
+def open_at(w: World, c: Listener, who: Credentials, place: bytes, flags: int, mode: int) -> int:
+    """The same with a path of ours."""
     own = owner_of_new(w, who, place)
     if own is None or os.path.lexists(place):
         return RESUME
@@ -149,11 +155,11 @@ def _take_umask(w: World, c: Listener) -> None:
 
 
 ANSWERS: dict[str, Answer] = {
-    "open": lambda w, c: _open(w, c, AT_FDCWD, c.args[0], c.args[1], c.args[2]),
-    "creat": lambda w, c: _open(
+    "open": lambda w, c: open_(w, c, AT_FDCWD, c.args[0], c.args[1], c.args[2]),
+    "creat": lambda w, c: open_(
         w, c, AT_FDCWD, c.args[0], O_CREAT | os.O_WRONLY | os.O_TRUNC, c.args[1]
     ),
-    "openat": lambda w, c: _open(w, c, c.args[0], c.args[1], c.args[2], c.args[3]),
+    "openat": lambda w, c: open_(w, c, c.args[0], c.args[1], c.args[2], c.args[3]),
     "mkdir": lambda w, c: _make_directory(w, c, AT_FDCWD, c.args[0], c.args[1]),
     "mkdirat": lambda w, c: _make_directory(w, c, c.args[0], c.args[1], c.args[2]),
     "symlink": lambda w, c: _make_link(w, c, c.args[0], AT_FDCWD, c.args[1]),

@@ -17,9 +17,12 @@ from kobako.record import Record
 RLIMIT_LOCKS = 10
 
 CAP_CHOWN = 1 << 0
+CAP_DAC_OVERRIDE = 1 << 1
+CAP_DAC_READ_SEARCH = 1 << 2
 CAP_FOWNER = 1 << 3
 CAP_SETGID = 1 << 6
 CAP_SETUID = 1 << 7
+CAP_SYS_CHROOT = 1 << 18
 CAP_MKNOD = 1 << 27
 CAP_SETFCAP = 1 << 31
 
@@ -105,6 +108,16 @@ class Credentials(Record):
 
     def in_group(self, gid: int) -> bool:
         return gid == self.fsgid or gid in self.groups
+
+    @property
+    def is_plain_root(self) -> bool:
+        """What the kernel may do to its files is the kernel's own affair."""
+        return self.fsuid == 0 and self.effective is None
+
+    def as_real(self) -> Credentials:
+        """What access(2) asks about: the real ids, and of capabilities what they would have."""
+        held = self.permitted if self.ruid == 0 else 0
+        return self.replace(fsuid=self.ruid, fsgid=self.rgid, effective=held)
 
     @property
     def creates_as_root(self) -> bool:

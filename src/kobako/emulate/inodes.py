@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from kobako.emulate.caller import Paths
     from kobako.emulate.journal import Journal
 
+    Glance = tuple[int, int, int]
+    """The mode of a file, its owner as the kernel knows it, the mount it was seen on."""
+
 S_IFMT = 0o170000
 S_IFREG = 0o100000
 S_IFDIR = 0o040000
@@ -35,6 +38,7 @@ _removexattr = libc.function("removexattr", libc.c_int, libc.c_char_p, libc.c_ch
 _lremovexattr = libc.function("lremovexattr", libc.c_int, libc.c_char_p, libc.c_char_p)
 
 _STATX_BASIC_BTIME_MNT = 0x7FF | 0x800 | 0x1000
+_STATX_TYPE_MODE_UID_MNT = 0x1 | 0x2 | 0x8 | 0x1000
 _NO_USER_XATTR = (errno.EOPNOTSUPP, errno.EPERM, errno.ENOSPC, errno.E2BIG)
 
 
@@ -105,6 +109,17 @@ class Inodes:
         if self._statx(nr, -100, path, flags, mask, self._statx_at) < 0:
             raise OSError(libc.get_errno(), "statx")
         return Inode(self._words, self._quads, self._halves)
+
+    def glance(self, path: bytes, follow: bool) -> Glance | None:
+        """The least of `stat`; None when there is nothing at `path`."""
+        flags = 0 if follow else AT_SYMLINK_NOFOLLOW
+        mask = _STATX_TYPE_MODE_UID_MNT
+        if self._statx(self._statx_nr, -100, path, flags, mask, self._statx_at) < 0:
+            number = libc.get_errno()
+            if number == errno.ENOENT:
+                return None
+            raise OSError(number, "statx")
+        return self._halves[14], self._words[5], self._quads[18]
 
     def recorded(self, path: bytes, follow: bool) -> Own | None:
         """What is recorded for the file at `path`; None when nothing is, or there is no file."""

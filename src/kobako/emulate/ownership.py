@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def program(machine: str | None = None, *, no_sync: bool = False) -> bytes:
+def program(machine: str | None = None, *, no_sync: bool = False, checked: bool = False) -> bytes:
     """The `sock_filter[]` for `machine` (`x86_64`, `aarch64`; default: this machine's).
 
     With `no_sync` the sync family succeeds without doing anything: for build steps, whose result is
-    read back by us and not by the next boot. `Unsupported` for another machine.
+    read back by us and not by the next boot. A `checked` one is for a process that begins as
+    another user than root: it is refused what the kernel would refuse it, at the price of a
+    notification for each path it names. `Unsupported` for another machine.
     """
     from kobako.emulate.program import assemble
 
-    return assemble(machine, no_sync=no_sync)
+    return assemble(machine, no_sync=no_sync, checked=checked)
 
 
 def serve(
@@ -29,6 +31,8 @@ def serve(
     control_socket: str,
     owners_path: str,
     lower_owners: Sequence[str] = (),
+    checked: bool = False,
+    judged: Sequence[str] = (),
 ) -> None:
     """Answers the notifications of a container until the last user of its filters is gone.
 
@@ -43,21 +47,25 @@ def serve(
     owners_path: the owners table (`kobako.linux.ownership`) of the writable layer; `upper` beside
         it is the layer's tree. Appended to while running, rewritten at `flush` and at the end.
     lower_owners: the tables of the layers below, topmost first; `tree` beside each is its tree.
+    checked: whether init's filter is.
+    judged: where in the container things are mounted whose owners are the container's own affair,
+        as its root's are. On other mounts no user is refused anything by us.
     """
     from kobako.emulate.supervisor import serve as run
 
-    run(listener, init_pid, control_socket, owners_path, lower_owners)
+    run(listener, init_pid, control_socket, owners_path, lower_owners, checked, judged)
 
 
-def forward(listener_fd: int, control_socket: str) -> None:
+def forward(listener_fd: int, control_socket: str, *, checked: bool = False) -> None:
     """Hands the listener of a further filter (an exec's) to the container's supervisor.
 
     Returns when the supervisor has taken it; the caller still owns `listener_fd` and should close
-    it. `NotFound` when no supervisor answers at `control_socket`.
+    it. `checked` says of which kind the filter is. `NotFound` when no supervisor answers at
+    `control_socket`.
     """
     from kobako.emulate.control import forward as send
 
-    send(listener_fd, control_socket)
+    send(listener_fd, control_socket, checked)
 
 
 def flush(control_socket: str) -> None:

@@ -4,6 +4,9 @@ Decided in the filter, because a round trip to the supervisor costs 12 us: opens
 when they create, `clone` and `unshare` only for a new mount namespace, `prctl` only for
 keep-capabilities, `getsockopt` only for SO_PEERCRED.
 
+A process that begins as another user than root goes under a larger one, `checked`: it also shows
+the calls in which the kernel would ask what that user may do to a file.
+
 The 32-bit calls of x86 are filtered too: whatever would change ownership or identity fails with
 EPERM there, the rest runs natively (a 32-bit program sees what the kernel has: everything is
 owned by 0:0). x32 and any other machine get ENOSYS.
@@ -30,6 +33,14 @@ NOTIFIED = (
 )
 """Always shown. What each means is in the table of `supervisor`."""
 
+CHECKED = (
+    *("open", "openat", "openat2", "access", "faccessat", "faccessat2", "readlink", "readlinkat"),
+    *("chdir", "fchdir", "truncate", "unlink", "unlinkat", "rmdir"),
+    *("rename", "renameat", "renameat2", "link", "linkat"),
+    *("utime", "utimes", "futimesat", "utimensat"),
+)
+"""Shown besides by a checked filter. What each asks for is in the table of `checks`."""
+
 _SYNC = ("fsync", "fdatasync", "sync", "syncfs", "sync_file_range", "msync")
 # Linux 6.13. Callers fall back to the calls above, whose arguments are not in a structure.
 _ABSENT = ("setxattrat", "getxattrat", "listxattrat", "removexattrat")
@@ -45,7 +56,7 @@ _EPERM = 1
 _ENOSYS = 38
 
 
-def assemble(name: str | None = None, *, no_sync: bool = False) -> bytes:
+def assemble(name: str | None = None, *, no_sync: bool = False, checked: bool = False) -> bytes:
     """See `kobako.emulate.ownership.program`."""
     target = machine(name)
     a = Assembler()
@@ -58,7 +69,7 @@ def assemble(name: str | None = None, *, no_sync: bool = False) -> bytes:
     a.load(DATA_NR)
     if target.x32_bit:
         a.if_at_least(target.x32_bit, "absent")
-    _native(a, target, no_sync)
+    _native(a, target, no_sync, checked)
     if target.foreign is not None:
         a.label("foreign")
         a.load(DATA_NR)
@@ -81,10 +92,11 @@ def assemble(name: str | None = None, *, no_sync: bool = False) -> bytes:
 _LIMITS = {"setrlimit": 0, "prlimit64": 1}
 
 
-def _native(a: Assembler, target: Machine, no_sync: bool) -> None:
+def _native(a: Assembler, target: Machine, no_sync: bool, checked: bool) -> None:
     numbers = target.numbers
-    tested = {name: test for name, test in _TESTS.items() if name in numbers}
-    for name in NOTIFIED:
+    always = (*NOTIFIED, *CHECKED) if checked else NOTIFIED
+    tested = {n: test for n, test in _TESTS.items() if n in numbers and n not in always}
+    for name in always:
         if name in numbers:
             a.if_equal(numbers[name], "notify")
     for name in tested:

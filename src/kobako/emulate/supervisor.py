@@ -6,10 +6,21 @@ import errno
 import os
 import select
 
-from kobako.emulate import chown, control, create, execute, ids, journal, sockets, xattrs
+from kobako.emulate import (
+    checked,
+    chown,
+    control,
+    create,
+    execute,
+    ids,
+    journal,
+    sockets,
+    xattrs,
+)
 from kobako.emulate.caller import Memory, Paths
 from kobako.emulate.credentials import Table
 from kobako.emulate.inodes import Inodes
+from kobako.emulate.rights import Rights
 from kobako.emulate.stat import Stat
 from kobako.emulate.world import RESUME, SENT, World
 from kobako.linux.notify import Listener
@@ -33,9 +44,9 @@ def _roots_differ(w: World, c: Listener) -> int:
 _VIEWS = ("chroot", "pivot_root", "mount", "move_mount", "setns", "unshare", "clone")
 
 
-def answers() -> dict[int, Answer]:
-    """Who answers a call, by its number on this machine."""
-    by_name: dict[str, Answer] = {
+def answers() -> dict[str, Answer]:
+    """Who answers a call that a plain filter shows."""
+    return {
         **Stat().answers,
         **chown.ANSWERS,
         **create.ANSWERS,
@@ -45,6 +56,10 @@ def answers() -> dict[int, Answer]:
         **sockets.ANSWERS,
         **dict.fromkeys(_VIEWS, _roots_differ),
     }
+
+
+def numbered(by_name: dict[str, Answer]) -> dict[int, Answer]:
+    """The same by the calls' numbers on this machine."""
     numbers = machine().numbers
     return {numbers[name]: answer for name, answer in by_name.items() if name in numbers}
 
@@ -55,6 +70,8 @@ def serve(
     control_socket: str,
     owners_path: str,
     lower_owners: Sequence[str],
+    checks: bool,
+    judged: Sequence[str],
 ) -> None:
     """See `kobako.emulate.ownership.serve`."""
     server = control.listen(control_socket)
@@ -65,7 +82,8 @@ def serve(
         credentials = Table(init_pid)
     except ProcessLookupError:
         return  # it could not be set up
-    by_number = answers()
+    by_name = answers()
+    by_number = numbered(by_name)
     listener_fd = listener()  # until there is one, all is done that can be
     if listener_fd < 0:
         return
@@ -74,8 +92,13 @@ def serve(
     journal.restore(recorded, inodes)
     paths.go_home()
     world = World(Memory(), paths, inodes, credentials)
-    supervisor = Supervisor(world, by_number, book, below, server)
-    supervisor.add(listener_fd)
+
+    def checking() -> dict[int, Answer]:
+        paths.go_home()
+        return numbered(checked.answers(by_name, Rights(inodes, judged, paths.guards_links())))
+
+    supervisor = Supervisor(world, by_number, checking, book, below, server)
+    supervisor.add(listener_fd, checks)
     supervisor.run()
     paths.depart()
 
@@ -87,23 +110,29 @@ class Supervisor:
         self,
         world: World,
         by_number: dict[int, Answer],
+        checking: Callable[[], dict[int, Answer]],
         book: journal.Journal,
         below: Owners,
         server: _socket.socket,
     ) -> None:
         self._world = world
-        self._answers = by_number
+        self._plain = by_number
+        self._checking = checking
+        self._checked: dict[int, Answer] = {}
         self._book = book
         self._below = below
         self._server = server
-        self._listeners: dict[int, Listener] = {}
+        self._listeners: dict[int, tuple[Listener, dict[int, Answer]]] = {}
         self._poll = select.poll()
         self._poll.register(server.fileno(), select.POLLIN)
 
-    def add(self, listener_fd: int) -> None:
+    def add(self, listener_fd: int, checks: bool) -> None:
+        """checks: the filter is a checked one."""
+        if checks and not self._checked:
+            self._checked = self._checking()
         listener = Listener(listener_fd)
         listener.sync_wake_up()
-        self._listeners[listener_fd] = listener
+        self._listeners[listener_fd] = listener, self._checked if checks else self._plain
         self._poll.register(listener_fd, select.POLLIN)
 
     def run(self) -> None:
@@ -111,12 +140,12 @@ class Supervisor:
         poll, listeners = self._poll.poll, self._listeners
         while listeners:
             for fd, events in poll():
-                listener = listeners.get(fd)
-                if listener is None:
+                known = listeners.get(fd)
+                if known is None:
                     self._request()
                 elif events & select.POLLIN:
-                    if listener.receive():
-                        self._answer(listener)
+                    if known[0].receive():
+                        self._answer(*known)
                 elif events & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
                     self._poll.unregister(fd)
                     del listeners[fd]
@@ -128,10 +157,10 @@ class Supervisor:
         self._world.paths.go_home()
         self._book.rewrite(journal.settled(self._world.inodes, self._below, self._book))
 
-    def _answer(self, c: Listener) -> None:
+    def _answer(self, c: Listener, answers: dict[int, Answer]) -> None:
         """Nothing a container does may end the supervisor: whatever goes wrong is the call's."""
         try:
-            value = self._answers[c.nr](self._world, c)
+            value = answers[c.nr](self._world, c)
             error = 0
         except OSError as e:
             value, error = 0, e.errno or errno.EIO
@@ -153,8 +182,8 @@ class Supervisor:
         connection, kind, listener = request
         done = False
         try:
-            if kind == control.LISTENER and listener >= 0:
-                self.add(listener)
+            if kind in (control.LISTENER, control.CHECKED) and listener >= 0:
+                self.add(listener, kind == control.CHECKED)
                 done = True
             elif kind == control.FLUSH:
                 self.flush()

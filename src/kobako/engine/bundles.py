@@ -7,6 +7,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from kobako.engine.containers import Container
     from kobako.engine.engine import Engine
@@ -34,17 +35,20 @@ def load(engine: Engine) -> None:
         assert program and supervisor
 
 
-def interception(engine: Engine, container: Container) -> Interception | None:
-    """What stands in for root in this mode, if anything does."""
-    return ownership(engine, container.directory, container.document["Lowers"])
-
-
 def ownership(
-    engine: Engine, directory: str, lowers: Sequence[str], *, program: bytes = b""
+    engine: Engine,
+    directory: str,
+    lowers: Sequence[str],
+    spec: dict[str, Any],
+    within: str = "",
+    *,
+    program: bytes = b"",
 ) -> Interception | None:
     """The ownership supervisor for a writable layer at `directory`, in the emulated mode.
 
-    `program` is its filter where it was made before (`no_sync`)"""
+    What `spec`, the runtime-spec document, binds from `within` is ours: the owners there are known.
+    `program` is root's filter where it was made before (`no_sync`).
+    """
     from kobako.engine.privilege import SINGLE
 
     if engine.mode is not SINGLE:
@@ -55,6 +59,8 @@ def ownership(
     tables = [os.path.join(os.path.dirname(tree), "owners") for tree in lowers]
     socket = control_socket(directory)
     owners = os.path.join(directory, "owners")
+    checked = spec["process"]["user"]["uid"] != 0
+    judged = _judged(spec["mounts"], within.rstrip("/") + "/")
 
     def serve(listener: Callable[[], int], init_pid: int) -> None:
         emulated.serve(
@@ -63,9 +69,13 @@ def ownership(
             control_socket=socket,
             owners_path=owners,
             lower_owners=tables,
+            checked=checked,
+            judged=judged,
         )
 
-    return Interception(program or emulated.program(), serve)
+    if checked or not program:
+        program = emulated.program(no_sync=bool(program), checked=checked)
+    return Interception(program, serve)
 
 
 def no_sync(engine: Engine) -> bytes:
@@ -78,6 +88,15 @@ def no_sync(engine: Engine) -> bytes:
     from kobako.emulate import ownership as emulated
 
     return emulated.program(no_sync=True)
+
+
+def _judged(mounts: list[dict[str, Any]], within: str) -> list[str]:
+    """Where what is mounted belongs to the container, and not to this machine."""
+    return [
+        m["destination"]
+        for m in mounts
+        if m["type"] == "tmpfs" or (m["type"] == "bind" and m["source"].startswith(within))
+    ]
 
 
 def control_socket(directory: str) -> str:

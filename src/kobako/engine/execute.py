@@ -42,7 +42,8 @@ def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
         raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
     if not container.running:
         raise Conflict(f"Container {container.id} is not running")
-    process, intercept = _process(container, request), _interception(container)
+    process = _process(container, request)
+    intercept = _interception(container, checked=process["user"]["uid"] != 0)
     profile = Bundle.load(container.directory).filtered().filter
     if request.detach:
         import os
@@ -90,7 +91,7 @@ def _process(container: Container, request: ExecRequest) -> dict[str, Any]:
     return process_spec.process(options)
 
 
-def _interception(container: Container) -> Interception | None:
+def _interception(container: Container, *, checked: bool) -> Interception | None:
     """In the emulated mode the new process's filter is handed to the container's supervisor."""
     if container.document["Mode"] != "emulated":
         return None
@@ -100,5 +101,6 @@ def _interception(container: Container) -> Interception | None:
 
     socket = control_socket(container.directory)
     return Interception(
-        ownership.program(), lambda listener, pid: ownership.forward(listener(), socket)
+        ownership.program(checked=checked),
+        lambda listener, pid: ownership.forward(listener(), socket, checked=checked),
     )

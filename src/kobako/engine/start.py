@@ -10,6 +10,7 @@ from kobako.errors import Conflict, KobakoError, NotFound
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from kobako.engine.containers import Container
     from kobako.engine.create import Created
@@ -126,7 +127,7 @@ def run(
         stage=surroundings.stage(engine),
         detach=detach,
         prepare=lambda: _get_ready(engine),
-        intercept_of=lambda given: _interception(engine, *given),
+        intercept_of=lambda spec, given: _interception(engine, spec, *given),
     )
     straight.load(startup.CREATE)
     from kobako.engine import create
@@ -192,11 +193,13 @@ def _get_ready(engine: Engine) -> None:
     bundles.load(engine)
 
 
-def _interception(engine: Engine, directory: str, lowers: list[str]) -> Interception | None:
+def _interception(
+    engine: Engine, spec: dict[str, Any], directory: str, lowers: list[str]
+) -> Interception | None:
     """In the monitor: what stands in for root in this mode, if anything does."""
     from kobako.engine import bundles
 
-    return bundles.ownership(engine, directory, lowers)
+    return bundles.ownership(engine, directory, lowers, spec, engine.settings.root)
 
 
 def _launch(
@@ -212,12 +215,19 @@ def _launch(
     on_exit: tuple[str, ...] = ()
     if container.auto_remove:
         on_exit = reaper(engine, container.id)
+    bundle = bundles.bundle(engine, container)
     return launch(
-        bundles.bundle(engine, container),
+        bundle,
         state_dir=container.state_dir,
         io=io,
         detach=detach,
-        intercept=bundles.interception(engine, container),
+        intercept=bundles.ownership(
+            engine,
+            container.directory,
+            container.document["Lowers"],
+            bundle.spec,
+            engine.settings.root,
+        ),
         on_exit=on_exit,
     )
 

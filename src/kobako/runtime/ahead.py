@@ -38,7 +38,7 @@ class Ahead:
         stage: str,
         detach: bool,
         prepare: Callable[[], None],
-        intercept_of: Callable[[Any], Interception | None],
+        intercept_of: Callable[[dict[str, Any], Any], Interception | None],
         tied: bool = False,
     ) -> None:
         """`io`, `detach`, `tied` as in `launch.start`; `terminal` and `around` are those of the
@@ -46,7 +46,7 @@ class Ahead:
 
         `prepare` and `intercept_of` run in the monitor, and must not use what belongs to this
         process (databases, locks): the first at once, to get what the second will need; the second
-        gets what is `given` to `foresee`."""
+        gets the runtime-spec document of the bundle and what is `given` to `foresee`."""
         process.require_single_thread("start a container")
         ours, theirs = Channel.pair()
         self._control = ours

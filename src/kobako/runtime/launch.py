@@ -97,7 +97,7 @@ def obey(
     around: Surroundings,
     stage_path: str,
     prepare: Callable[[], None],
-    intercept_of: Callable[[Any], Interception | None],
+    intercept_of: Callable[[dict[str, Any], Any], Interception | None],
     tied: bool,
 ) -> NoReturn:
     """The monitor of an `ahead.Ahead`: gets itself and the container's first process ready, then
@@ -117,7 +117,7 @@ def obey(
         _check(bundle)
         if bundle.namespaces != stage.namespaces or bundle.terminal != terminal:
             raise Invalid(f"the bundle {bundle.path} is not the one that was foreseen")
-        launch.plan = Plan(bundle, state_dir, intercept_of(given), on_exit, tied)
+        launch.plan = Plan(bundle, state_dir, intercept_of(bundle.spec, given), on_exit, tied)
         init.tell(launch.setup, bundle, launch.filter_program)
         launch.lock = _acquire(state_dir)
         launch.fork_server()

@@ -11,7 +11,7 @@ from kobako.runtime.surroundings import Surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, Self
 
     from kobako.build.worker import RunRequest
     from kobako.engine.build.worker import EngineWorker
@@ -43,8 +43,8 @@ class Monitor:
                 stage=surroundings.stage(engine),
                 detach=False,
                 prepare=lambda: None,
-                intercept_of=lambda given: bundles.ownership(
-                    engine, *given, program=filter_program
+                intercept_of=lambda spec, given: bundles.ownership(
+                    engine, *given, spec, program=filter_program
                 ),
                 tied=True,
             )
@@ -55,7 +55,7 @@ class Monitor:
             os.close(out_writer)
             os.close(err_writer)
 
-    def start(self, scratch: Scratch, document: dict[str, object]) -> None:
+    def start(self, scratch: Scratch, document: dict[str, Any]) -> None:
         """Start the command of a runtime-spec document on a writable layer; returns at once."""
         mounts = self._engine.driver.mounts(scratch.directory, scratch.lowers, volatile=True)
         self._ahead.foresee(

@@ -14,6 +14,8 @@ _PLACES = ("dev", "proc", "sys")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from kobako.build.worker import OnOutput, RunRequest
     from kobako.engine.build.worker import EngineWorker
     from kobako.layer.change import Change
@@ -49,7 +51,7 @@ def _attend(
     worker: EngineWorker,
     monitor: Monitor,
     scratch: Scratch,
-    document: dict[str, object],
+    document: dict[str, Any],
     on_output: OnOutput,
 ) -> int:
     """Start a command and stay with it to its end; its exit code."""
@@ -99,7 +101,7 @@ def _copy(streams: dict[int, int], on_output: OnOutput) -> None:
                 waiting.discard(fd)
 
 
-def attend(worker: EngineWorker, scratch: Scratch, document: dict[str, object], io: Stdio) -> int:
+def attend(worker: EngineWorker, scratch: Scratch, document: dict[str, Any], io: Stdio) -> int:
     """The same with a person at a terminal."""
     from kobako.engine import bundles
     from kobako.runtime.bundle import Bundle
@@ -112,7 +114,7 @@ def attend(worker: EngineWorker, scratch: Scratch, document: dict[str, object], 
         ),
         state_dir=os.path.join(scratch.directory, "state"),
         io=io,
-        intercept=bundles.ownership(engine, scratch.directory, scratch.lowers),
+        intercept=bundles.ownership(engine, scratch.directory, scratch.lowers, document),
         tied=True,
     )
     try:
@@ -124,7 +126,7 @@ def attend(worker: EngineWorker, scratch: Scratch, document: dict[str, object], 
 
 def document(
     scratch: Scratch, request: RunRequest, mounts: Mounts, *, terminal: bool = False
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The runtime-spec document of a request's container."""
     from kobako.engine import etc_files, program, users
     from kobako.runtime import spec
