@@ -8,18 +8,29 @@ import pytest
 
 from bpf_machine import run
 from kobako.emulate.ownership import program
-from kobako.emulate.program import NOTIFIED
+from kobako.emulate.program import CHECKED, NOTIFIED
 from kobako.errors import Unsupported
 from kobako.linux.seccomp import RET_ALLOW, RET_ERRNO, RET_USER_NOTIF
 from kobako.linux.syscalls import machine
 
 BOTH = pytest.mark.parametrize("name", ["x86_64", "aarch64"])
 LEGACY = ("stat", "lstat", "chown", "lchown", "mkdir", "mknod", "symlink", "open", "creat", "chmod")
+LEGACY += (
+    "access",
+    "readlink",
+    "unlink",
+    "rmdir",
+    "rename",
+    "link",
+    "utime",
+    "utimes",
+    "futimesat",
+)
 
 
-def call(name: str, syscall: str, *args: int, no_sync: bool = False) -> int:
+def call(name: str, syscall: str, *args: int, no_sync: bool = False, checked: bool = False) -> int:
     target = machine(name)
-    filter_ = program(name, no_sync=no_sync)
+    filter_ = program(name, no_sync=no_sync, checked=checked)
     return run(filter_, target.numbers[syscall], target.audit_arch, args)
 
 
@@ -31,6 +42,21 @@ def test_what_is_about_ownership_is_shown(name: str) -> None:
             assert call(name, syscall) == RET_USER_NOTIF, syscall
         else:
             assert name == "aarch64" and syscall in LEGACY, syscall
+
+
+@BOTH
+def test_what_a_user_s_rights_decide_is_shown_by_a_checked_filter_alone(name: str) -> None:
+    numbers = machine(name).numbers
+    for syscall in (*NOTIFIED, *CHECKED):
+        if syscall not in numbers:
+            assert name == "aarch64" and syscall in LEGACY, syscall
+            continue
+        assert call(name, syscall, checked=True) == RET_USER_NOTIF, syscall
+        assert syscall in NOTIFIED or call(name, syscall) == RET_ALLOW, syscall
+    for syscall in ("clone3", "ioctl", "fsync"):
+        assert call(name, syscall, checked=True) == RET_ALLOW
+    assert call(name, "prctl", 8, 1, checked=True) == RET_USER_NOTIF
+    assert call(name, "fsync", checked=True, no_sync=True) == RET_ERRNO
 
 
 @BOTH

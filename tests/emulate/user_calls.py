@@ -1,7 +1,7 @@
 """What a user may do to a tree, tried out: `python user_calls.py make|use|show SEED`.
 
-`make` builds /w with owners and modes at random, `use` makes a few hundred calls there, `show` lists
-what is left. The same seed does the same, wherever it runs: what is printed can be compared.
+`make` builds /w with owners and modes at random, `use` makes a few hundred calls there, `show`
+lists what is left. The same seed does the same, wherever it runs: what is printed can be compared.
 """
 
 from __future__ import annotations

@@ -116,6 +116,9 @@ class Credentials(Record):
 
     def as_real(self) -> Credentials:
         """What access(2) asks about: the real ids, and of capabilities what they would have."""
+        same = self.ruid == self.fsuid and self.rgid == self.fsgid
+        if same and self.ruid and not self.effective:
+            return self
         held = self.permitted if self.ruid == 0 else 0
         return self.replace(fsuid=self.ruid, fsgid=self.rgid, effective=held)
 

@@ -160,7 +160,7 @@ class Rights:
         if seen is None:
             raise Unjudged
         if not self._may(who, found.above, seen, WRITE | SEARCH):
-            raise Refused(errno.EACCES)
+            raise self._refusal(found.above, errno.EACCES)
 
     def require_removal(self, who: Credentials, found: Found) -> None:
         """As `require_entry`, and EPERM for what is another's in a sticky directory."""
@@ -171,11 +171,11 @@ class Rights:
         if seen is None or not seen[0] & _S_ISVTX or seen[1]:
             return
         if not (self.owns(who, found) or who.fsuid == self._owner(found.above, seen)[0]):
-            raise Refused(errno.EPERM)
+            raise self._refusal(found.above, errno.EPERM)
 
     def require_owner(self, who: Credentials, found: Found) -> None:
         if not self.owns(who, found):
-            raise Refused(errno.EPERM)
+            raise self._refusal(found.path, errno.EPERM)
 
     def require_attribute(self, who: Credentials, found: Found, want: int) -> None:
         """xattr(7): EACCES or EPERM unless `who` may read or write a `user.` attribute."""
@@ -236,6 +236,11 @@ class Rights:
         elif who.in_group(group):
             mode >>= 3
         return not want & ~mode or self._has_acl(path)
+
+    def _refusal(self, path: bytes, number: int) -> Exception:
+        """Of calls that change something: before the kernel looks at rights it says EROFS."""
+        read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+        return Unjudged() if read_only else Refused(number)
 
     def _owner(self, path: bytes, seen: Glance) -> tuple[int, int]:
         # Only a path of ours that names a descriptor ends in a link by now, and that is followed.
