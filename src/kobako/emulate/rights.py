@@ -100,10 +100,11 @@ class Rights:
         self._search(who, here, seen)
         names = [name for name in reversed(place.split(b"/")) if name]
         above, links = b"", 0
+        directory = False
         while names:
             name = names.pop()
             if name == b".":
-                above = b""
+                above, seen = b"", glance(here, True)
                 continue
             path = prefix + name
             seen = glance(path, False)
@@ -118,6 +119,8 @@ class Rights:
                 if links > _LINKS_MAX:
                     raise Unjudged
                 target = os.readlink(path)
+                if target[-1:] == b"/" and not names:
+                    directory = True
                 names += [name for name in reversed(target.split(b"/")) if name]
                 if target[:1] == b"/":
                     prefix, here = b"/", b"/"
@@ -127,10 +130,14 @@ class Rights:
                 continue
             above = here if name != b".." else b""
             if not names:
-                return Found(above, path, seen)
+                break
             self._search(who, path, seen)
             prefix, here = path + b"/", path
-        return Found(above, here, seen)
+        else:
+            path = here
+        if directory and seen is not None and seen[0] & S_IFMT != S_IFDIR:
+            raise Unjudged  # ENOTDIR
+        return Found(above, path, seen)
 
     def _search(self, who: Credentials, path: bytes, seen: Glance | None) -> None:
         if seen is None or seen[2] not in self._mounts or seen[0] & S_IFMT != S_IFDIR:
