@@ -44,7 +44,7 @@ class Monitor:
                 detach=False,
                 prepare=lambda: None,
                 intercept_of=lambda spec, given: bundles.ownership(
-                    engine, *given, spec, program=filter_program
+                    engine, given[0], given[1], spec, program=filter_program
                 ),
                 tied=True,
             )
