@@ -14,7 +14,7 @@ _DATABASE = " store oci oci.digest store.content store.sqlite store.database sto
 
 VERBS = {
     "run": (
-        "cli.container_flags cli.run cli.terminal engine engine.start engine.requests runtime"
+        "cli.container_flags cli.run cli.terminal engine engine.run engine.requests runtime"
         " runtime.surroundings engine.surroundings fastjson linux linux.libc linux.mount"
         " runtime.bundle engine.engine linux.process linux.channel runtime.container runtime.ahead"
         " linux.caps engine.privilege"

@@ -13,7 +13,7 @@ COMMAND = Command("__reap", "__reap CONTAINER", "Remove a container that has end
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    from kobako.engine import start
+    from kobako.engine import run
 
-    start.reap(context.engine, words[0])
+    run.reap(context.engine, words[0])
     return 0

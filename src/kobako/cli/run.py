@@ -31,7 +31,7 @@ STARTS_CONTAINERS = True
 
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli import container_flags, terminal
-    from kobako.engine import start
+    from kobako.engine import run
 
     detach = values.on("detach")
     if detach and values.many("attach"):
@@ -47,7 +47,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
             cidfile(container.id)
         ids.append(container.id)
 
-    code = start.run(
+    code = run.run(
         context.engine,
         request,
         attach,

@@ -1,24 +1,16 @@
-"""Starting containers, attached and detached, and what --rm means."""
+"""Starting containers that have been made, attached and detached."""
 
 from __future__ import annotations
 
 import os
-import sys
 
-from kobako.errors import Conflict, KobakoError, NotFound
+from kobako.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from kobako.engine.containers import Container
-    from kobako.engine.create import Created
     from kobako.engine.engine import Engine
-    from kobako.engine.requests import CreateRequest
-    from kobako.events import OnEvent
-    from kobako.runtime.ahead import Ahead
-    from kobako.runtime.bundle import Interception, Stdio
+    from kobako.runtime.bundle import Stdio
     from kobako.runtime.container import Container as Started
 
 
@@ -47,7 +39,7 @@ def restart(engine: Engine, name: str, *, timeout: int | None = None, signal: st
 
 
 class _Hold:
-    """While it lasts, nobody removes a container made with --rm that has ended: see `reap`."""
+    """While it lasts, nobody removes a container made with --rm that has ended: see `run.reap`."""
 
     def __init__(self, container: Container) -> None:
         self._directory = container.directory if container.auto_remove else ""
@@ -85,7 +77,7 @@ def attach_and_wait(
 ) -> int | None:
     """Start a container joined to the caller's streams; its exit code when it ends, None when the
     keys to detach were typed."""
-    from kobako.engine import containers
+    from kobako.engine import containers, run
 
     container = containers.find(engine, name)
     if container.running:
@@ -95,111 +87,7 @@ def attach_and_wait(
         )
     with _Hold(container):
         started = _launch(engine, container, io, detach=False)
-    return _wait(engine, started, container.id, container.auto_remove, forward_signals)
-
-
-def run(
-    engine: Engine,
-    request: CreateRequest,
-    io: Stdio,
-    on_event: OnEvent,
-    on_created: Callable[[Created], None],
-    *,
-    detach: bool,
-    forward_signals: bool,
-) -> int | None:
-    """docker's `run`: make a container and start it; its exit code, 0 at once when detached, None
-    when the keys to detach were typed.
-
-    The monitor is forked first and gets ready while the container is being made. `on_created` is
-    called in between. A container made with --rm that cannot be started is removed.
-    """
-    from kobako import startup, straight
-    from kobako.engine import surroundings
-    from kobako.runtime.ahead import Ahead
-
-    around = surroundings.of_request(request)
-    engine.enter()  # enter first: the monitor is to live inside
-    ahead = Ahead(
-        io,
-        terminal=request.tty,
-        around=around,
-        stage=surroundings.stage(engine),
-        detach=detach,
-        prepare=lambda: _get_ready(engine),
-        intercept_of=lambda spec, given: _interception(engine, spec, *given),
-    )
-    straight.load(startup.CREATE)
-    from kobako.engine import create
-
-    try:
-        created = create.create(
-            engine, request, on_event, lambda created: _foresee(engine, ahead, request, created)
-        )
-        on_created(created)
-    except BaseException:
-        ahead.abandon()
-        raise
-    ahead.launch()
-    straight.load(startup.END)  # while the monitor is at work
-    started = _started(engine, ahead, request, created)
-    if detach:
-        return 0
-    return _wait(engine, started, created.id, request.auto_remove, forward_signals)
-
-
-def _wait(
-    engine: Engine, started: Started, container_id: str, auto_remove: bool, forward_signals: bool
-) -> int | None:
-    """Stay with a container to its end, and do what --rm asks for then."""
-    reaps = (lambda let_go: reap(engine, container_id, let_go)) if auto_remove else None
-    return started.wait(forward_signals=forward_signals, meanwhile=reaps)
-
-
-def _foresee(
-    engine: Engine, ahead: Ahead, request: CreateRequest, created: Created
-) -> Callable[[], None]:
-    """Have the monitor make the mounts already; what takes that back."""
-    from kobako.runtime.bundle import Bundle
-
-    # What is thrown away at the end need not be on the disk: without `volatile` the kernel writes
-    # out the whole file system when the container's mounts go.
-    mounts = engine.driver.mounts(created.directory, created.lowers, volatile=request.auto_remove)
-    ahead.foresee(
-        Bundle(created.directory, created.spec, mounts),
-        os.path.join(created.directory, "state"),
-        on_exit=reaper(engine, created.id) if request.auto_remove else (),
-        given=(created.directory, created.lowers),
-    )
-    return ahead.abandon
-
-
-def _started(engine: Engine, ahead: Ahead, request: CreateRequest, created: Created) -> Started:
-    """The container as it runs; of one made with --rm that could not be started nothing is left."""
-    try:
-        return ahead.started()
-    except KobakoError:
-        if request.auto_remove:
-            from kobako.engine import container_removal
-
-            container_removal.discard(engine, created.id, volumes=True)
-        raise
-
-
-def _get_ready(engine: Engine) -> None:
-    """In the monitor, while the container is being made: the modules it and what it forks need."""
-    from kobako.engine import bundles
-
-    bundles.load(engine)
-
-
-def _interception(
-    engine: Engine, spec: dict[str, Any], directory: str, lowers: list[str]
-) -> Interception | None:
-    """In the monitor: what stands in for root in this mode, if anything does."""
-    from kobako.engine import bundles
-
-    return bundles.ownership(engine, directory, lowers, spec, engine.settings.root)
+    return run.attend(engine, started, container.id, container.auto_remove, forward_signals)
 
 
 def _launch(
@@ -209,12 +97,12 @@ def _launch(
     *,
     detach: bool,
 ) -> Started:
-    from kobako.engine import bundles
+    from kobako.engine import bundles, run
     from kobako.runtime.launch import start as launch
 
     on_exit: tuple[str, ...] = ()
     if container.auto_remove:
-        on_exit = reaper(engine, container.id)
+        on_exit = run.reaper(engine, container.id)
     bundle = bundles.bundle(engine, container)
     return launch(
         bundle,
@@ -229,37 +117,4 @@ def _launch(
             engine.settings.root,
         ),
         on_exit=on_exit,
-    )
-
-
-def reap(engine: Engine, container_id: str, forgotten: Callable[[], None] = lambda: None) -> None:
-    """Remove a container made with --rm that has ended, unless it has been started again.
-
-    `forgotten` as in `container_removal.discard`.
-    """
-    from kobako.engine import container_removal
-    from kobako.linux import claim
-
-    engine.enter()
-    held = claim.take(engine.container_dir(container_id), wait=True)
-    try:
-        if not container_removal.runs(engine, container_id):
-            container_removal.discard(
-                engine, container_id, held=held, forgotten=forgotten, volumes=True
-            )
-    finally:
-        if held is not None:
-            os.close(held)
-
-
-def reaper(engine: Engine, container_id: str) -> tuple[str, ...]:
-    """The command that removes a container made with --rm once nobody watches it any more."""
-    return (
-        sys.executable or os.path.realpath("/proc/self/exe"),
-        "-m",
-        "kobako",
-        "--root",
-        engine.settings.root,
-        "__reap",
-        container_id,
     )
