@@ -23,21 +23,23 @@ class RecordType(type):
     _defaults: dict[str, Any]
 
     def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> RecordType:
-        own = [f for f in body.get("__annotations__", {}) if not f.startswith("_")]
         inherited: tuple[str, ...] = ()
         defaults: dict[str, Any] = {}
         for base in bases:
             if isinstance(base, RecordType):
                 inherited += base._fields
                 defaults.update(base._defaults)
-        for field in own:
-            if field in body:
-                defaults[field] = body.pop(field)
-        body["__slots__"] = tuple(f for f in own if f not in inherited)
-        cls = super().__new__(mcs, name, bases, body)
-        cls._fields = inherited + body["__slots__"]
-        cls._defaults = defaults
-        return cls
+        slots = []
+        for field in body.get("__annotations__", ()):
+            if not field.startswith("_"):
+                if field not in inherited:
+                    slots.append(field)
+                if field in body:
+                    defaults[field] = body.pop(field)
+        body["__slots__"] = own = tuple(slots)
+        body["_fields"] = inherited + own
+        body["_defaults"] = defaults
+        return super().__new__(mcs, name, bases, body)
 
 
 class Record(metaclass=RecordType):

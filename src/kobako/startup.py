@@ -10,7 +10,7 @@ from __future__ import annotations
 EVERY = "cli cli.verbs cli.dispatch errors record cli.flags cli.context"
 """What every verb begins with."""
 
-_DATABASE = " store oci oci.digest store.content store.sqlite store.database store.store"
+_DATABASE = " store store.sqlite store.database store.store"
 
 VERBS = {
     "run": (
@@ -57,7 +57,7 @@ VERBS = {
     "images": (
         "cli.listing cli.images engine engine.image_listing engine.engine"
         + _DATABASE
-        + " store.images oci.reference cli.units cli.table"
+        + " oci oci.digest store.images oci.reference cli.units cli.table"
     ),
 }
 """By the verb's module; of `run`, what it takes until the monitor is forked."""
@@ -67,9 +67,9 @@ CREATE = (
     " runtime.process_spec runtime.spec"
     " engine.names engine.lowers linux.claim engine.images"
     + _DATABASE
-    + " store.images store.containers oci.reference snapshot snapshot.trees oci.document"
-    " oci.execution engine.users snapshot.driver snapshot.overlay linux.seccomp"
-    " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
+    + " oci oci.digest store.content store.images store.containers oci.reference snapshot"
+    " snapshot.trees oci.document oci.execution engine.users snapshot.driver snapshot.overlay"
+    " linux.seccomp runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
 )
 """Of `run`, while the monitor gets ready."""
 
@@ -87,7 +87,7 @@ LAYER = (
     "linux.mount engine.lowers engine.names snapshot.driver snapshot.overlay"
     " build.ops.rootpath layer layer.entry layer.change layer.settle layer.pax"
     " layer.tar_writer engine.filesystem engine.layers layer.format linux.ownership"
-    " snapshot.overlay_diff layer.attributes layer.blocks layer.codec layer.pump"
+    " snapshot.overlay_diff layer.attributes layer.blocks layer.codec oci.hasher layer.pump"
     " layer.pack snapshot.unpacking build.why build.ops.choosing build.ops.chosen_digest"
     " build.why.record linux.fork store.failures store.writer"
 )

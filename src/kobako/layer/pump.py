@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kobako.layer import codec
 from kobako.layer.blocks import BLOCK
-from kobako.oci.digest import Hasher
+from kobako.oci.hasher import Hasher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from kobako.errors import Invalid
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, ClassVar
+    from typing import ClassVar
 
 _HEX = "0123456789abcdef"
 _LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
@@ -85,53 +85,13 @@ ChainID = Digest
 """The digest of a stack of layers (image-spec config.md, "Layer ChainID")."""
 
 
-class Hasher:
-    """The digest of bytes as they come, in any number of pieces."""
-
-    def __init__(self, algorithm: str = "sha256") -> None:
-        self._algorithm = algorithm
-        self._parts: list[bytes] = []
-        self._held = 0
-        self._hash: Any = None
-        if algorithm != "sha256":
-            self._load()
-
-    def update(self, data: Any) -> None:
-        """Takes a bytes-like object."""
-        if self._hash is not None:
-            self._hash.update(data)
-            return
-        self._parts.append(bytes(data))
-        self._held += len(data)
-        if self._held > _LITTLE:
-            self._load()
-
-    def _load(self) -> None:
-        try:  # a part of `hashlib`, which imports every other algorithm too
-            import _hashlib as algorithms
-        except ImportError:
-            import hashlib as algorithms  # type: ignore[no-redef]  # where OpenSSL is not there
-
-        self._hash = algorithms.new(self._algorithm)
-        for part in self._parts:
-            self._hash.update(part)
-        self._parts.clear()
-
-    @property
-    def digest(self) -> Digest:
-        """Of all that came so far."""
-        if self._hash is None:
-            return Digest.of(b"".join(self._parts))
-        return Digest(f"{self._algorithm}:{self._hash.hexdigest()}")
-
-
 # hashlib loads libcrypto (3 ms); the interpreter's own sha256 is there at once and fast enough for
 # this many bytes.
-_LITTLE = 256 << 10
+LITTLE = 256 << 10
 
 
 def _sha256(data: bytes) -> str:
-    if len(data) > _LITTLE:
+    if len(data) > LITTLE:
         import hashlib
 
         return hashlib.sha256(data).hexdigest()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 
 from kobako.errors import NotFound
-from kobako.store.content import ContentStore
 from kobako.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.oci.digest import Digest
+    from kobako.store.content import ContentStore
 
 
 class Store:
@@ -25,7 +25,7 @@ class Store:
         self.root = root
         self.ingest_dir = os.path.join(root, "ingest")
         self.containers_dir = os.path.join(root, "containers")
-        self.blobs = ContentStore(root)
+        self._blobs: ContentStore | None = None
         self.db = Database(
             os.path.join(root, "kobako.db"),
             lock_path=os.path.join(root, "schema.lock"),
@@ -47,6 +47,15 @@ class Store:
 
             layout.make(root)
         return cls(root)
+
+    @property
+    def blobs(self) -> ContentStore:
+        """The content, by digest."""
+        if self._blobs is None:
+            from kobako.store.content import ContentStore
+
+            self._blobs = ContentStore(self.root)
+        return self._blobs
 
     def layers_dir(self, ownership: str) -> str:
         """The directory of unpacked layers of an ownership format; made if missing."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 
 from kobako.errors import Corrupt
-from kobako.oci.digest import Digest, Hasher
+from kobako.oci.digest import Digest
+from kobako.oci.hasher import Hasher
 from kobako.store import ingest
 from kobako.store.failures import failed
 
