@@ -69,7 +69,7 @@ def apply(
     """
     with ReadAhead(stream, known) as ahead:
         blocks = Blocks(ahead.next_block)
-        unpacking = _Unpacking(TarReader(blocks), tree_fd, Attributes(form, owners), merge)
+        unpacking = Unpacking(TarReader(blocks), tree_fd, Attributes(form, owners), merge)
         try:
             unpacking.run()
         finally:
@@ -78,7 +78,9 @@ def apply(
     return Applied(ahead.digest, ahead.size, unpacking.count)
 
 
-class _Unpacking:
+class Unpacking:
+    """One pass over the entries of an archive; what `apply` and `receive` share."""
+
     def __init__(
         self, reader: TarReader, tree_fd: int, attributes: Attributes, merge: bool
     ) -> None:
@@ -104,12 +106,18 @@ class _Unpacking:
             try:
                 self._entry(member)
             except KobakoError as fault:
-                message = f"layer entry {shown(member.name)}: {fault.message}"
-                raise type(fault)(message, hint=fault.hint) from None
+                raise self._naming(fault, member) from None
             except OSError as fault:
-                raise _explain(fault, member) from fault
+                raise self._explained(fault, member) from fault
         for path, mtime in self._times.items():
             self._set_time(path, mtime)
+
+    def _naming(self, fault: KobakoError, member: Entry) -> KobakoError:
+        message = f"layer entry {shown(member.name)}: {fault.message}"
+        return type(fault)(message, hint=fault.hint)
+
+    def _explained(self, fault: OSError, member: Entry) -> KobakoError:
+        return _explain(fault, member)
 
     def _entry(self, member: Entry) -> None:
         path = clean(member.name)
@@ -124,6 +132,9 @@ class _Unpacking:
             raise Invalid("its parent has a name reserved for whiteouts (.wh.)")
         if self.merge:
             self._remember(real)
+        self._make(member, fd, name, real)
+
+    def _make(self, member: Entry, fd: int, name: bytes, real: bytes) -> None:
         if member.type == kinds.DIRECTORY:
             self._directory(member, fd, name, real)
         else:

@@ -102,7 +102,7 @@ class Packing:
     def __init__(
         self,
         source_fd: int,
-        out: CompressingSink,
+        out: Sink,
         form: str,
         owners: Owners | None,
         epoch: int | None,
@@ -122,6 +122,8 @@ class Packing:
         self.prefix = b""  # stands before every name
         self.graft: Graft | None = None
         self.exact = False  # the epoch is everything's time, not only its bound
+        self.literal = False  # no archive of a layer: no name and no device means a deletion
+        self.whole = moving  # no sparse members
 
     def run(self, changes: Iterable[Change]) -> None:
         try:
@@ -169,7 +171,7 @@ class Packing:
             self._root()
             return
         directory, _, name = path.rpartition(b"/")
-        if name.startswith(b".wh."):
+        if name.startswith(b".wh.") and not self.literal:
             raise Invalid(
                 f"pack {change.path}: names that begin with .wh. mean deletions in a layer",
                 hint="rename or remove the file",
@@ -216,7 +218,7 @@ class Packing:
         elif kind == stat.S_IFIFO:
             self._special(self._entry(path, kinds.FIFO, info), fd, name, path, info)
         elif kind in (stat.S_IFCHR, stat.S_IFBLK):
-            if kind == stat.S_IFCHR and info.st_rdev == 0:
+            if kind == stat.S_IFCHR and info.st_rdev == 0 and not self.literal:
                 self._whiteout(path[: -len(name)].rstrip(b"/"), name)
                 return
             member = self._entry(path, kinds.FILE, info)
@@ -250,7 +252,7 @@ class Packing:
                     file,
                     self._write,
                     lambda count: self._missing(path, count),
-                    whole=self._moving,
+                    whole=self.whole,
                 )
                 return
             data = os.read(file, size) if size else b""
@@ -279,7 +281,7 @@ class Packing:
             os.close(directory)
         self._write(encode(member))
         self._directories.add(path)
-        if opaque:
+        if opaque and not self.literal:
             hidden = Entry(path + b"/.wh..wh..opq", mode=0, mtime_ns=self._time(0))
             self._write(encode(hidden))
         if self.graft is not None and path in self.graft:
