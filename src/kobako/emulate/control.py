@@ -1,7 +1,8 @@
-"""The supervisor's control socket: further listeners come in by it, and requests to flush.
+"""The supervisor's control socket: further listeners come in by it, requests to flush and owners.
 
-A request is one byte, `L` or `C` with a listener attached (of a plain filter, of a checked one), or
-`F`; the answer is one byte, `+` when done.
+A request is one byte, `L` or `C` with a listener attached (of a plain filter, of a checked one),
+`F`, or `R` with a file attached that has lines of an owners table; the answer is one byte, `+` when
+done.
 The socket's directory keeps strangers out.
 """
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import _socket
 
 _AF_UNIX, _SOCK_STREAM, _SOL_SOCKET, _SCM_RIGHTS = 1, 1, 1, 1
-LISTENER, CHECKED, FLUSH, DONE, FAILED = b"L", b"C", b"F", b"+", b"-"
+LISTENER, CHECKED, FLUSH, RECORD, DONE, FAILED = b"L", b"C", b"F", b"R", b"+", b"-"
 
 
 def listen(path: str) -> _socket.socket:
@@ -37,7 +38,7 @@ def listen(path: str) -> _socket.socket:
 
 
 def receive(server: _socket.socket) -> tuple[_socket.socket, bytes, int] | None:
-    """A waiting request: its connection (to `answer`), kind, and listener or -1."""
+    """A waiting request: its connection (to `answer`), kind, and what is attached or -1."""
     import _socket
 
     try:
@@ -74,6 +75,16 @@ def forward(listener_fd: int, path: str, checked: bool) -> None:
 
 def flush(path: str) -> None:
     _request(path, FLUSH, -1)
+
+
+def record(path: str, lines: bytes) -> None:
+    fd = os.memfd_create("owners", os.MFD_CLOEXEC)
+    try:
+        with open(fd, "wb", closefd=False) as file:
+            file.write(lines)
+        _request(path, RECORD, fd)
+    finally:
+        os.close(fd)
 
 
 def _request(path: str, kind: bytes, listener: int) -> None:

@@ -75,3 +75,13 @@ def flush(control_socket: str) -> None:
     from kobako.emulate.control import flush as request
 
     request(control_socket)
+
+
+def record(control_socket: str, lines: bytes) -> None:
+    """Tells the supervisor who owns files that somebody else has put into the container's tree.
+
+    lines: of an owners table (`kobako.linux.ownership`). `NotFound` as for `forward`.
+    """
+    from kobako.emulate.control import record as request
+
+    request(control_socket, lines)

@@ -23,7 +23,9 @@ from kobako.emulate.inodes import Inodes
 from kobako.emulate.rights import Rights
 from kobako.emulate.stat import Stat
 from kobako.emulate.world import RESUME, SENT, World
+from kobako.errors import Corrupt
 from kobako.linux.notify import Listener
+from kobako.linux.ownership import Own, Owners
 from kobako.linux.syscalls import machine
 
 TYPE_CHECKING = False
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kobako.emulate.world import Answer
-    from kobako.linux.ownership import Owners
 
 
 def _roots_differ(w: World, c: Listener) -> int:
@@ -157,6 +158,18 @@ class Supervisor:
         self._world.paths.go_home()
         self._book.rewrite(journal.settled(self._world.inodes, self._below, self._book))
 
+    def _record(self, fd: int) -> None:
+        """Notes the owners of files put into the tree from outside."""
+        with open(fd, "rb") as file:
+            file.seek(0)
+            table = Owners.decode(file.read())
+        self._world.paths.go_home()
+        for path, (uid, gid) in table.items():
+            try:
+                self._world.inodes.created(b"/" + path, Own(uid, gid))
+            except OSError:
+                continue  # the container has removed it again
+
     def _answer(self, c: Listener, answers: dict[int, Answer]) -> None:
         """Nothing a container does may end the supervisor: whatever goes wrong is the call's."""
         try:
@@ -188,6 +201,9 @@ class Supervisor:
             elif kind == control.FLUSH:
                 self.flush()
                 done = True
-        except OSError:
+            elif kind == control.RECORD and listener >= 0:
+                self._record(listener)
+                done = True
+        except (OSError, Corrupt):
             pass
         control.answer(connection, done)

@@ -175,11 +175,7 @@ class Mount(Record):
                 set_propagation(self.target, name)
 
     def _bind(self, at: int) -> None:
-        deep = _AT_RECURSIVE if "rbind" in self.flags else 0
-        flags = _OPEN_TREE_CLONE | _CLOEXEC | deep
-        tree = libc.syscall(
-            _OPEN_TREE, _AT_FDCWD, os.fsencode(self.source), flags, what=f"bind {self.source}"
-        )
+        tree = clone(self.source, deep="rbind" in self.flags)
         try:
             self._set_attributes(tree)
             move(tree, at, self.target)
@@ -203,6 +199,13 @@ class Mount(Record):
             _setattr(tree, plain, 0 if deep_propagation else propagation, 0, self.target)
         if deep != [0, 0] or (propagation and deep_propagation):
             _setattr(tree, deep, propagation if deep_propagation else 0, _AT_RECURSIVE, self.target)
+
+
+def clone(path: str, *, deep: bool) -> int:
+    """A descriptor of a copy of the mount at `path`, with those below it if `deep`, that hangs
+    nowhere yet: `move` puts it somewhere, in another mount namespace too."""
+    flags = _OPEN_TREE_CLONE | _CLOEXEC | (_AT_RECURSIVE if deep else 0)
+    return libc.syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags, what=f"bind {path}")
 
 
 def _setattr(tree: int, change: list[int], propagation: int, flags: int, subject: str) -> None:

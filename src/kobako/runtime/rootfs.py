@@ -141,6 +141,14 @@ def prepare(bundle: Bundle, stage: Stage | None = None) -> int:
     return root_fd
 
 
+def bind(base: str, root_fd: int, spec: dict[str, Any]) -> None:
+    """Only what the spec binds into the root from elsewhere: for who looks at the files of a
+    container from outside. `StartFailed` as of `prepare`."""
+    for entry in spec.get("mounts") or ():
+        if entry.get("type") == "bind" and not _is_around(entry["destination"]):
+            _mount(base, root_fd, spec, entry)
+
+
 def _furnish(
     base: str, root_fd: int, spec: dict[str, Any], mounts: Iterable[dict[str, Any]]
 ) -> None:
