@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from kobako.cli.container_flags import FLAGS, RARE
 from kobako.cli.flags import Command
 
@@ -30,6 +32,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     cidfile = terminal.cidfile(values.text("cidfile"))
     progress = terminal.pull_progress(values.on("quiet"))
     container = create.create(context.engine, request, progress)
+    os.close(container.held)
     if cidfile is not None:
         cidfile(container.id)
     context.out(container.id)

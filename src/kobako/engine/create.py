@@ -27,13 +27,15 @@ DEFAULT_LOG = "100000000,10"  # what `log_options` says for a container that ask
 class Created(Record):
     """A new container as it is on disk.
 
-    `lowers` are the trees it is stacked on, topmost first, `spec` its runtime-spec document.
+    `lowers` are the trees it is stacked on, topmost first, `spec` its runtime-spec document. While
+    `held` is open, which is the caller's, nobody else mounts or removes it.
     """
 
     id: str
     directory: str
     lowers: list[str]
     spec: dict[str, Any]
+    held: int
 
 
 def create(
@@ -58,8 +60,7 @@ def create(
     trees = lowers.of_image(engine, image)
     document, plan = _document(engine, request, image, container_id, trees)
     directory = engine.container_dir(container_id)
-    created = Created(container_id, directory, trees, plan)
-    held = claim.make(directory)
+    created = Created(container_id, directory, trees, plan, claim.make(directory))
     take_back = None
     try:
         engine.driver.prepare(directory, trees)
@@ -82,9 +83,8 @@ def create(
         if take_back is not None:
             take_back()
         remove_tree(directory)
+        os.close(created.held)
         raise
-    finally:
-        os.close(held)
     return created
 
 

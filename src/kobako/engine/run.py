@@ -66,6 +66,7 @@ def run(
     ahead.launch()
     straight.load(startup.END)  # while the monitor is at work
     started = _started(engine, ahead, request, created)
+    os.close(created.held)
     if detach:
         return 0
     return attend(engine, started, created.id, request.auto_remove, forward_signals)
@@ -105,7 +106,7 @@ def _started(engine: Engine, ahead: Ahead, request: CreateRequest, created: Crea
         if request.auto_remove:
             from kobako.engine import container_removal
 
-            container_removal.discard(engine, created.id, volumes=True)
+            container_removal.discard(engine, created.id, held=created.held, volumes=True)
         raise
 
 

@@ -39,21 +39,20 @@ def restart(engine: Engine, name: str, *, timeout: int | None = None, signal: st
 
 
 class _Hold:
-    """While it lasts, nobody removes a container made with --rm that has ended: see `run.reap`."""
+    """While it lasts, nobody removes a container made with --rm that has ended (`run.reap`), and
+    nobody mounts the tree of one that does not run to write in it (`container_tree`)."""
 
     def __init__(self, container: Container) -> None:
-        self._directory = container.directory if container.auto_remove else ""
+        self._directory = container.directory
         self._fd: int | None = None
 
     def __enter__(self) -> None:
         from kobako.linux import claim
 
-        if not self._directory:
-            return
         self._fd = claim.take(self._directory, wait=True)
         if self._fd is None or not os.path.isdir(self._directory):
             self.__exit__()
-            raise NotFound("the container has just ended, and was made with --rm")
+            raise NotFound("the container has just ended or been removed")
 
     def __exit__(self, *fault: object) -> None:
         if self._fd is not None:
