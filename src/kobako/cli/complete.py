@@ -45,6 +45,8 @@ def _choices(context: Context, kind: str) -> list[str]:
     try:
         if kind == "container":
             return _containers(context)
+        if kind == "container:":
+            return [f"{name}:" for name in _containers(context)]
         if kind == "image":
             return _images(context)
         if kind == "object":

@@ -48,7 +48,7 @@ class Command(Record):
     """What a verb accepts. `most` is -1 for any number; `stops` ends flags at the first word.
 
     `rare` names modules of this room whose FLAGS few people use: they are imported for a word that
-    is none of `flags`.
+    is none of `flags`. `details` are more lines for its help.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Command(Record):
     completes: str = ""
     aliases: str = ""
     rare: str = ""
+    details: str = ""
 
     def all_flags(self) -> tuple[Flag, ...]:
         """`flags`, and the rare ones."""

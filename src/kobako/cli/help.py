@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def of_verb(program: str, command: Command) -> str:
     """What `--help` prints, laid out as docker's."""
     lines = [f"Usage:  {program} {command.usage}", "", command.summary]
+    if command.details:
+        lines += ["", command.details]
     if command.aliases:
         names = [f"{program} {name}" for name in (command.name, *command.aliases.split())]
         lines += ["", "Aliases:", "  " + ", ".join(names)]

@@ -30,6 +30,7 @@ COMMON: dict[str, tuple[str, str]] = {
 VERBS: dict[str, tuple[str, str]] = {
     "bake": ("bake", "Build from a file"),
     "capture": ("commit", "Alias of commit"),
+    "cp": ("cp", "Copy files/folders between a container and the local filesystem"),
     "create": ("create", "Create a new container"),
     "diff": ("diff", "Inspect changes to files or directories on a container's filesystem"),
     "export": ("export", "Export a container's filesystem as a tar archive"),
@@ -76,6 +77,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "Manage containers",
         {
             "commit": "commit",
+            "cp": "cp",
             "create": "create",
             "diff": "diff",
             "exec": "exec",
