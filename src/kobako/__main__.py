@@ -5,9 +5,11 @@ def main() -> None:
     import sys
 
     try:
-        from kobako import startup, straight
+        from kobako import straight
 
         straight.install()
+        from kobako import startup
+
         straight.load(startup.EVERY)
         from kobako.cli import dispatch
 

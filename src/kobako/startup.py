@@ -33,9 +33,8 @@ VERBS = {
         "cli.progress cli.progress.style cli.build_flags cli.build build events"
         " build.progress cli.build_display cli.endings cli.build_context cli.build_sources"
         " engine engine.build engine.build.building oci oci.platform cli.progress.base"
-        " cli.progress.classic engine.engine linux linux.claim linux.libc linux.fs"
-        " linux.placement linux.process engine.scratch engine.sweep build.worker"
-        " engine.build.worker store oci.digest store.ingest store.leases"
+        " cli.progress.classic engine.engine linux linux.claim engine.scratch"
+        " engine.sweep build.worker engine.build.worker store oci.digest store.ingest store.leases"
         " store.content store.sqlite store.database store.store store.images"
         " engine.images engine.image_naming oci.reference fastjson build.dockerfile build.sources"
         " engine.build.fetching build.match build.ignore build.cache build.survey"
@@ -46,8 +45,7 @@ VERBS = {
         " build.lower_stage build.named build.needs oci.document oci.execution oci.config"
         " build.lower build.ops.run build.reporting oci.mediatypes oci.manifest"
         " build.result_image build.solver build.assemble cli.units image image.mutate"
-        " build.lower_run store.cache snapshot snapshot.trees engine.privilege engine.moments"
-        " store.closure"
+        " build.lower_run store.cache engine.moments store.closure"
     ),
     "ps": (
         "cli.listing cli.ps engine engine.containers engine.engine"
@@ -84,7 +82,8 @@ END = "engine.container_removal linux.fs runtime.attach runtime.state"
 """Of `run`, while the monitor starts the container."""
 
 LAYER = (
-    "linux.mount engine.lowers engine.names snapshot.driver snapshot.overlay"
+    "linux.libc linux.fs linux.placement linux.process linux.mount engine.privilege snapshot"
+    " snapshot.trees engine.lowers engine.names snapshot.driver snapshot.overlay"
     " build.ops.rootpath layer layer.entry layer.change layer.settle layer.pax"
     " layer.tar_writer engine.filesystem engine.layers layer.format linux.ownership"
     " snapshot.overlay_diff layer.attributes layer.blocks layer.codec oci.hasher layer.pump"

@@ -10,7 +10,6 @@ import marshal
 import os
 from _operator import attrgetter
 
-from kobako.linux import process
 from kobako.oci import Digest
 from kobako.record import Record
 
@@ -76,9 +75,12 @@ class Survey:
         waiting = [directory]
         count = 0
         for at, path in enumerate(waiting):
-            if count > _MANY and len(waiting) - at > 1 and process.has_single_thread():
-                self._look_together(waiting[at:])
-                return
+            if count > _MANY and len(waiting) - at > 1:
+                from kobako.linux import process
+
+                if process.has_single_thread():
+                    self._look_together(waiting[at:])
+                    return
             part = self._look(path)
             count += part[1]
             waiting += part[5]

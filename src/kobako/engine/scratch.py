@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from kobako.errors import NotFound
-from kobako.linux import claim, placement
+from kobako.linux import claim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ class Scratch:
                 else:
                     self.lock = claim.make(self.directory)
                 if self._many:
+                    from kobako.linux import placement
+
                     placement.make_apart(os.path.join(self.directory, "upper"))
                 self.engine.driver.prepare(self.directory, self.lowers)
         except BaseException:

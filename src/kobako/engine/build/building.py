@@ -376,13 +376,17 @@ def _options(request: BuildRequest, platform: Platform | None) -> BuildOptions:
 def _record(
     engine: Engine, sizes: dict[str, int], result: BuildResult, names: tuple[Reference, ...]
 ) -> Digest:
+    from time import time_ns
+
     from kobako.engine import image_naming
 
     blobs = engine.store.blobs
     blobs.put(result.config.raw)
     blobs.put(result.manifest.raw)
-    size = _size(engine, sizes, result)
-    made_ns = image_naming.made_ns(engine, result.config)
+    known = engine.store.db.images.get(result.config.digest)
+    # Of an image that has been built before nobody need enter to look at its trees.
+    size = _size(engine, sizes, result) if known is None else known.size
+    made_ns = time_ns() if known is None else known.created_ns
     return image_naming.record(
         engine, result.manifest, result.config, size, names, created_ns=made_ns
     )
