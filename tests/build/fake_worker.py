@@ -191,7 +191,9 @@ class FakeWorker:
         self.log.append("mounted")
         return FakeChange(self, layers, False)
 
-    def change(self, layers: tuple[LayerRef, ...], epoch: int | None = None) -> FakeChange:
+    def change(
+        self, layers: tuple[LayerRef, ...], epoch: int | None = None, *, within: str = ""
+    ) -> FakeChange:
         self.log.append("change")
         return FakeChange(self, layers, True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -71,3 +72,36 @@ def test_epochs_that_are_strange(kobako: Kobako, context: Path) -> None:
     assert kobako.show("{{.Created}}", far) == "2286-11-20T17:46:40Z"
     assert kobako("images", "-q", "--no-trunc").code == 0
     assert kobako("history", far).code == 0
+
+
+COPIES = """\
+FROM python
+COPY {flags} tree {place}
+COPY {flags} tree/script {place}.d/
+COPY {flags} tr* {place}/more/
+"""
+
+
+def test_what_has_nothing_below_is_what_a_merged_tree_shows(kobako: Kobako, tmp_path: Path) -> None:
+    """Where no layer has anything no overlay is mounted; --chown and USER want to see the tree."""
+    tree = tmp_path / "tree"
+    deep = tree / "sub" / ("long" * 30)
+    deep.mkdir(parents=True, mode=0o751)
+    (tree / "script").write_text("#!/bin/sh\n")
+    (tree / "script").chmod(0o4755)
+    os.link(tree / "script", deep / "again")
+    (tree / "sub" / "out").symlink_to("../../etc")
+    (tree / "sub" / "up").symlink_to("/etc/passwd")
+    os.mkfifo(tree / "fifo", 0o640)
+
+    def layers(text: str) -> list[str]:
+        (tmp_path / "Dockerfile").write_text(text)
+        kobako("build", "--no-cache", "-t", "merged", str(tmp_path))
+        found: list[str] = json.loads(kobako.show("{{json .RootFS.Layers}}", "merged"))
+        return found
+
+    for place in ("/new", "/new/one/two", "/etc/new"):
+        apart = layers(COPIES.format(flags="", place=place))
+        assert apart == layers(COPIES.format(flags="--chown=0:0", place=place))
+    work = "FROM python\n{user}WORKDIR /new/work\n"
+    assert layers(work.format(user="")) == layers(work.format(user="USER root\n"))

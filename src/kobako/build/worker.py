@@ -233,8 +233,12 @@ class Worker(Protocol):
     def mounted(self, layers: tuple[LayerRef, ...]) -> MountedTree:
         """The merged tree of these layers (bottom first), to read."""
 
-    def change(self, layers: tuple[LayerRef, ...], epoch: int | None = None) -> ChangedTree:
-        """The merged tree of these layers with a fresh writable layer on top."""
+    def change(
+        self, layers: tuple[LayerRef, ...], epoch: int | None = None, *, within: str = ""
+    ) -> ChangedTree:
+        """The merged tree of these layers with a fresh writable layer on top. `within`: nothing is
+        read or written but what is, or will be, of this name in its root; the rest may be missing.
+        """
 
     @property
     def crew(self) -> Crew:

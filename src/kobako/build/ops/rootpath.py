@@ -39,6 +39,12 @@ def resolve(root: str, path: str) -> str:
     return os.path.join(root, *at) if at else root
 
 
+def first_name(path: str) -> str:
+    """The name in the root that leads to an absolute path; "" where that takes a look."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return parts[0] if parts and ".." not in parts else ""
+
+
 def is_directory(path: str) -> bool:
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)

@@ -128,7 +128,7 @@ class TransferOp:
 
     def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
         below = () if self._spec.link else inputs[0].layers
-        change = self._worker.change(below, self._spec.epoch)
+        change = self._worker.change(below, self._spec.epoch, within=self._within())
 
         def note(text: str) -> None:
             output(2, f"{self._spec.keyword} --chown: {text}\n".encode())
@@ -146,6 +146,17 @@ class TransferOp:
                     finally:
                         files.close()
         return inputs[0].then(self._lineage(), change.layer, self._spec.epoch)
+
+    def _within(self) -> str:
+        """The name in the root below which everything is written, where one source of a context is
+        all there is to copy and the tree has no say in it; else ""."""
+        spec = self._spec
+        plain = not (spec.chown or spec.contents or spec.remotes or spec.unpack)
+        if self._context is None or not plain or len(spec.sources) > 1:
+            return ""
+        from kobako.build.ops.rootpath import first_name
+
+        return first_name(spec.destination)
 
     def _fetched(self, inputs: tuple[Result, ...]) -> tuple[Result, ...]:
         count = len(self._spec.remotes)

@@ -45,9 +45,11 @@ class WorkdirOp:
         from kobako.build.files import TreeFiles
         from kobako.build.ops.accounts import resolve
         from kobako.build.ops.copying import Copier
+        from kobako.build.ops.rootpath import first_name
         from kobako.build.ops.rootpath import resolve as resolve_path
 
-        change = self._worker.change(inputs[0].layers, self._epoch)
+        within = "" if self._user else first_name(self.path)
+        change = self._worker.change(inputs[0].layers, self._epoch, within=within)
         with change as tree:
             owner = None
             if self._user:

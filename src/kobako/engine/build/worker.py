@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from kobako import startup, straight
 from kobako.build.worker import BaseImage, LayerRef, RunResult
@@ -193,8 +195,10 @@ class EngineWorker:
     def mounted(self, layers: tuple[LayerRef, ...]) -> WorkerTree:
         return WorkerTree(self, layers, writable=False)
 
-    def change(self, layers: tuple[LayerRef, ...], epoch: int | None = None) -> WorkerTree:
-        return WorkerTree(self, layers, writable=True, epoch=epoch)
+    def change(
+        self, layers: tuple[LayerRef, ...], epoch: int | None = None, *, within: str = ""
+    ) -> WorkerTree:
+        return WorkerTree(self, layers, writable=True, epoch=epoch, within=within)
 
     @property
     def crew(self) -> ForkingCrew:
@@ -238,9 +242,11 @@ class WorkerTree:
         *,
         writable: bool,
         epoch: int | None = None,
+        within: str = "",
     ) -> None:
         self.worker = worker
         self.layers = layers
+        self.within = within
         self.writable = writable
         self.epoch = epoch
         self.path = ""
@@ -255,7 +261,10 @@ class WorkerTree:
         lowers = self.worker.lowers(self.layers)
         self.scratch = Scratch(self.worker.engine, lowers, many=self.writable).__enter__()
         try:
-            self.path = self.scratch.mount(readonly=not self.writable)
+            if self._is_apart(lowers):
+                self.path = os.path.join(self.scratch.directory, "upper")
+            else:
+                self.path = self.scratch.mount(readonly=not self.writable)
         except BaseException:
             self.scratch.remove()
             raise
@@ -270,6 +279,13 @@ class WorkerTree:
                 self.layer = self.worker.keep(self.scratch, self.epoch, graft=self._graft)
         finally:
             self.scratch.remove()
+
+    def _is_apart(self, lowers: list[str]) -> bool:
+        """Whether no layer has anything where this change is made: then there is nothing to merge
+        it with, and it is made in the writable layer itself."""
+        if not self.within or not self.worker.engine.driver.adoptable:
+            return False
+        return not any(os.path.lexists(os.path.join(tree, self.within)) for tree in lowers)
 
     def graft(self, graft: Graft) -> bool:
         if self.worker.engine.driver.adoptable:
@@ -294,8 +310,6 @@ class WorkerTree:
         if not self.emulated:
             os.chown(full, uid, gid, follow_symlinks=False)
             return
-        import stat
-
         from kobako.linux.ownership import XATTR, Own
 
         kind = stat.S_IFMT(os.lstat(full).st_mode)
@@ -320,6 +334,8 @@ class WorkerTree:
     def make_device(self, path: str, kind: int, rdev: int) -> None:
         full = os.path.join(self.path, path)
         if self.worker.engine.mode.format == "native":
+            if stat.S_ISCHR(kind) and not rdev:  # as overlay has it: it would mean a deletion
+                raise OSError(errno.EPERM, os.strerror(errno.EPERM), full)
             os.mknod(full, kind | 0o600, rdev)
         else:
             from kobako.linux.ownership import make_placeholder
