@@ -23,7 +23,9 @@ class Pattern:
         self._suffix: str = last[1] if last[0] == _LITERAL else ""
         kinds = [kind for kind, _ in self._tokens]
         ending = kinds == [_DIRECTORIES, _STAR, _LITERAL] and "/" not in self._suffix
-        self._anywhere = self._suffix if ending else None
+        # As patternmatcher has it, "**" before plain text is no directories but any beginning.
+        any_beginning = kinds == [_DIRECTORIES, _LITERAL] and text == f"**{self._suffix}"
+        self._anywhere = self._suffix if ending or any_beginning else None
         middle = kinds.count(_STAR) == 1 and set(kinds) <= {_LITERAL, _STAR}
         self._one_star = len(self.prefix) + len(self._suffix) if middle else -1
         self.literal = len(self._tokens) <= 1 and first[0] == _LITERAL
@@ -31,7 +33,7 @@ class Pattern:
     def matches(self, name: str) -> bool:
         if self.literal:
             return name == self.prefix
-        if self._anywhere is not None:  # `**/*.o`: an ending that has no slash
+        if self._anywhere is not None:  # `**/*.o` and `**.o`: whatever ends so
             return name.endswith(self._anywhere)
         if not name.startswith(self.prefix) or not name.endswith(self._suffix):
             return False
