@@ -60,7 +60,30 @@ def test_nobody_of_that_name_and_no_such_number(tree: Path) -> None:
     assert resolve("0", []) == User(0, 0, (0,), "/root")  # no tree at all
 
 
-def test_the_topmost_file_counts_and_no_link_is_followed(tree: Path, tmp_path: Path) -> None:
+def test_links_are_followed_within_the_stack(tree: Path, tmp_path: Path) -> None:
+    top, middle = tmp_path / "top", tmp_path / "middle"
+    (top / "etc").mkdir(parents=True)
+    (top / "etc/passwd").symlink_to("../../usr/./share/passwd")
+    (top / "etc/group").symlink_to("/etc/../etc/group-of-middle")
+    (middle / "usr").mkdir(parents=True)
+    (middle / "usr/share").symlink_to("/opt")
+    (middle / "opt").mkdir()
+    (middle / "opt/passwd").write_text("linked:x:5:6::/l:/bin/sh\n")
+    (middle / "etc").mkdir()
+    (middle / "etc/group-of-middle").write_text("g:x:9:linked\n")
+    stack = [str(top), str(middle), str(tree)]
+    assert resolve("linked", stack) == User(5, 6, (6, 9), "/l")
+    (top / "opt").write_text("a file hides a directory below\n")
+    with pytest.raises(NotFound):
+        resolve("linked", stack)
+    (top / "opt").unlink()
+    (middle / "opt/passwd").unlink()
+    (middle / "opt/passwd").symlink_to("passwd")
+    with pytest.raises(NotFound):
+        resolve("linked", stack)
+
+
+def test_the_topmost_file_counts_and_no_link_leads_out(tree: Path, tmp_path: Path) -> None:
     top, outside = tmp_path / "top", tmp_path / "outside"
     outside.mkdir()
     (outside / "passwd").write_text("host:x:1000:1000::/:\n")

@@ -6,6 +6,7 @@ The files are read from the stack of unpacked trees, topmost first, without moun
 from __future__ import annotations
 
 import os
+import stat
 
 from kobako.errors import Invalid, NotFound
 from kobako.record import Record
@@ -85,18 +86,26 @@ def _number(text: str) -> int:
 def _read(trees: Sequence[str], path: str) -> list[list[str]]:
     """The colon-separated lines of a file in the uppermost tree that has it.
 
-    Only a plain file in plain directories is read: a link could lead out of the tree.
+    A link is not followed by the kernel: it could lead out of the tree.
     """
     for tree in trees:
         full = os.path.join(tree, path)
         if os.path.islink(full) or os.path.islink(os.path.dirname(full)):
-            return []
+            from kobako.engine.stacked import locate
+
+            found = locate(trees, path)
+            if found is None:
+                return []
+            full = found
         try:
             fd = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
         except OSError:
             return []  # a whiteout (a device) or something unreadable: as if it were not there
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            return []
         with open(fd, "rb") as file:
             text = file.read(1 << 20).decode("utf-8", "replace")
         return [line.split(":") for line in text.split("\n")]
