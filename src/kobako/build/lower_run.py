@@ -73,7 +73,8 @@ def lower_run(stage: LoweredStage, instruction: i.Run, trigger: bool) -> None:
         expander = Expander(
             {**expander.env, **dict.fromkeys(mounts.masked, "****")}, expander.escape
         )
-    shown = expander.label(instruction.text.split(None, 1)[1].strip()) + note
+    words = " ".join(instruction.text.split(None, 1)[1:])  # there may be none
+    shown = expander.label(words.strip()) + note
     created_by = f"RUN {state.arguments_shown()}{' '.join(args)} # buildkit"
     inputs = tuple(mounts.inputs) if mounts else ()
     stage.vertex(instruction, f"RUN {shown}", op, inputs, created_by, trigger)

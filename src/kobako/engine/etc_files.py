@@ -23,6 +23,17 @@ def binds(directory: str, taken: set[str]) -> list[BindMount]:
     ]
 
 
+def build_binds(directory: str) -> list[BindMount]:
+    """The same for a step of a build. As with BuildKit they cannot be written, so that a step that
+    tries fails rather than loses what it wrote, and /etc/hostname is the image's own file."""
+    from kobako.runtime.spec import BindMount
+
+    return [
+        BindMount(os.path.join(directory, name), f"/etc/{name}", readonly=True)
+        for name in ("hosts", "resolv.conf")
+    ]
+
+
 def write(
     directory: str,
     *,

@@ -176,12 +176,12 @@ def _command(s: _Statement, text: str) -> i.CommandLine:
 
 
 def _command_or_blank(s: _Statement) -> i.CommandLine:
-    """Of CMD and ENTRYPOINT nothing at all is a shell with nothing to do; `[]` is no command."""
+    """Nothing at all is a shell with nothing to do; `[]` is no command."""
     return _command(s, s.rest) if s.rest else i.CommandLine(("",), True)
 
 
 def _run(s: _Statement) -> i.Instruction:
-    command = _command(s, s.rest)
+    command = _command_or_blank(s)
     network, security = s.flags.text("network", "default"), s.flags.text("security", "sandbox")
     if network not in ("default", "none", "host"):
         raise Problem(f'network mode "{network}" is not supported by RUN', network)

@@ -160,7 +160,7 @@ def document(
         process=process,
         around=around(request),
         hostname=hostname,
-        binds=(*etc_files.binds(scratch.directory, set()), *mounts.binds),
+        binds=(*etc_files.build_binds(scratch.directory), *mounts.binds),
         tmpfs=tuple(mounts.tmpfs),
     )
     return spec.document(options)
