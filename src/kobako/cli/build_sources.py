@@ -51,9 +51,8 @@ def _secret(word: str, environ: Mapping[str, str]) -> tuple[str, bytes]:
     if not variable and not source and name in environ:
         variable = name
     if variable:
-        if variable not in environ:
-            raise Invalid(f"--secret {word}: the variable {variable} is not set")
-        return name, environ[variable].encode("utf-8", "surrogateescape")
+        # As with buildx a variable that is not set is an empty secret.
+        return name, environ.get(variable, "").encode("utf-8", "surrogateescape")
     try:
         with open(source or name, "rb") as file:
             data = file.read(_LARGEST + 1)
