@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kobako.build.files import Entry
 
 _LIMIT = 16 << 20
+_DIGITS = len(str(1 << 32))
 
 
 def resolve(
@@ -21,34 +22,47 @@ def resolve(
 
     A user without a group brings the group of the passwd file if named, else the gid that equals
     the uid given as a number. As BuildKit has it, a user that is not there is root and a group that
-    is not there is the user's own: `note` is told. Without `files` there are no names.
+    is not there is the user's own: `note` is told; behind "user:" it is root's. Without `files`
+    there are no names but root.
     """
-    user, _, group = owner.partition(":")
+    user, colon, group = owner.partition(":")
     uid = gid = 0
-    if user.isdigit():
-        uid = gid = _number(user, owner)
+    number = _given_number(user)
+    if number is not None:
+        uid = gid = number
     elif user:
         fields = _find(files, "/etc/passwd", user, 4, owner)
         if fields is None:
             note(f"user {user} is not in /etc/passwd of the image: root is taken")
         else:
-            uid, gid = _number(fields[2], owner), _number(fields[3], owner)
-    if group.isdigit():
-        gid = _number(group, owner)
-    elif group:
+            uid, gid = _number(fields[2]), _number(fields[3])
+    number = _given_number(group)
+    if number is not None:
+        gid = number
+    elif not group:
+        gid = 0 if colon else gid
+    else:
         fields = _find(files, "/etc/group", group, 3, owner)
         if fields is None:
             note(f"group {group} is not in /etc/group of the image: {gid} is taken")
         else:
-            gid = _number(fields[2], owner)
+            gid = _number(fields[2])
     return uid, gid
 
 
-def _number(text: str, owner: str) -> int:
-    plain = text.isascii() and text.isdigit() and len(text) <= len(str(1 << 32))
-    if not plain or int(text) >= (1 << 32) - 1:
-        raise Invalid(f"invalid owner {owner!r}: {text!r} is not a uid or gid")
-    return int(text)
+def _given_number(text: str) -> int | None:
+    """What is a number for BuildKit, which takes larger ones for names, and root for 0."""
+    if text == "root":
+        return 0
+    digits = text.removeprefix("+")
+    plain = digits.isascii() and digits.isdigit() and len(digits.lstrip("0")) <= _DIGITS
+    return int(digits) if plain and int(digits) < 1 << 31 else None
+
+
+def _number(text: str) -> int:
+    """A field of passwd or group. What is no number is 0 there, as in BuildKit."""
+    plain = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    return int(text) if plain and int(text) < (1 << 32) - 1 else 0
 
 
 def _find(files: Files | None, path: str, name: str, least: int, owner: str) -> list[str] | None:
@@ -60,10 +74,10 @@ def _find(files: Files | None, path: str, name: str, least: int, owner: str) -> 
     entry = files.lookup(path)
     if entry is None or entry.kind != FILE:
         return None
-    for line in _read(files, entry).splitlines():
-        fields = line.split(":")
-        if len(fields) >= least and fields[0] == name:
-            return fields
+    for line in _read(files, entry).split("\n"):
+        fields = line.strip().split(":")
+        if fields[0] == name:
+            return fields + [""] * (least - len(fields))
     return None
 
 
