@@ -49,6 +49,8 @@ class Context(Files):
     context is called, `remote` where it came from.
     """
 
+    _kinds = Files._kinds | {0o140000}  # sockets, too
+
     def __init__(self, root: str = "", ignore: Ignore | None = None) -> None:
         super().__init__(root, ignore)
         self._top = _Root("", "", self._top.stat)

@@ -27,7 +27,7 @@ _KIND = 0o170000
 _KINDS = frozenset(
     (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK)
 )
-"""What can be copied: all but sockets."""
+"""What can be copied of a tree: all but sockets."""
 _NAME = itemgetter(0)
 SMALL = 64 << 10
 """Files up to this many bytes are read at once."""
@@ -63,6 +63,8 @@ class Entry:
 
 class Files:
     """The files below the directory `root`, without those `ignore` excludes."""
+
+    _kinds = _KINDS
 
     def __init__(self, root: str = "", ignore: Ignore | None = None) -> None:
         """Opens `root`; "" stands for no directory: there are no files then."""
@@ -100,10 +102,11 @@ class Files:
 
     def device(self, entry: Entry) -> tuple[int, int] | None:
         """The type (S_IFIFO, S_IFCHR or S_IFBLK) and number of what is neither file, directory nor
-        link."""
+        link. Of a socket BuildKit is sent an empty file."""
         if entry.kind != OTHER:
             return None
-        return stat.S_IFMT(entry.stat.st_mode), entry.stat.st_rdev
+        kind = stat.S_IFMT(entry.stat.st_mode)
+        return stat.S_IFREG if kind == stat.S_IFSOCK else kind, entry.stat.st_rdev
 
     def lookup(self, path: str, *, follow: bool = True) -> Entry | None:
         """The entry at `path`. Symlinks are resolved as if `root` were `/`; the last one only
@@ -219,7 +222,7 @@ class Files:
                 if one.is_symlink():
                     child = f"{path}/{one.name}" if path else one.name
                     self._targets[child] = os.readlink(one.name, dir_fd=fd)
-            return [row for row in rows if row[1].st_mode & _KIND in _KINDS]
+            return [row for row in rows if row[1].st_mode & _KIND in self._kinds]
         except OSError as error:
             raise Unavailable(
                 f"cannot read {path or '.'} of {self.root}: {error.strerror}",

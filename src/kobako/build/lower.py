@@ -88,6 +88,7 @@ class Lowering:
         self._stages: dict[int, LoweredStage] = {}
         self._uses: dict[int, set[int]] = {}
         self._bases: dict[BaseImage, Vertex[Result]] = {}
+        self._named: dict[Context, list[str]] = {}
         self.images: dict[tuple[str, str], BaseImage] = {}
         self._names = {stage.name: stage.index for stage in dockerfile.stages if stage.name}
 
@@ -224,7 +225,7 @@ class Lowering:
         """Where the files are that `--from=name` means: of a stage by name (or number, if it may
         be `numbered`), of a named context, of an image. It is a vertex, or opens a context."""
         index = self.find_stage(name)
-        if index is None and numbered and name.isdigit():
+        if index is None and numbered and _is_index(name):
             index = int(name)
             if index >= len(self.dockerfile.stages):
                 raise DockerfileError(self.source, where, f"invalid stage index {name}", token=name)
@@ -272,6 +273,12 @@ class Lowering:
         if self.around.worker.lacks_image(image):
             self.around.bring(vertex, self.shown[vertex], image)
 
+    def names(self, context: Context, *sources: str) -> list[str]:
+        """Notes that `sources` are named in a context; all that are, in the end."""
+        found = self._named.setdefault(context, [])
+        found += sources
+        return found
+
     def copied_context(
         self, context: Callable[[], Context], name: str, path: str, epoch: int
     ) -> Vertex[Result]:
@@ -281,6 +288,7 @@ class Lowering:
 
         around = self.around
         spec = TransferSpec((path,), path, epoch=epoch, literal=True, origin=name or ORIGIN)
+        self.names(context(), path)
         op = TransferOp(spec, around.worker, around.cache, context)
         empty: Vertex[Result] = Vertex("FROM scratch", BaseOp(Result((), "scratch")))
         return Vertex(f"[internal] copy context {name}".rstrip(), op, (empty,))
@@ -299,3 +307,9 @@ class Lowering:
                 hint=f"Stages: {', '.join(names)}" if names else "",
             )
         return index
+
+
+def _is_index(name: str) -> bool:
+    """Whether a name is a stage's number, which may have a sign."""
+    digits = name.removeprefix("+")
+    return digits.isascii() and digits.isdigit()

@@ -129,6 +129,7 @@ class RunMounts:
             where = self.instruction.where
             source = stage.lowering.source_of(name, stage.stage, where, numbered=False)
         if callable(source):
+            stage.lowering.names(source(), mount.path)
             if isinstance(mount, CacheMount) or not source().owned_by_root(mount.path):
                 source = stage.lowering.copied_context(source, name, mount.path, stage.epoch)
             else:

@@ -51,6 +51,7 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
         exclude=instruction.exclude,
         parents=isinstance(instruction, i.Copy) and instruction.parents,
         link=instruction.link and not chmod,  # which BuildKit, too, does upon what is below
+        upon_source=bool(inputs) and stage.steps[-1].vertex is inputs[0],
         unpack=isinstance(instruction, i.Add) and instruction.unpack is not False,
         epoch=stage.epoch,
         keyword=instruction.keyword,
@@ -61,7 +62,12 @@ def lower_transfer(stage: LoweredStage, instruction: i.Copy | i.Add, trigger: bo
         context = None
     if remotes:
         inputs = (*inputs, *(_fetch(stage, source) for _, source in remotes))
-    op = TransferOp(spec, around.worker, around.cache, context)
+    named: list[str] = []
+    if context is not None:
+        fetched = dict(remotes)
+        local = (s for at, s in enumerate(sources) if at not in fetched)
+        named = stage.lowering.names(context(), *local)
+    op = TransferOp(spec, around.worker, around.cache, context, named)
     name = f"{spec.keyword} {stage.show(instruction)}"
     created_by = _created_by(spec, destination)
     stage.vertex(instruction, name, op, inputs, created_by, trigger)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kobako.build.dockerfile.source import Problem
-from kobako.build.files import DIRECTORY
+from kobako.build.files import DIRECTORY, LINK
 from kobako.build.match import Pattern, has_wildcards
 from kobako.errors import Invalid, NotFound
 from kobako.record import Record
@@ -23,7 +23,8 @@ class TransferSpec(Record):
     `remotes` says which of the sources, by position, are fetched. `contents` are (name, bytes) of
     here-documents. `literal`: there are no wildcards. `link`: the layer is made of nothing but what
     is copied, whatever is below it: its symlinks are not followed and the directories above are
-    new. `origin` is what errors call the source.
+    new. `upon_source`: what is copied upon is what is copied from. `origin` is what errors call the
+    source.
     """
 
     sources: tuple[str, ...]
@@ -34,6 +35,7 @@ class TransferSpec(Record):
     exclude: tuple[str, ...] = ()
     parents: bool = False
     link: bool = False
+    upon_source: bool = False
     unpack: bool = False
     epoch: int = 0
     remotes: tuple[tuple[int, UrlSource | GitSource], ...] = ()
@@ -88,7 +90,7 @@ def wanted_by(exclude: tuple[str, ...]) -> Callable[[str, bool], bool] | None:
         return None
     from kobako.build.ignore import Ignore
 
-    ignore = Ignore(list(exclude), "--exclude")
+    ignore = Ignore([one for one in exclude if not _is_rooted(one)], "--exclude")
 
     def wanted(path: str, below: bool) -> bool:
         if below:
@@ -100,6 +102,13 @@ def wanted_by(exclude: tuple[str, ...]) -> Callable[[str, bool], bool] | None:
         return not verdict.excluded
 
     return wanted
+
+
+def _is_rooted(pattern: str) -> bool:
+    """Whether an `--exclude` begins with "/" or "!./": as in BuildKit it matches nothing then,
+    other than in `.dockerignore`."""
+    pattern = pattern.strip()
+    return pattern.startswith(("/", "!/", "!./"))
 
 
 def _clean(source: str) -> list[str]:
@@ -128,8 +137,11 @@ def _matching(files: Files, base: Entry, parts: list[str]) -> Iterator[Entry]:
 def _with_parents(files: Files, source: str, spec: TransferSpec) -> list[Chosen]:
     """`--parents`: `/./` separates what is cut off from what is kept; `**` is any depth."""
     head, pivot, tail = source.partition("/./")
-    base = _find(files, "/".join(_clean(head)) if pivot else "", spec)
+    before = _clean(head) if pivot else []
     kept = "/".join(_clean(tail if pivot else source))
+    if any(map(has_wildcards, before)):
+        return _with_several_parents(files, before, kept, spec)
+    base = _find(files, "/".join(before), spec)
     if not kept:
         raise NotFound(
             f'{spec.keyword} --parents failed: "{source}" names nothing below a directory',
@@ -137,13 +149,38 @@ def _with_parents(files: Files, source: str, spec: TransferSpec) -> list[Chosen]
         )
     if not has_wildcards(kept):
         found = _find(files, f"{base.path}/{kept}", spec, follow=False)
-        if found.path != f"{base.path}/{kept}".strip("/"):  # no link is followed on the way
+        here = files.lookup("/".join(before), follow=False)
+        linked = here is not None and here.kind == LINK and not spec.upon_source
+        if linked or found.path != f"{base.path}/{kept}".strip("/"):
+            # As with BuildKit, which follows neither the last link before the pivot nor any behind.
             raise NotFound(
-                f'{spec.keyword} --parents failed: "/{kept}" leads through a symbolic link',
-                hint="/./ behind the link makes it the place to begin at.",
+                f'{spec.keyword} --parents failed: "/{"/".join([*before, kept])}" leads through a'
+                " symbolic link",
+                hint="Name what the link leads to.",
             )
         _check_wanted(files, found, base, spec)
         return [Chosen(found, found.name, base)]
+    return _below(files, base, kept)
+
+
+def _with_several_parents(
+    files: Files, before: list[str], kept: str, spec: TransferSpec
+) -> list[Chosen]:
+    """Wildcards before the pivot: what is kept is looked for in each of the directories."""
+    plain = 0
+    while not has_wildcards(before[plain]):
+        plain += 1
+    above = _find(files, "/".join(before[:plain]), spec)
+    chosen: list[Chosen] = []
+    for match in _matching(files, above, before[plain:]):
+        base = _find(files, match.path, spec)
+        if base.kind == DIRECTORY:
+            chosen += _below(files, base, kept)
+    return chosen
+
+
+def _below(files: Files, base: Entry, kept: str) -> list[Chosen]:
+    """What a pattern with `**` stands for below a directory; nothing is taken twice."""
     pattern = Pattern(kept, double_star=True)
     cut = len(base.path) + 1 if base.path else 0
     chosen: list[Chosen] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kobako.build.cache import cache_key
-from kobako.build.files import DIRECTORY, FILE
+from kobako.build.files import DIRECTORY, FILE, OTHER
 from kobako.build.ops.choosing import choose
 
 TYPE_CHECKING = False
@@ -75,6 +75,8 @@ def _digest_context(
         cut = len(one.entry.path)
         for entry in below:
             content = files.digest(entry, cache) if entry.kind == FILE else entry.target
+            if entry.kind == OTHER:
+                content = str(files.device(entry))
             lines.append(f"{entry.path[cut:]}\0{entry.kind}\0{entry.mode:o}\0{content}")
             if (owner := files.owner(entry)) != (0, 0):
                 lines[-1] += f"\0{owner}"

@@ -205,8 +205,8 @@ class Copier:
         self._finish(files, entry, target)
 
     def _make_special(self, target: str, kind: int, rdev: int) -> None:
-        if kind == stat.S_IFIFO:
-            os.mkfifo(target, 0o600)
+        if kind in (stat.S_IFIFO, stat.S_IFREG):
+            os.mknod(target, 0o600 | kind)
         else:
             self._tree.make_device(os.path.relpath(target, self._tree.path), kind, rdev)
 

@@ -7,13 +7,14 @@ import os
 from kobako import startup, straight
 from kobako.build.cache import cache_key
 from kobako.build.files import FILE, TreeFiles
+from kobako.build.match import has_wildcards
 from kobako.build.ops.choosing import choose, wanted_by
 from kobako.build.ops.chosen_digest import digest_chosen, place_of
 from kobako.build.ops.result import Result, record, restore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from kobako.build.cache import Cache
@@ -42,8 +43,11 @@ class TransferOp:
         worker: Worker,
         cache: Cache,
         context: Callable[[], Context] | None,
+        named: Sequence[str] = (),
     ) -> None:
+        """`named` is all that the build names in the context, once everything is lowered."""
         self._spec = spec
+        self._named = named
         fetched = dict(spec.remotes)
         local = tuple(s for at, s in enumerate(spec.sources) if at not in fetched)
         self._local = spec.replace(sources=local, remotes=()) if fetched else spec
@@ -55,7 +59,15 @@ class TransferOp:
     def check(self) -> None:
         """Raises what is wrong with the files of a context, whatever comes out of other steps."""
         if self._context is not None and self._local.sources:
-            choose(self._context(), self._local)
+            context = self._context()
+            choose(context, self._local)
+            patterns = [s for s in self._local.sources if not self._local.parents or "/./" in s]
+            # Of a context that was fetched everything is there.
+            if not context.origin and not self._local.literal and any(map(has_wildcards, patterns)):
+                from kobako.build.sent import check
+
+                for source in patterns:
+                    check(context, source, self._named, self._local.keyword)
 
     def keys(self, inputs: tuple[Result, ...]) -> Iterator[str]:
         """For a stage: the key by the source's layers, then the key by the chosen files."""
