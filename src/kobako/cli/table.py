@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 _LEAST, _PADDING = 10, 3
 
 
-def render(rows: Sequence[Sequence[str]]) -> str:
-    """Rows (the header first) as lines; the last column is not padded."""
+def render(rows: Sequence[Sequence[str]], *, least: int = _LEAST) -> str:
+    """Rows (the header first) as lines; the last column is not padded, others are `least` wide."""
     if not rows:
         return ""
     widths = [0] * max(map(len, rows))
     for row in rows:
         for at, cell in enumerate(row[:-1]):
-            widths[at] = max(widths[at], _LEAST, _width(cell) + _PADDING)
+            widths[at] = max(widths[at], least, _width(cell) + _PADDING)
     lines = []
     for row in rows:
         cells = [
