@@ -109,7 +109,8 @@ def asked_for(kobako: Kobako, words: list[str]) -> set[str]:
 def some_modes_only() -> set[str]:
     """What stands in for root, where that is needed."""
     names = {"kobako.engine.bundles", "kobako.linux.userns", "kobako.linux.ownership"}
-    names |= {"kobako.linux.bpf", "kobako.linux.notify", "kobako.linux.syscalls"}
+    names |= {"kobako.linux.bpf", "kobako.linux.fork", "kobako.linux.notify"}
+    names |= {"kobako.linux.syscalls"}
     names |= {"kobako.snapshot.merge"}
     room = Path(startup.__file__).parent / "emulate"
     return names | {"kobako.emulate"} | {f"kobako.emulate.{path.stem}" for path in room.iterdir()}
