@@ -4,8 +4,8 @@ The supervisor is chrooted into the container, so whatever a path says, it ends 
 resolved by the kernel, from the caller's own working directory and, once anything in the container
 has changed its root, from the caller's own root. Nothing here can reach what the container cannot:
 the supervisor's only way out is a descriptor of /proc, from which it opens nothing but `PID/cwd`,
-`PID/root`, `PID/fd/N`, `PID/exe` and `PID/status`, each built of numbers, and a setting of the
-machine's that any process may read.
+`PID/root`, `PID/fd/N`, `PID/exe` and `PID/status`, each built of numbers, a setting of the
+machine's that any process may read, and, once, modules of this room.
 """
 
 from __future__ import annotations

@@ -107,7 +107,10 @@ def _request(path: str, kind: bytes, listener: int) -> None:
     finally:
         client.close()
     if said != DONE:
-        raise Unavailable(f"the ownership supervisor at {path} refused the request {kind!r}")
+        raise Unavailable(
+            f"the ownership supervisor at {path} refused the request {kind!r}",
+            hint="if kobako was replaced since the container was started, start it again",
+        )
 
 
 class _Short:

@@ -5,25 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import select
+import sys
 
-from kobako.emulate import (
-    checked,
-    chown,
-    control,
-    create,
-    execute,
-    ids,
-    journal,
-    sockets,
-    xattrs,
-)
+from kobako import emulate, straight
+from kobako.emulate import chown, control, create, execute, ids, journal, sockets, xattrs
 from kobako.emulate.caller import Memory, Paths
 from kobako.emulate.credentials import Table
 from kobako.emulate.inodes import Inodes
-from kobako.emulate.rights import Rights
 from kobako.emulate.stat import Stat
 from kobako.emulate.world import RESUME, SENT, World
-from kobako.errors import Corrupt
 from kobako.linux.notify import Listener
 from kobako.linux.ownership import Own, Owners
 from kobako.linux.syscalls import machine
@@ -85,6 +75,7 @@ def serve(
         return  # it could not be set up
     by_name = answers()
     by_number = numbered(by_name)
+    reach_modules = _modules()
     listener_fd = listener()  # until there is one, all is done that can be
     if listener_fd < 0:
         return
@@ -96,12 +87,35 @@ def serve(
 
     def checking() -> dict[int, Answer]:
         paths.go_home()
-        return numbered(checked.answers(by_name, Rights(inodes, judged, paths.guards_links())))
+        reach_modules()
+        from kobako.emulate.checked import answers as checked
+        from kobako.emulate.rights import Rights
+
+        return numbered(checked(by_name, Rights(inodes, judged, paths.guards_links())))
 
     supervisor = Supervisor(world, by_number, checking, book, below, server)
     supervisor.add(listener_fd, checks)
     supervisor.run()
     paths.depart()
+
+
+def _modules() -> Callable[[], None]:
+    """What has to be called, between calls, before a module is imported later than this.
+
+    Few containers have a checked listener, so what that takes is loaded for the first one. By then
+    we are chrooted, but our working directory is /proc, and leads to the descriptors we have.
+    """
+    if straight.Finder not in sys.meta_path:  # other finders ask for absolute paths
+        from kobako.emulate import checked
+
+        assert checked
+        return lambda: None
+    fd = os.open(emulate.__path__[0], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def reach() -> None:
+        emulate.__path__ = [f"self/fd/{fd}"]
+
+    return reach
 
 
 class Supervisor:
@@ -204,6 +218,6 @@ class Supervisor:
             elif kind == control.RECORD and listener >= 0:
                 self._record(listener)
                 done = True
-        except (OSError, Corrupt):
+        except Exception:  # whoever asks is told, and the container goes on
             pass
         control.answer(connection, done)
