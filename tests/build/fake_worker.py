@@ -192,7 +192,12 @@ class FakeWorker:
         return FakeChange(self, layers, False)
 
     def change(
-        self, layers: tuple[LayerRef, ...], epoch: int | None = None, *, within: str = ""
+        self,
+        layers: tuple[LayerRef, ...],
+        epoch: int | None = None,
+        *,
+        within: str = "",
+        many: bool = True,
     ) -> FakeChange:
         self.log.append("change")
         return FakeChange(self, layers, True)

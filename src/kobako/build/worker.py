@@ -234,11 +234,16 @@ class Worker(Protocol):
         """The merged tree of these layers (bottom first), to read."""
 
     def change(
-        self, layers: tuple[LayerRef, ...], epoch: int | None = None, *, within: str = ""
+        self,
+        layers: tuple[LayerRef, ...],
+        epoch: int | None = None,
+        *,
+        within: str = "",
+        many: bool = True,
     ) -> ChangedTree:
         """The merged tree of these layers with a fresh writable layer on top. `within`: nothing is
         read or written but what is, or will be, of this name in its root; the rest may be missing.
-        """
+        `many`: files may be, hundreds of them."""
 
     @property
     def crew(self) -> Crew:

@@ -37,9 +37,10 @@ class Scratch:
         *,
         left: bool = False,
         many: bool = False,
+        merged: bool = True,
     ) -> None:
         """`left`: the one of that name that was left by another process. `many`: many files are
-        going to be made in it."""
+        going to be made in it. Without `merged` it is never mounted."""
         from kobako.engine.names import random_id
 
         self.engine = engine
@@ -48,6 +49,7 @@ class Scratch:
         self.lock = -1
         self.mounted = False
         self._left = left
+        self._merged = merged
         self._many = many and engine.driver.adoptable
 
     @property
@@ -126,7 +128,7 @@ class Scratch:
                     from kobako.linux import placement
 
                     placement.make_apart(os.path.join(self.directory, "upper"))
-                self.engine.driver.prepare(self.directory, self.lowers)
+                self.engine.driver.prepare(self.directory, self.lowers, merged=self._merged)
         except BaseException:
             self.remove()
             raise

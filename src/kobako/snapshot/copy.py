@@ -35,7 +35,13 @@ class CopyDriver(Driver):
     def __init__(self, form: str) -> None:
         self.form = form
 
-    def prepare(self, dir: str, lowers: Sequence[str]) -> None:  # noqa: A002
+    def prepare(
+        self,
+        dir: str,  # noqa: A002
+        lowers: Sequence[str],
+        *,
+        merged: bool = True,
+    ) -> None:
         from kobako.snapshot.merge import copy_layers, merged_owners
 
         if os.path.exists(f"{dir}/{_INDEX}"):

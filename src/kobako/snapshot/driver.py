@@ -24,8 +24,15 @@ class Driver:
     adoptable = False
     """Whether `upper` after packing is itself the layer's tree (`LayerTrees.adopt`)."""
 
-    def prepare(self, dir: str, lowers: Sequence[str]) -> None:  # noqa: A002 - the room's word
-        """Makes what is needed in `dir`, which is created where missing. Idempotent."""
+    def prepare(
+        self,
+        dir: str,  # noqa: A002 - the room's word
+        lowers: Sequence[str],
+        *,
+        merged: bool = True,
+    ) -> None:
+        """Makes what is needed in `dir`, which is created where missing. Idempotent. Without
+        `merged` there may be nothing but the writable layer: the tree cannot be made visible."""
         raise NotImplementedError
 
     def mounts(

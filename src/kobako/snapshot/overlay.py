@@ -31,8 +31,14 @@ class OverlayDriver(Driver):
     def __init__(self, form: str) -> None:
         self.form = form
 
-    def prepare(self, dir: str, lowers: Sequence[str]) -> None:  # noqa: A002
-        for part in ("upper", "work", "rootfs"):
+    def prepare(
+        self,
+        dir: str,  # noqa: A002
+        lowers: Sequence[str],
+        *,
+        merged: bool = True,
+    ) -> None:
+        for part in ("upper", "work", "rootfs") if merged else ("upper",):
             os.makedirs(f"{dir}/{part}", mode=0o755, exist_ok=True)
         os.chmod(f"{dir}/upper", 0o755)  # whatever the umask is
         if lowers:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from kobako.build.worker import ChangedTree, LayerRef, Worker
 
 
+_MANY = 500
+
+
 class TransferOp:
     """Copies from `context`, or, where that is None, from the tree of the second input.
 
@@ -140,7 +143,9 @@ class TransferOp:
 
     def execute(self, inputs: tuple[Result, ...], output: Output) -> Result:
         below = () if self._spec.link else inputs[0].layers
-        change = self._worker.change(below, self._spec.epoch, within=self._within())
+        change = self._worker.change(
+            below, self._spec.epoch, within=self._within(), many=self._is_many()
+        )
 
         def note(text: str) -> None:
             output(2, f"{self._spec.keyword} --chown: {text}\n".encode())
@@ -158,6 +163,14 @@ class TransferOp:
                     finally:
                         files.close()
         return inputs[0].then(self._lineage(), change.layer, self._spec.epoch)
+
+    def _is_many(self) -> bool:
+        """Whether many files may be copied: how many, a context alone says at once."""
+        if self._context is None:
+            return True
+        context = self._context()
+        chosen = choose(context, self._local)
+        return sum(context.signature(one.entry)[1] for one in chosen) > _MANY
 
     def _within(self) -> str:
         """The name in the root below which everything is written, where one source of a context is

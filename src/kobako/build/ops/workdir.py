@@ -49,7 +49,7 @@ class WorkdirOp:
         from kobako.build.ops.rootpath import resolve as resolve_path
 
         within = "" if self._user else first_name(self.path)
-        change = self._worker.change(inputs[0].layers, self._epoch, within=within)
+        change = self._worker.change(inputs[0].layers, self._epoch, within=within, many=False)
         with change as tree:
             owner = None
             if self._user:

@@ -196,9 +196,14 @@ class EngineWorker:
         return WorkerTree(self, layers, writable=False)
 
     def change(
-        self, layers: tuple[LayerRef, ...], epoch: int | None = None, *, within: str = ""
+        self,
+        layers: tuple[LayerRef, ...],
+        epoch: int | None = None,
+        *,
+        within: str = "",
+        many: bool = True,
     ) -> WorkerTree:
-        return WorkerTree(self, layers, writable=True, epoch=epoch, within=within)
+        return WorkerTree(self, layers, writable=True, epoch=epoch, within=within, many=many)
 
     @property
     def crew(self) -> ForkingCrew:
@@ -243,8 +248,10 @@ class WorkerTree:
         writable: bool,
         epoch: int | None = None,
         within: str = "",
+        many: bool = True,
     ) -> None:
         self.worker = worker
+        self.many = many
         self.layers = layers
         self.within = within
         self.writable = writable
@@ -259,9 +266,12 @@ class WorkerTree:
         if self.writable:
             straight.load(startup.LAYER)
         lowers = self.worker.lowers(self.layers)
-        self.scratch = Scratch(self.worker.engine, lowers, many=self.writable).__enter__()
+        apart = self._is_apart(lowers)
+        self.scratch = Scratch(
+            self.worker.engine, lowers, many=self.writable and self.many, merged=not apart
+        ).__enter__()
         try:
-            if self._is_apart(lowers):
+            if apart:
                 self.path = os.path.join(self.scratch.directory, "upper")
             else:
                 self.path = self.scratch.mount(readonly=not self.writable)
