@@ -117,7 +117,8 @@ class Copier:
 
     def make_directories(self, path: str, *, plain: bool = False) -> None:
         """Creates the directory `path` (resolved, a host path) and its parents, with what bits of
-        rwx an absolute mode has unless they are to be `plain`."""
+        rwx an absolute mode has unless they are to be `plain`. In a set-group-id directory they get
+        its group and the bit, as from mkdir(2); an owner that was given takes the group back."""
         mode = 0o755
         if self._mode and self._mode.absolute is not None and not plain:
             mode = self._mode.absolute & 0o777
@@ -128,9 +129,12 @@ class Copier:
             missing.append(path)
             path = os.path.dirname(path)
         for path in reversed(missing):
+            above = os.path.dirname(path)
+            passed_on = os.lstat(above).st_mode & stat.S_ISGID
+            group = self._tree.owner(os.path.relpath(above, self._tree.path))[1] if passed_on else 0
             os.mkdir(path)
-            self._own(path, self._owner or (0, 0))
-            os.chmod(path, mode)
+            self._own(path, self._owner or (0, group))
+            os.chmod(path, mode | passed_on)
 
     def _target(self, destination: str, name: str, is_dir: bool) -> str:
         head, _, last = destination.rpartition("/")
