@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kobako.cli import flags
-from kobako.cli import help as help_text
+from kobako.cli import flags, help_text
 from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Command, Flag, Values
 
 RUN = Command(

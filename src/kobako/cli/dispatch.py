@@ -55,9 +55,9 @@ def run(words: list[str]) -> int:
     if not words or words[0] in ("--help", "-h", "help"):
         if words[1:]:
             return run([*words[1:], "--help"])
-        from kobako.cli import help  # noqa: A004 - the verb's name
+        from kobako.cli import help_text
 
-        return help.overview(PROGRAM)
+        return help_text.overview(PROGRAM)
     if words[0] in ("--version", "-v"):
         from kobako import __version__
 
@@ -70,9 +70,9 @@ def run(words: list[str]) -> int:
         return complete.main(Context(environ), words[1:])
     name, module, rest = verbs.find(words)
     if module is None:
-        from kobako.cli import help  # noqa: A004 - the verb's name
+        from kobako.cli import help_text
 
-        return help.no_verb(PROGRAM, name, rest)
+        return help_text.no_verb(PROGRAM, name, rest)
     return _verb(name, module, rest, environ)
 
 
@@ -88,9 +88,9 @@ def _verb(name: str, module: str, words: list[str], environ: dict[str, str]) -> 
         values, rest = flags.parse(command, words)
         flags.check_count(PROGRAM, command, len(rest))
     except flags.Help:
-        from kobako.cli import help  # noqa: A004 - the verb's name
+        from kobako.cli import help_text
 
-        print(help.of_verb(PROGRAM, command))
+        print(help_text.of_verb(PROGRAM, command))
         return 0
     except flags.UsageError as fault:
         if fault.args[0].startswith('"'):
