@@ -63,6 +63,8 @@ def attend(
         finally:
             tree.close()
         channel.send(b"+")
+    except KeyboardInterrupt:
+        pass  # who told us to stop does not listen
     except BrokenPipeError:
         channel.send(b"|")
     except KobakoError as fault:
@@ -156,19 +158,16 @@ class Incoming:
         from kobako.layer.blocks import BLOCK
         from kobako.layer.receive import receive
 
-        given = copy_paths.absolute(self.path)
-        path, found = self._target(tree, given)
-        is_directory = found is not None and found.is_directory
+        path, info = self._target(tree, copy_paths.absolute(self.path))
+        is_directory = info is not None and stat.S_ISDIR(info.st_mode)
         if self.source is None:
             if not is_directory:
                 raise Invalid(f'destination "{self.container}:{self.path}" must be a directory')
             goal = copy_paths.Destination(path, "")
         else:
             goal = copy_paths.destination(
-                self.source, path, exists=found is not None, is_directory=is_directory
+                self.source, path, exists=info is not None, is_directory=is_directory
             )
-        if found is not None:
-            os.close(found.directory)
         into = self._entry(tree, goal)
         table = tree.own_table()
         stream: BinaryIO = open(self.stream, "rb", closefd=False)
@@ -189,22 +188,26 @@ class Incoming:
         finally:
             tree.note(table)
 
-    def _target(self, tree: ContainerTree, path: str) -> tuple[str, Found | None]:
+    def _target(self, tree: ContainerTree, path: str) -> tuple[str, os.stat_result | None]:
         """The destination, a link followed, and what is there."""
         try:
-            found = find(tree, self.container, path)
-            if stat.S_ISLNK(found.info.st_mode):
+            info = self._look(tree, path)
+            if stat.S_ISLNK(info.st_mode):
                 path = followed(tree, path)
-                os.close(found.directory)
-                found = find(tree, self.container, path)
+                info = self._look(tree, path)
         except KobakoError:
             return path, None
-        if stat.S_ISBLK(found.info.st_mode) or stat.S_ISCHR(found.info.st_mode):
+        if stat.S_ISBLK(info.st_mode) or stat.S_ISCHR(info.st_mode):
             raise Invalid(
                 f'destination "{self.container}:{self.path}" must be a directory or a regular '
                 "file: got a device"
             )
-        return path, found
+        return path, info
+
+    def _look(self, tree: ContainerTree, path: str) -> os.stat_result:
+        found = find(tree, self.container, path)
+        os.close(found.directory)
+        return found.info
 
     def _entry(self, tree: ContainerTree, goal: copy_paths.Destination) -> bytes:
         """The path of a destination relative to the root, its directory really being there."""

@@ -6,6 +6,7 @@ import errno
 import os
 
 from kobako.layer.format import OwnershipFormat, opaque_xattr, overlay_prefix
+from kobako.linux import fs
 from kobako.linux.ownership import SHADOW_PREFIX, XATTR, XATTR_PREFIX, Own, Owners
 
 TYPE_CHECKING = False
@@ -65,7 +66,7 @@ class Attributes:
         elif member.uid or member.gid:
             self._owners[real] = (member.uid, member.gid)
         if member.type != SYMLINK:
-            os.chmod(name, member.mode, dir_fd=fd)
+            fs.change_mode(fd, name, member.mode)
         if member.xattrs:
             path = b"/proc/self/fd/%d/%b" % (fd, name)
             self._set_xattrs(path, member.xattrs, follow=False)

@@ -180,7 +180,7 @@ class _CopyOut:
             self._special(into, part, info)
         elif kind == stat.S_IFIFO or (kind in (stat.S_IFCHR, stat.S_IFBLK) and self._native):
             os.mknod(part, kind | 0o600, info.st_rdev, dir_fd=into)
-            os.chmod(part, stat.S_IMODE(info.st_mode), dir_fd=into)
+            fs.change_mode(into, part, stat.S_IMODE(info.st_mode))
             self._special(into, part, info)
         else:
             return False  # sockets mean nothing without their process

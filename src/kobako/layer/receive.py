@@ -18,6 +18,7 @@ from kobako.layer.blocks import Blocks
 from kobako.layer.format import OwnershipFormat
 from kobako.layer.tar_reader import TarReader
 from kobako.layer.target import clean
+from kobako.linux import fs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class _Receiving(Unpacking):
                 try:
                     fd, name, _ = self.target.parent(path, make=False)
                     if stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-                        os.chmod(name, mode, dir_fd=fd)
+                        fs.change_mode(fd, name, mode)
                 except (OSError, Invalid):
                     continue  # it is gone again
         finally:

@@ -114,7 +114,7 @@ class Target:
                 raise _because(fault, above) from None
             try:
                 os.mkdir(name, 0o755, dir_fd=fd)
-                os.chmod(name, 0o755, dir_fd=fd)
+                fs.change_mode(fd, name, 0o755)
             except FileExistsError:
                 pass
             finally:

@@ -65,6 +65,16 @@ def copy_content(source: int, target: int, size: int) -> None:
         pour(source, target, size)
 
 
+def change_mode(dir_fd: int | None, name: bytes | str, mode: int) -> None:
+    """chmod of what is called `name` in a directory, itself: a symbolic link that somebody has put
+    there meanwhile is not followed but an error (OSError)."""
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        os.chmod(f"/proc/self/fd/{fd}", mode)
+    finally:
+        os.close(fd)
+
+
 def write_all(fd: int, data: bytes | memoryview) -> int:
     """Writes all of `data`, however many calls it takes; returns its length in bytes."""
     view = memoryview(data)
@@ -123,7 +133,7 @@ def _open_for_removal(name: bytes, dir_fd: int | None) -> int:
             os.fchmod(fd, 0o700)
         return fd
     except PermissionError:
-        os.chmod(name, 0o700, dir_fd=dir_fd)
+        change_mode(dir_fd, name, 0o700)
         return os.open(name, DIRECTORY, dir_fd=dir_fd)
 
 
