@@ -411,23 +411,3 @@ def test_words_are_completed(kobako: Kobako, name: str) -> None:
     assert f"{name}:" in kobako("__complete", "cp", "").lines
     assert "--follow-link" in kobako("__complete", "container", "cp", "-").lines
     assert "cp " in kobako("container", "--help").out
-
-
-def test_a_container_cannot_have_a_mode_set_elsewhere(
-    kobako: Kobako, name: str, tmp_path: Path
-) -> None:
-    """What is made first and given its mode by name afterwards is exchanged in between."""
-    victim = tmp_path / "victim"
-    victim.touch(mode=0o600)
-    script = f"mkdir /d; cd /d; while :; do rm -rf p i; ln -s {victim} p; ln -s {victim} i; done"
-    kobako("run", "-d", "--name", name, "--network", "none", "python", "sh", "-c", script)
-    sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w") as tar:
-        for each in range(300):
-            for path, kind in (("p", tarfile.FIFOTYPE), (f"i/{each}", tarfile.REGTYPE)):
-                info = tarfile.TarInfo(path)
-                info.type, info.mode = kind, 0o777
-                tar.addfile(info)
-    for _ in range(5):
-        kobako.attempt("cp", "-", f"{name}:/d", data=sink.getvalue())
-    assert victim.stat().st_mode & 0o777 == 0o600
