@@ -74,7 +74,7 @@ CREATE = (
 MONITOR = (
     "linux.seccomp runtime.ourselves runtime.program linux.inroot"
     " runtime.rootfs"
-    " runtime.init runtime.monitor runtime.launcher runtime.launch"
+    " runtime.init runtime.monitor runtime.launcher runtime.stage runtime.launch"
 )
 """Of the monitor of `run`."""
 
@@ -104,7 +104,7 @@ STEP = (
     " engine.build.plain_tree linux.caps runtime.process_spec runtime.spec"
     " engine.build.mounts engine.build.run linux.seccomp runtime.ourselves runtime.program"
     " linux.inroot engine.etc_files engine.program runtime.rootfs engine.users"
-    " runtime.init runtime.monitor runtime.launcher runtime.launch runtime.seccomp"
-    " runtime.seccomp.default runtime.seccomp.profile runtime.attach"
+    " runtime.init runtime.monitor runtime.launcher runtime.stage runtime.launch"
+    " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile runtime.attach"
 )
 """Of such a step, when it runs a command; after LAYER."""

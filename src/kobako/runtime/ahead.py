@@ -42,7 +42,7 @@ class Ahead:
         tied: bool = False,
     ) -> None:
         """`io`, `detach`, `tied` as in `launch.start`; `terminal` and `around` are those of the
-        bundle to come; `stage` as in `rootfs.Stage`.
+        bundle to come; `stage` as in `stage.Stage`.
 
         `prepare` and `intercept_of` run in the monitor, and must not use what belongs to this
         process (databases, locks): the first at once, to get what the second will need; the second

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from kobako.linux.channel import Channel
+    from kobako.runtime.stage import Stage
 
 _SIGKILL = 9
 
@@ -46,7 +47,7 @@ def run(
     channel: Channel,
     stdio: tuple[int, int, int],
     obtain: Callable[[], tuple[Bundle, bytes] | None],
-    stage: rootfs.Stage | None = None,
+    stage: Stage | None = None,
 ) -> NoReturn:
     """Never returns: the program replaces it, or the channel hears why not.
 
@@ -87,7 +88,7 @@ def _run(
     channel: Channel,
     stdio: tuple[int, int, int],
     obtain: Callable[[], tuple[Bundle, bytes] | None],
-    stage: rootfs.Stage | None,
+    stage: Stage | None,
 ) -> None:
     process.set_parent_death_signal(_SIGKILL)
     os.setsid()

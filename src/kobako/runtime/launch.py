@@ -17,10 +17,11 @@ import time
 from kobako.errors import Conflict, Invalid
 from kobako.linux import process
 from kobako.linux.channel import Channel, content
-from kobako.runtime import init, rootfs, surroundings
+from kobako.runtime import init, surroundings
 from kobako.runtime.bundle import Bundle, Interception, Plan, Stdio
 from kobako.runtime.container import Container
 from kobako.runtime.launcher import Launcher
+from kobako.runtime.stage import Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def obey(
     launch = Launcher(io, detach, control)
 
     def begin() -> bool:
-        stage = rootfs.Stage(stage_path, surroundings.document(around))
+        stage = Stage(stage_path, surroundings.document(around))
         launch.clone(stage.namespaces, terminal, init.told, stage)
         prepare()
         message, fds = control.receive()

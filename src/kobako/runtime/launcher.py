@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from kobako.runtime.rootfs import Stage
+    from kobako.runtime.stage import Stage
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 

@@ -10,9 +10,9 @@ import errno
 import os
 import stat
 
-from kobako.errors import Invalid, KobakoError, StartFailed
+from kobako.errors import Invalid, StartFailed
 from kobako.linux import inroot
-from kobako.linux.mount import Mount, make_nodev, make_readonly, move, set_propagation
+from kobako.linux.mount import Mount, make_nodev, make_readonly, set_propagation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kobako.runtime.bundle import Bundle
+    from kobako.runtime.stage import Stage
 
 _DEVICES = {
     "null": (1, 3),
@@ -37,74 +38,6 @@ _LINKS = {
     "ptmx": "pts/ptmx",
     "core": "/proc/kcore",
 }
-
-
-class Stage:
-    """What is the same around every root, mounted before there is one: /proc, /dev and /sys.
-
-    `path` is a directory with places for the three; `around` as of `surroundings.document`. What is
-    mounted there is seen in this mount namespace only, and moved into the root as it is.
-    """
-
-    def __init__(self, path: str, around: dict[str, Any]) -> None:
-        self.path = path
-        self.around = around
-        self._trees: dict[str, int] = {}  # of the root's directories, O_PATH
-
-    @property
-    def namespaces(self) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = self.around["linux"]["namespaces"]
-        return found
-
-    def set(self) -> None:
-        """Mounts, devices, hidden and read-only paths. Where that fails there is no stage: what is
-        wrong is said when the same is done in the root."""
-        trees = {}
-        try:
-            set_propagation("/", "rslave")
-            at = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            _furnish("", at, self.around, self.around["mounts"])
-            _restrict(at, self.around["linux"])
-            for name in ("proc", "dev", "sys"):
-                trees[name] = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=at)
-            os.close(at)
-            self._trees = trees
-        except (OSError, KobakoError):
-            pass
-
-    def move(self, root_fd: int, spec: dict[str, Any]) -> list[dict[str, Any]] | None:
-        """Puts what was mounted in its place; the mounts of the spec that are left. None, and
-        nothing done, where the spec asks for something else."""
-        mounts = spec.get("mounts") or []
-        linux = spec.get("linux", {})
-        around = self.around["linux"]
-        left = [m for m in mounts if m not in self.around["mounts"]]
-        same = (
-            self._trees
-            and len(left) + len(self.around["mounts"]) == len(mounts)
-            and not any(_is_around(m["destination"]) for m in left)
-            and not (linux.get("sysctl") or linux.get("devices"))
-            and denies_devices(spec) == denies_devices(self.around)
-            and linux.get("maskedPaths") == around["maskedPaths"]
-            and linux.get("readonlyPaths") == around["readonlyPaths"]
-        )
-        if not same:
-            return None
-        for name, tree in self._trees.items():
-            at = inroot.make_directories(root_fd, name)
-            try:
-                _require_place(at, "/" + name)
-                move(tree, at, "/" + name)
-            except OSError as fault:
-                raise _failure(name, "/" + name, fault) from None
-            finally:
-                os.close(at)
-                os.close(tree)
-        return left
-
-
-def _is_around(destination: str) -> bool:
-    return destination.strip("/").partition("/")[0] in ("proc", "dev", "sys", "", ".", "..")
 
 
 def prepare(bundle: Bundle, stage: Stage | None = None) -> int:
@@ -128,16 +61,16 @@ def prepare(bundle: Bundle, stage: Stage | None = None) -> int:
         if denies_devices(spec):
             make_nodev(root_fd)
     except OSError as fault:
-        raise _failure("the root filesystem", root, fault) from None
+        raise failure("the root filesystem", root, fault) from None
     left = stage.move(root_fd, spec) if stage else None
     if left is not None:
         for entry in left:
             _mount(bundle.path, root_fd, spec, entry)
         return root_fd
-    _furnish(bundle.path, root_fd, spec, spec.get("mounts") or ())
+    furnish(bundle.path, root_fd, spec, spec.get("mounts") or ())
     for name, value in (spec.get("linux", {}).get("sysctl") or {}).items():
         _set_sysctl(root_fd, name, value)
-    _restrict(root_fd, spec.get("linux", {}))
+    restrict(root_fd, spec.get("linux", {}))
     return root_fd
 
 
@@ -145,11 +78,16 @@ def bind(base: str, root_fd: int, spec: dict[str, Any]) -> None:
     """Only what the spec binds into the root from elsewhere: for who looks at the files of a
     container from outside. `StartFailed` as of `prepare`."""
     for entry in spec.get("mounts") or ():
-        if entry.get("type") == "bind" and not _is_around(entry["destination"]):
+        if entry.get("type") == "bind" and not is_around(entry["destination"]):
             _mount(base, root_fd, spec, entry)
 
 
-def _furnish(
+def is_around(destination: str) -> bool:
+    """Whether a mount lies in what is the same around every root (`stage`)."""
+    return destination.strip("/").partition("/")[0] in ("proc", "dev", "sys", "", ".", "..")
+
+
+def furnish(
     base: str, root_fd: int, spec: dict[str, Any], mounts: Iterable[dict[str, Any]]
 ) -> None:
     """Makes the mounts, relative sources being below `base`, and the devices."""
@@ -159,7 +97,8 @@ def _furnish(
         _make_devices(root_fd, spec)
 
 
-def _restrict(root_fd: int, linux: dict[str, Any]) -> None:
+def restrict(root_fd: int, linux: dict[str, Any]) -> None:
+    """Hides, and makes read-only, the paths that the spec names."""
     for path in linux.get("maskedPaths") or ():
         _mask(root_fd, path)
     for path in linux.get("readonlyPaths") or ():
@@ -186,7 +125,7 @@ def finish(root_fd: int, spec: dict[str, Any]) -> None:
         try:
             make_readonly(root_fd)
         except OSError as fault:
-            raise _failure("a read-only root", "/", fault) from None
+            raise failure("a read-only root", "/", fault) from None
 
 
 def bind_console(root_fd: int, slave: int) -> None:
@@ -196,10 +135,11 @@ def bind_console(root_fd: int, slave: int) -> None:
         Mount("none", f"/proc/self/fd/{slave}", "/dev/console", ("bind",)).apply(at=at)
         os.close(at)
     except OSError as fault:
-        raise _failure("the terminal", "/dev/console", fault) from None
+        raise failure("the terminal", "/dev/console", fault) from None
 
 
-def _failure(what: str, where: str, fault: OSError) -> StartFailed:
+def failure(what: str, where: str, fault: OSError) -> StartFailed:
+    """The error for a mount that could not be made."""
     name = errno.errorcode.get(fault.errno or 0, "")
     reason = fault.strerror or os.strerror(fault.errno or 0)
     hint = ""
@@ -241,10 +181,10 @@ def _mount(base: str, root_fd: int, spec: dict[str, Any], entry: dict[str, Any])
         finally:
             os.close(at)
     except OSError as fault:
-        raise _failure(mount.source if mount.is_bind else kind, target, fault) from None
+        raise failure(mount.source if mount.is_bind else kind, target, fault) from None
 
 
-def _require_place(at: int, target: str) -> None:
+def require_place(at: int, target: str) -> None:
     """That `at` is the place meant, and not one to which a symlink of the image leads."""
     if not os.readlink(f"/proc/self/fd/{at}").endswith(target.rstrip("/")):
         raise OSError(errno.ELOOP, "a symlink of the image leads elsewhere")
@@ -253,7 +193,7 @@ def _require_place(at: int, target: str) -> None:
 def _apply(mount: Mount, at: int, spec: dict[str, Any]) -> None:
     """Applies a mount, or the nearest thing the kernel allows us."""
     if mount.type in ("proc", "sysfs"):
-        _require_place(at, mount.target)
+        require_place(at, mount.target)
     if mount.type == "cgroup":
         _mount_cgroup(mount, at)
         return
@@ -400,7 +340,7 @@ def _mask(root_fd: int, path: str) -> None:
         else:
             Mount("none", "/dev/null", path, ("bind",)).apply(at=at)
     except OSError as fault:
-        raise _failure("a mask", path, fault) from None
+        raise failure("a mask", path, fault) from None
     finally:
         os.close(at)
 
@@ -413,6 +353,6 @@ def _protect(root_fd: int, path: str) -> None:
     try:
         Mount("none", f"/proc/self/fd/{at}", path, ("rbind", "rro")).apply(at=at)
     except OSError as fault:
-        raise _failure("a read-only view", path, fault) from None
+        raise failure("a read-only view", path, fault) from None
     finally:
         os.close(at)

@@ -35,10 +35,10 @@ class BuildRequest(Record):
     `fetched` when it is a temporary one. `contexts` are the named ones, as written.
 
     `dockerfile` is the text, `dockerfile_name` its path as the person gave it, `dockerfile_path`
-    where it lies ("": it is no file, or where its name says). `name` tells the
-    targets of one build apart (`build.options.Job`). `outputs` None means an image of the store
-    with the names `tags`; else what `build.outputs.choice.choose` gave. Without `platforms` this
-    machine's is built. `metadata_provenance` ("min" or "max") adds provenance to the metadata.
+    where it lies ("": it is no file, or where its name says). `name` tells the targets of one build
+    apart (`build.options.Job`). `outputs` None: an image of the store with the names `tags`; else
+    what `build.outputs.choice.choose` gave. Without `platforms` this machine's is built.
+    `metadata_provenance` ("min" or "max") adds provenance to the metadata.
     """
 
     directory: str
