@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+_LEAVING_MS = 1000
+
+
 def enter(state_dir: str, target: str) -> None:
     """Shows the root of a running or paused container at the directory `target`, in a mount
     namespace of this process alone, which becomes root in the container's user namespace.
@@ -73,11 +76,12 @@ def _clone_root(pidfd: int, flags: int) -> int:
 
 
 def _has_ended(pidfd: int) -> bool:
+    """Whether a process that could not be joined ends: it leaves its namespaces just before."""
     import select
 
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(_LEAVING_MS))
 
 
 def _clone_inside(pidfd: int, flags: int, channel: Channel) -> NoReturn:
