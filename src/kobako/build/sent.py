@@ -7,6 +7,7 @@ fails when `d` is empty, unless another instruction names `d` itself or somethin
 from __future__ import annotations
 
 from kobako.build.match import Pattern, has_wildcards
+from kobako.build.ops.rootpath import parts_by_letter
 from kobako.errors import NotFound
 
 TYPE_CHECKING = False
@@ -32,12 +33,7 @@ def check(files: Files, source: str, named: Iterable[str], keyword: str) -> None
 
 def _split(files: Files, source: str) -> tuple[Entry | None, str]:
     """(what lies before the first part with wildcards, that part and the rest)"""
-    parts: list[str] = []
-    for part in source.split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
+    parts = parts_by_letter(source)
     plain = 0
     while plain < len(parts) and not has_wildcards(parts[plain]):
         plain += 1

@@ -19,7 +19,6 @@ CLONE_NEWIPC = 0x8000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
-CLONE_PARENT = 0x8000
 
 #: The runtime-spec's namespace types: flag of clone(2) and file in /proc/PID/ns.
 NAMESPACES = {

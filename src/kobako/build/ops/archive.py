@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from kobako.build.ops.rootpath import is_directory, resolve
+from kobako.build.ops.rootpath import is_directory, parts_by_letter, resolve
 from kobako.errors import Invalid, NotFound
 
 TYPE_CHECKING = False
@@ -74,7 +74,7 @@ class _Unpacker:
 
     def put(self, member: tarfile.TarInfo, tar: tarfile.TarFile) -> str:
         """Writes one member; its host path, "" for the destination itself."""
-        parts = _inside(member.name)
+        parts = parts_by_letter(member.name)
         if not parts:
             return ""
         parent = resolve(self._directory, "/".join(parts[:-1]))
@@ -176,17 +176,6 @@ def _check_sum(stream: IO[bytes]) -> None:
     except gzip.BadGzipFile as error:
         if "Not a gzipped file" not in str(error):
             raise
-
-
-def _inside(name: str) -> list[str]:
-    """The parts of a name below the destination: `..` goes no further up than there."""
-    parts: list[str] = []
-    for part in name.split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
-    return parts
 
 
 def _times(member: tarfile.TarInfo) -> tuple[int, int]:

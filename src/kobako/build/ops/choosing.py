@@ -5,6 +5,7 @@ from __future__ import annotations
 from kobako.build.dockerfile.source import Problem
 from kobako.build.files import DIRECTORY, LINK
 from kobako.build.match import Pattern, has_wildcards
+from kobako.build.ops.rootpath import parts_by_letter
 from kobako.errors import Invalid, NotFound
 from kobako.record import Record
 
@@ -69,7 +70,7 @@ def _choose(files: Files, spec: TransferSpec) -> list[Chosen]:
         if spec.parents:
             chosen += _with_parents(files, source, spec)
             continue
-        parts = _clean(source)
+        parts = parts_by_letter(source)
         plain = 0
         while plain < len(parts) and (spec.literal or not has_wildcards(parts[plain])):
             plain += 1
@@ -111,17 +112,6 @@ def _is_rooted(pattern: str) -> bool:
     return pattern.startswith(("/", "!/", "!./"))
 
 
-def _clean(source: str) -> list[str]:
-    """The parts of a path; `..` is taken by the letter, whatever a link would make of it."""
-    parts: list[str] = []
-    for part in source.split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
-    return parts
-
-
 def _matching(files: Files, base: Entry, parts: list[str]) -> Iterator[Entry]:
     """The entries below a directory whose path matches part by part: `*` never spans a slash."""
     pattern = Pattern(parts[0])
@@ -137,8 +127,8 @@ def _matching(files: Files, base: Entry, parts: list[str]) -> Iterator[Entry]:
 def _with_parents(files: Files, source: str, spec: TransferSpec) -> list[Chosen]:
     """`--parents`: `/./` separates what is cut off from what is kept; `**` is any depth."""
     head, pivot, tail = source.partition("/./")
-    before = _clean(head) if pivot else []
-    kept = "/".join(_clean(tail if pivot else source))
+    before = parts_by_letter(head) if pivot else []
+    kept = "/".join(parts_by_letter(tail if pivot else source))
     if any(map(has_wildcards, before)):
         return _with_several_parents(files, before, kept, spec)
     base = _find(files, "/".join(before), spec)

@@ -39,6 +39,18 @@ def resolve(root: str, path: str) -> str:
     return os.path.join(root, *at) if at else root
 
 
+def parts_by_letter(path: str) -> list[str]:
+    """The parts of a path below a root; `..` is taken by the letter, whatever a link would make of
+    it, and goes no further up than the root."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
+
+
 def first_name(path: str) -> str:
     """The name in the root that leads to an absolute path; "" where that takes a look."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
