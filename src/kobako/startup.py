@@ -45,7 +45,7 @@ VERBS = {
         " build.lower_stage build.named build.needs oci.document oci.execution oci.config"
         " build.lower build.ops.run build.reporting oci.mediatypes oci.manifest"
         " build.result_image build.solver build.assemble cli.units image image.mutate"
-        " build.lower_run store.cache engine.moments store.closure"
+        " build.lower_run store.cache engine.moments"
     ),
     "ps": (
         "cli.listing cli.ps engine engine.containers engine.engine"

@@ -20,6 +20,7 @@ from kobako.remote.client import Client
 from kobako.remote.failures import Cancelled
 from kobako.remote.pull import pull
 from kobako.remote.push import push
+from kobako.store.leases import live
 from kobako.store.store import Store
 
 AMD64 = Platform("linux", "amd64")
@@ -83,7 +84,7 @@ def test_an_interrupted_pull_leaves_no_thread_and_keeps_whole_blobs(
     assert not [t for t in threading.enumerate() if t.name.startswith("kobako")]
     assert target.blobs.exists(arrived)
     assert os.listdir(target.ingest_dir) == []
-    assert len(list(target.db.leases.list())) == 0
+    assert list(live(target)) == []
     release.set()
     before = len(server.seen("GET", str(arrived)))
     pull(target, name, AMD64, Client())

@@ -13,6 +13,7 @@ from kobako.errors import Conflict, Corrupt, Unavailable
 from kobako.oci import Digest, Index
 from kobako.store import CacheRow, ContainerRow, Store, fsck, gc, lease, remove_tree
 from kobako.store.closure import Closure
+from kobako.store.leases import live
 
 Make = Callable[..., Any]
 
@@ -136,7 +137,7 @@ def test_a_lease_keeps_what_was_written_or_found_under_it(store: Store, unrecord
         report = gc(store, grace_seconds=0)
         assert report.blobs == (old,)
         assert {written, found, manifest.digest} <= set(store.blobs)
-    assert store.db.leases.list() == []
+    assert list(live(store)) == []
     assert os.listdir(store.ingest_dir) == []
     assert len(gc(store, grace_seconds=-2).blobs) == 6
 

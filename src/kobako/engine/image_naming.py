@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.oci import Digest, ImageConfig, Manifest, Reference
+    from kobako.store import Database
 
 
 def record(
@@ -23,7 +24,9 @@ def record(
     """Make an image known whose blobs are all in the store, under `names`; returns its id.
 
     `target` is what the names point to, when it is not the manifest itself (an index). `created_ns`
-    is when it was made, for listings, where its config tells another time on purpose.
+    is when it was made, for listings, where its config tells another time on purpose. Where all
+    of it is known already nothing is written: a build that finds everything in its cache asks
+    nothing of the disk.
     """
     from kobako.engine import moments
     from kobako.store.images import ImageRow
@@ -38,11 +41,20 @@ def record(
         platform=str(config.platform),
         diff_ids=config.diff_ids,
     )
+    points_to = target or manifest.digest
+    full = [str(name.with_default_tag()) for name in names]
+    if db.images.get(row.id) == row and all(_means(db, name, points_to, row.id) for name in full):
+        return row.id
     with db.transaction():
         db.images.add(row)
-        for name in names:
-            db.refs.set(str(name.with_default_tag()), target or manifest.digest, row.id)
+        for name in full:
+            db.refs.set(name, points_to, row.id)
     return row.id
+
+
+def _means(db: Database, name: str, target: Digest, image: str) -> bool:
+    row = db.refs.row(name)
+    return row is not None and row.digest == target and row.image == image
 
 
 def made_ns(engine: Engine, config: ImageConfig) -> int:

@@ -51,7 +51,7 @@ def leftovers(engine: Engine) -> None:
 
 
 def _dead_writes(engine: Engine) -> None:
-    """Files of processes that are no more; their leases' rows go with the next collection."""
+    """Files of processes that are no more, their leases among them."""
     directory = engine.store.ingest_dir
     for name in os.listdir(directory):
         path = os.path.join(directory, name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kobako.store.database import Database
     from kobako.store.images import ImageRow, RefRow
     from kobako.store.layout import export_index
-    from kobako.store.leases import Lease, LeaseRow, lease
+    from kobako.store.leases import Held, Lease, lease
     from kobako.store.reader import BlobReader
     from kobako.store.store import Store
     from kobako.store.trees import remove_tree
@@ -30,9 +30,9 @@ _HOMES = {
     "Database": "database",
     "Finding": "check",
     "GcReport": "collect",
+    "Held": "leases",
     "ImageRow": "images",
     "Lease": "leases",
-    "LeaseRow": "leases",
     "RefRow": "images",
     "Store": "store",
     "export_index": "layout",
@@ -51,9 +51,9 @@ __all__ = [
     "Database",
     "Finding",
     "GcReport",
+    "Held",
     "ImageRow",
     "Lease",
-    "LeaseRow",
     "RefRow",
     "Store",
     "export_index",

@@ -12,7 +12,7 @@ from kobako.store import ingest
 from kobako.store.closure import Closure, missing
 from kobako.store.collect import live_roots
 from kobako.store.layout import EMPTY_INDEX, LAYOUT, replace_file
-from kobako.store.leases import is_live
+from kobako.store.leases import SUFFIX, read
 from kobako.store.trees import remove_tree as remove_plain_tree
 from kobako.store.trees import walk_layers
 
@@ -200,25 +200,16 @@ class _Check:
 
     def leases_and_ingest(self) -> None:
         store = self._store
-        for row in store.db.leases.list():
-            if not is_live(store, row.id):
-                self._found(
-                    NOTE,
-                    row.id,
-                    f"a lease of a process that is gone ({row.note or row.pid})",
-                    partial(store.db.leases.delete, row.id),
-                )
         for name in sorted(os.listdir(store.ingest_dir)):
             path = os.path.join(store.ingest_dir, name)
             if os.path.isdir(path):
                 self._found(NOTE, path, "remains of a removal", self._remover(path))
             elif not ingest.is_locked(path):
-                self._found(
-                    NOTE,
-                    path,
-                    "remains of a write",
-                    partial(ingest.remove_if_dead, path),
-                )
+                message = "remains of a write"
+                held = read(path) if name.endswith(SUFFIX) else None
+                if held is not None:
+                    message = f"a lease of a process that is gone ({held.note or held.pid})"
+                self._found(NOTE, path, message, partial(ingest.remove_if_dead, path))
 
     def orphans(self) -> None:
         """Content that no row refers to; gc removes it."""

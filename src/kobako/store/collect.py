@@ -30,7 +30,7 @@ from kobako.record import Record
 from kobako.store import ingest
 from kobako.store.closure import Closure
 from kobako.store.failures import failed
-from kobako.store.leases import is_live
+from kobako.store.leases import live
 from kobako.store.trees import remove_tree as remove_plain_tree
 from kobako.store.trees import walk_layers
 
@@ -72,7 +72,6 @@ def gc(
     closure.of((*live_roots(store), *extra))
     try:
         with store.db.transaction(), store.blobs.exclusive():
-            void_dead_leases(store)
             blobs, trees = closure.of((*live_roots(store), *extra))
             limit = _newest_to_remove(store, grace_seconds)
             swept, freed = _sweep_blobs(store, blobs, limit)
@@ -85,7 +84,7 @@ def gc(
 
 
 def live_roots(store: Store) -> list[Digest]:
-    """The digests that the database points to; leases count as long as their row is there."""
+    """The digests that the database and live leases point to."""
     db = store.db
     found = [row.digest for row in db.refs.list()]
     for image in db.images.list():
@@ -95,7 +94,7 @@ def live_roots(store: Store) -> list[Digest]:
             found.append(Digest(container.image_id))
     for cached in db.cache.list():
         found += digests_in(cached.value)
-    for held in db.leases.list():
+    for held in live(store):
         found += held.digests
     return found
 
@@ -110,18 +109,10 @@ def digests_in(value: bytes) -> list[Digest]:
     return found
 
 
-def void_dead_leases(store: Store) -> list[str]:
-    """Delete the leases whose owners are gone; their ids."""
-    dead = [row.id for row in store.db.leases.list() if not is_live(store, row.id)]
-    for lease_id in dead:
-        store.db.leases.delete(lease_id)
-    return dead
-
-
 def _newest_to_remove(store: Store, grace_seconds: float) -> int:
     """The file time, in ns, from which on nothing is removed."""
     times = [time_ns() - int(grace_seconds * 1e9)]
-    times += [held.created_ns - _CLOCK_SLACK_NS for held in store.db.leases.list()]
+    times += [held.created_ns - _CLOCK_SLACK_NS for held in live(store)]
     return min(times)
 
 

@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     from kobako.store.cache import Cache
     from kobako.store.containers import Containers
     from kobako.store.images import Images, Refs
-    from kobako.store.leases import Leases
     from kobako.store.sqlite import Connection
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the schema that the tables here are of."""
 
 
 class Database:
-    """Refs, images, containers, build cache and leases over one connection.
+    """Refs, images, containers and build cache over one connection.
 
     May be used from several threads, which take turns; never across a fork. Raises
     `kobako.errors` only. A process that ends need not close it: what was committed is safe.
@@ -39,6 +38,7 @@ class Database:
         self.path = path
         self._lock = RLock()
         self._depth = 0
+        self._whole: set[Digest] = set()  # what this transaction has required
         self._connection: Connection | None = open_connection(path)
         try:
             _prepare(self._connection, path, lock_path or path + ".lock")
@@ -73,17 +73,12 @@ class Database:
 
         return Cache(self)
 
-    @property
-    def leases(self) -> Leases:
-        """What running operations hold."""
-        from kobako.store.leases import Leases
-
-        return Leases(self)
-
     def require(self, digest: Digest) -> None:
         """Raise `NotFound` unless the content of a manifest (or index) is all there."""
-        if self._complete is not None:
+        if self._complete is not None and digest not in self._whole:
             self._complete(digest)
+            if self._depth:
+                self._whole.add(digest)
 
     def transaction(self) -> Transaction:
         """A context manager: all changes inside happen, or none.
@@ -144,6 +139,7 @@ class Database:
         try:
             self._depth -= 1
             if self._depth == 0:
+                self._whole.clear()
                 if failed:
                     self._roll_back()
                 else:

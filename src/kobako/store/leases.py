@@ -1,10 +1,11 @@
 """Leases: what a running operation wrote but nothing points to yet survives gc.
 
-A lease is a row and a locked file `ingest/<id>.lease`. The kernel drops the lock when its process
-dies, however it dies and in whichever pid namespace it ran, and with it the lease is void.
+A lease is a locked file, `ingest/<id>.lease`. The kernel drops the lock when its process dies,
+however it dies and in whichever pid namespace it ran, and with it the lease is void.
 
 A live lease keeps everything written or found again (`exists`, a `put` of what is there) since it
-began, and the digests added to it with all they refer to.
+began, and the digests added to it with all they refer to. Who looks finds it there before its
+owner has looked at any content, as that takes the content lock and collecting holds it alone.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from kobako.store import ingest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
-    from kobako.store.database import Database
     from kobako.store.store import Store
 
+SUFFIX = ".lease"
 
-class LeaseRow(Record):
+
+class Held(Record):
     """A running operation and the digests it asked to keep. `pid` is for people only."""
 
     id: str
@@ -34,72 +36,45 @@ class LeaseRow(Record):
     digests: tuple[Digest, ...] = ()
 
 
-class Leases:
-    """The lease table. Operations use `lease`; gc and fsck read here."""
-
-    def __init__(self, database: Database) -> None:
-        self._db = database
-
-    def list(self) -> Sequence[LeaseRow]:
-        """All rows, those of dead owners too."""
-        digests: dict[str, list[Digest]] = {}
-        for name, digest in self._db.query("SELECT lease, digest FROM lease_items"):
-            digests.setdefault(name, []).append(Digest(digest))
-        return [
-            LeaseRow(row[0], row[1], row[2], row[3], tuple(digests.get(row[0], ())))
-            for row in self._db.query("SELECT id, pid, note, created_ns FROM leases ORDER BY id")
-        ]
-
-    def add(self, row: LeaseRow) -> None:
-        with self._db.transaction():
-            self._db.change(
-                "INSERT INTO leases VALUES (?, ?, ?, ?)", row.id, row.pid, row.note, row.created_ns
-            )
-            self.keep(row.id, row.digests)
-
-    def keep(self, lease_id: str, digests: Sequence[Digest]) -> None:
-        """Add digests to a lease."""
-        with self._db.transaction():
-            for digest in digests:
-                self._db.change("INSERT OR IGNORE INTO lease_items VALUES (?, ?)", lease_id, digest)
-
-    def delete(self, lease_id: str) -> None:
-        with self._db.transaction():
-            self._db.change("DELETE FROM lease_items WHERE lease = ?", lease_id)
-            self._db.change("DELETE FROM leases WHERE id = ?", lease_id)
-
-
 class Lease:
     """A lease being held: a context manager, made by `lease`."""
 
     def __init__(self, store: Store, note: str) -> None:
-        self._store = store
+        self._root = store.root
+        head = f"{time_ns()} {os.getpid()} {' '.join(note.split())}\n"
         try:
-            self._file = ingest.create(store.ingest_dir, suffix=".lease")
+            self._file = ingest.create(store.ingest_dir, suffix=SUFFIX)
+            self.id = os.path.basename(self._file.path)
+            try:
+                self._write(head)
+            except BaseException:
+                self._file.discard()
+                raise
         except OSError as error:
             from kobako.store.failures import failed
 
             raise failed("begin an operation", store.root, error) from error
-        self.id = os.path.basename(self._file.path)
-        try:
-            self._store.db.leases.add(LeaseRow(self.id, os.getpid(), note, time_ns()))
-        except BaseException:
-            self._file.discard()
-            raise
 
     def keep(self, *digests: Digest) -> None:
         """Keep content that is neither new nor looked up under this lease: a manifest keeps its
         config, layers and their unpacked trees, a config its trees.
         """
-        self._store.db.leases.keep(self.id, digests)
+        try:
+            self._write("".join(f"{digest}\n" for digest in digests))
+        except OSError as error:
+            from kobako.store.failures import failed
+
+            raise failed("keep content", self._root, error) from error
 
     def end(self) -> None:
         """Give the lease up. Idempotent."""
-        if not self._file.closed:
-            try:
-                self._store.db.leases.delete(self.id)
-            finally:
-                self._file.discard()
+        self._file.discard()
+
+    def _write(self, lines: str) -> None:
+        """One write: who reads meanwhile sees whole lines and perhaps a piece of the last."""
+        data = lines.encode("utf-8", "surrogateescape")
+        if os.write(self._file.fd, data) < len(data):
+            raise OSError(28, os.strerror(28))  # ENOSPC: there was room for a part
 
     def __enter__(self) -> Lease:
         return self
@@ -117,6 +92,29 @@ def lease(store: Store, note: str = "") -> Lease:
     return Lease(store, note)
 
 
-def is_live(store: Store, lease_id: str) -> bool:
-    """Whether the owner of a lease is still there."""
-    return ingest.is_locked(os.path.join(store.ingest_dir, lease_id))
+def live(store: Store) -> Iterator[Held]:
+    """The leases whose owners are there."""
+    for name in os.listdir(store.ingest_dir):
+        path = os.path.join(store.ingest_dir, name)
+        if name.endswith(SUFFIX) and ingest.is_locked(path):
+            found = read(path)
+            if found is not None:
+                yield found
+
+
+def read(path: str) -> Held | None:
+    """What a lease's file says; None where it is gone. One that says nothing yet begins now."""
+    try:
+        with open(path, "rb") as file:
+            head, *lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return None
+    words = head.decode("utf-8", "replace").split(" ", 2)
+    known = len(words) == 3 and bool(lines)
+    return Held(
+        id=os.path.basename(path),
+        pid=int(words[1]) if known else 0,
+        note=words[2] if known else "",
+        created_ns=int(words[0]) if known else time_ns(),
+        digests=tuple(Digest(line.decode("ascii")) for line in lines[:-1]),
+    )

@@ -39,6 +39,7 @@ _STEPS: tuple[tuple[str, ...], ...] = (
             lease TEXT NOT NULL, digest TEXT NOT NULL,
             PRIMARY KEY (lease, digest)) WITHOUT ROWID""",
     ),
+    ("DROP TABLE leases", "DROP TABLE lease_items"),  # their files say it all
 )
 
 
