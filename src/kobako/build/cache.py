@@ -25,6 +25,9 @@ class Cache(Protocol):
         """Keeps a document, at once and for good: a killed build finds it again."""
 
 
+_TEXTS = (str, Digest)
+
+
 def cache_key(*parts: object) -> str:
     """sha256 (hex) over the parts: strings, bytes, numbers, None, and tuples or lists of those."""
     out: list[bytes] = []
@@ -37,7 +40,11 @@ def _feed(out: list[bytes], value: object) -> None:
     if isinstance(value, (tuple, list)):
         out.append(b"(%d:" % len(value))
         for item in value:
-            _feed(out, item)
+            if type(item) in _TEXTS:  # nearly all are
+                data = item.encode("utf-8", "surrogateescape")
+                out += b"st%d:" % len(data), data
+            else:
+                _feed(out, item)
         return
     data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
     kind = type(value).__name__[:2].encode()

@@ -91,6 +91,7 @@ class Lowering:
         self._named: dict[Context, list[str]] = {}
         self.images: dict[tuple[str, str], BaseImage] = {}
         self._names = {stage.name: stage.index for stage in dockerfile.stages if stage.name}
+        self.single = _single(dockerfile)
 
     def plan(self, target: str) -> Plan:
         """The plan for a target stage: by name, "" for the last one."""
@@ -172,15 +173,6 @@ class Lowering:
             if stage.name and stage.name == name:
                 return stage.index
         return None
-
-    def single(self) -> bool:
-        """Whether stages need no name in front of what progress shows. As with BuildKit one that
-        takes from elsewhere has one."""
-        stages = self.dockerfile.stages
-        return len(stages) == 1 and not any(
-            (isinstance(one, i.Copy) and one.from_) or (isinstance(one, i.Run) and one.mounts)
-            for one in stages[0].instructions
-        )
 
     def result_of(self, named: NamedContext) -> Step:
         """The last step of another job."""
@@ -313,3 +305,12 @@ def _is_index(name: str) -> bool:
     """Whether a name is a stage's number, which may have a sign."""
     digits = name.removeprefix("+")
     return digits.isascii() and digits.isdigit()
+
+
+def _single(dockerfile: i.Dockerfile) -> bool:
+    """Whether stages need no name in front of what progress shows. As with BuildKit one that takes
+    from elsewhere has one."""
+    return len(dockerfile.stages) == 1 and not any(
+        (isinstance(one, i.Copy) and one.from_) or (isinstance(one, i.Run) and one.mounts)
+        for one in dockerfile.stages[0].instructions
+    )

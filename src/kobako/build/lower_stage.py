@@ -246,7 +246,7 @@ class LoweredStage:
 
     @property
     def _shown_name(self) -> str:
-        if self.lowering.single():
+        if self.lowering.single:
             return ""
         return self.stage.name or f"stage-{self.stage.index}"
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from kobako.build.worker import BaseImage, Worker
     from kobako.events import Event, OnEvent
 
-_MANY = 500
-"""Beyond so many steps the config of each, as long as all of them, is not made to be told."""
-
 
 class Reporter:
     """Observes a solver. Also numbers what happens before it: `begin` and `end`.
@@ -215,7 +212,7 @@ class Reporter:
     def _image(self, step: Step) -> str:
         if step.below is None and step.base is None:
             return ""
-        if len(self._steps) > _MANY and self._current < len(self._steps):
+        if self._current < len(self._steps):
             return self._images.id_after(step)
         return self._images.config(step).digest
 

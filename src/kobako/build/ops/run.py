@@ -88,6 +88,7 @@ class RunOp:
         self._context_mounts = context_mounts
         self._cache = cache
         self._digests: dict[tuple[str, ...], str] = {}
+        self._known_key: tuple[list[object], str] = ([], "")
         self._hidden_env = hidden_env
         self._foreign = foreign
         self._arguments = arguments
@@ -95,7 +96,10 @@ class RunOp:
 
     def _key(self, inputs: tuple[Result, ...]) -> str:
         """The key by the layers everything comes from."""
-        return self._key_of([result.chain for result in inputs])
+        chains: list[object] = [result.chain for result in inputs]
+        if self._known_key[0] != chains:
+            self._known_key = (chains, self._key_of(chains))
+        return self._known_key[1]
 
     def _key_of(self, content: list[object]) -> str:
         r = self._request
