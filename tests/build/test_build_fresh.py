@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from building import Site
 
+pytestmark = pytest.mark.only("root", "emulated")  # directories are shut to users alone
+
 
 @pytest.fixture
 def full(site: Site) -> Iterator[Site]:

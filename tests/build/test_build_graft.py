@@ -17,6 +17,7 @@ from kobako.errors import Unavailable
 from kobako.layer.change import Change
 from kobako.layer.export import everything
 from kobako.layer.pack import pack
+from own_children import own_children
 
 EPOCH = 1_000_000_000
 PYC = b"\xa7\r\r\n\0\0\0\0" + (2**31).to_bytes(4, "little") + bytes(4)
@@ -114,13 +115,14 @@ def test_a_fault_of_a_copyist_is_raised_here_and_nobody_stays() -> None:
         if part == 2:
             raise OSError(28, "No space left on device")
 
+    before = own_children()
     for part, kind in ((1, Unavailable), (2, OSError)):
         copyists = Copyists(3, 3, work)
+        assert len(own_children() - before) == 3
         with pytest.raises(kind, match=r"cannot read x|No space"):
             list(copyists.told(part))
         copyists.stop()
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert own_children() == before
 
 
 def test_a_copyist_that_dies_is_no_end() -> None:
