@@ -117,6 +117,7 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         domainname=values.text("domainname"),
         tty=values.on("tty"),
         stdin=values.on("interactive"),
+        detached=values.knows("detach") and values.on("detach"),
         auto_remove=values.on("rm"),
         network=values.text("net") or values.text("network"),
         pid=values.text("pid"),

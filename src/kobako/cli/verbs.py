@@ -28,6 +28,7 @@ COMMON: dict[str, tuple[str, str]] = {
 }
 
 VERBS: dict[str, tuple[str, str]] = {
+    "attach": ("attach", "Attach local standard input, output, and error streams to a container"),
     "bake": ("bake", "Build from a file"),
     "capture": ("commit", "Alias of commit"),
     "cp": ("cp", "Copy files/folders between a container and the local filesystem"),
@@ -78,6 +79,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": (
         "Manage containers",
         {
+            "attach": "attach",
             "commit": "commit",
             "cp": "cp",
             "create": "create",

@@ -20,16 +20,17 @@ def config(
     hostname: str,
 ) -> dict[str, Any]:
     """docker's Config: the image's, changed as asked."""
+    attached = not request.detached
     found: dict[str, Any] = {
         "Hostname": hostname,
         "Domainname": request.domainname,
         "User": request.user or image.get("User", ""),
-        "AttachStdin": request.stdin,
-        "AttachStdout": True,
-        "AttachStderr": True,
+        "AttachStdin": request.stdin and attached,
+        "AttachStdout": attached,
+        "AttachStderr": attached,
         "Tty": request.tty,
         "OpenStdin": request.stdin,
-        "StdinOnce": request.stdin,
+        "StdinOnce": request.stdin and attached,
         "Env": _kept_env(image.get("Env") or [], request.env),
         "Cmd": command or None,
         "Image": request.image,

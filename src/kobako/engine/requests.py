@@ -18,7 +18,7 @@ class CreateRequest(Record):
     `entrypoint` None keeps the image's, () clears it. `volumes` are docker's
     `source:target[:options]` with an absolute source, a volume's name, or only a target. The
     "default" network is the host's as long as there is no other. `healthcheck` is docker's
-    document, None keeps the image's.
+    document, None keeps the image's. `detached`: it is made to be started with nobody attached.
     """
 
     image: str
@@ -33,6 +33,7 @@ class CreateRequest(Record):
     domainname: str = ""
     tty: bool = False
     stdin: bool = False
+    detached: bool = False
     auto_remove: bool = False
     network: str = "default"
     pid: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kobako.errors import Conflict, NotFound
+from kobako.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,8 +63,14 @@ class _Hold:
 def _launch_detached(engine: Engine, container: Container) -> None:
     from kobako.runtime.bundle import Stdio
 
-    io = Stdio(hold_stdin=bool(container.config["OpenStdin"]))
-    _launch(engine, container, io, detach=True)
+    _launch(engine, container, _with_stdin_held(container, Stdio()), detach=True)
+
+
+def _with_stdin_held(container: Container, io: Stdio) -> Stdio:
+    """The same streams; who attaches can write to a container made with -i that gets no stdin."""
+    if io.stdin >= 0 or not container.config["OpenStdin"]:
+        return io
+    return io.replace(hold_stdin=True, stdin_once=bool(container.config["StdinOnce"]))
 
 
 def attach_and_wait(
@@ -74,17 +80,19 @@ def attach_and_wait(
     *,
     forward_signals: bool,
 ) -> int | None:
-    """Start a container joined to the caller's streams; its exit code when it ends, None when the
-    keys to detach were typed."""
+    """Start a container joined to the caller's streams, or attach to it when it runs; its exit code
+    when it ends, None when the keys to detach were typed."""
     from kobako.engine import containers, run
 
     container = containers.find(engine, name)
     if container.running:
-        raise Conflict(
-            f"Container {container.name} is already running",
-            hint=f"Use `kobako exec` to run something in it, or `kobako logs -f {container.name}`.",
-        )
+        from kobako.engine import attach
+
+        return attach.attach(container, io, forward_signals=forward_signals)
+    if not container.config["OpenStdin"]:
+        io = io.replace(stdin=-1)
     with _Hold(container):
+        io = _with_stdin_held(container, io)
         started = _launch(engine, container, io, detach=False)
     return run.attend(engine, started, container.id, container.auto_remove, forward_signals)
 

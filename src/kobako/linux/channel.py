@@ -30,6 +30,17 @@ class Channel:
         one, other = _socket.socketpair(_socket.AF_UNIX, _SEQPACKET | _socket.SOCK_CLOEXEC, 0)
         return Channel(one), Channel(other)
 
+    @staticmethod
+    def connect(address: str) -> Channel:
+        """The end of a connection to who listens there."""
+        end = _socket.socket(_socket.AF_UNIX, _SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+        try:
+            end.connect(address)
+        except BaseException:
+            end.close()
+            raise
+        return Channel(end)
+
     def fileno(self) -> int:
         return self._end.fileno()
 

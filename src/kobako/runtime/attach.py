@@ -10,6 +10,7 @@ from kobako.errors import Unavailable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
@@ -48,8 +49,9 @@ class Session:
 
     `until` is the descriptor whose becoming readable ends the session. `target` gets what `stdin`
     gives (-1: nothing); it is closed at the end of stdin when `close_target`. `outputs` maps
-    descriptors to copy from to descriptors to copy to. `detach_keys` in what stdin gives end the
-    session and are not passed on (b"": there are none).
+    descriptors to copy from to descriptors to copy to. `sources` maps others to what is to be done
+    when they are readable; it says whether they are to be looked at again. `detach_keys` in what
+    stdin gives end the session and are not passed on (b"": there are none).
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class Session:
         *,
         close_target: bool,
         outputs: dict[int, int],
+        sources: dict[int, Callable[[], bool]] | None = None,
         detach_keys: bytes = b"",
     ) -> None:
+        self._sources = sources or {}
         self._until = until
         self._stdin = stdin if target >= 0 else -1
         self._target = target
@@ -80,7 +84,7 @@ class Session:
         that is there by then may remain: `drain`."""
         poll = select.poll()
         poll.register(self._until, select.POLLIN)
-        for fd in self._outputs:
+        for fd in (*self._outputs, *self._sources):
             poll.register(fd, select.POLLIN)
         if self._stdin >= 0:
             os.set_blocking(self._target, False)
@@ -99,6 +103,8 @@ class Session:
                 elif fd in self._outputs and not self._copy(fd):
                     poll.unregister(fd)
                     del self._outputs[fd]
+                elif fd in self._sources and not self._sources[fd]():
+                    poll.unregister(fd)
 
     def drain(self) -> None:
         """Copies the output that is left, without waiting for more."""
@@ -118,12 +124,8 @@ class Session:
             return False
         sink = self._outputs[fd]
         try:
-            while data and sink >= 0:
-                data = data[os.write(sink, data) :]
-        except BlockingIOError:
-            _wait_writable(sink)
-            while data:
-                data = data[os.write(sink, data[:_PIPE_BUF]) :]
+            if sink >= 0:
+                write_all(sink, data)
         except OSError as fault:  # nobody reads: the process is told by its own writes
             if not isinstance(fault, BrokenPipeError):
                 self.lost = fault.errno or 0
@@ -182,24 +184,33 @@ class Session:
             self._target = -1
 
 
-def _wait_writable(fd: int) -> None:
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT)
-    poll.poll()
+def write_all(sink: int, data: bytes) -> None:
+    """Writes everything, however long that takes, whether or not the descriptor blocks."""
+    while data:
+        try:
+            data = data[os.write(sink, data) :]
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(sink, select.POLLOUT)
+            poll.poll()
 
 
 class Signals:
     """Signal handlers, and the terminal's raw mode, while a process is attended to.
 
     Without a `terminal` (its master) signals go to the process behind `pidfd` when `forward`; with
-    one, `stdin` is put in raw mode if it is a terminal, its size follows ours, and a fatal signal
-    restores it before it kills us. `restore` undoes everything and may be called again.
+    one, `stdin` is put in raw mode if it is a terminal, its size follows that of `screen`, our
+    terminal (-1: none), and a fatal signal restores the mode before it kills us. `restore` undoes
+    everything and may be called again.
     """
 
-    def __init__(self, pidfd: int, terminal: int, stdin: int, *, forward: bool) -> None:
+    def __init__(
+        self, pidfd: int, terminal: int, stdin: int, *, forward: bool, screen: int
+    ) -> None:
         self._pidfd = pidfd
         self._terminal = terminal
         self._stdin = stdin
+        self._screen = screen
         self._raw: pty.RawMode | None = None
         self._before: dict[int, Any] = {}
         try:
@@ -213,14 +224,14 @@ class Signals:
             raise
 
     def _take_terminal(self) -> None:
-        ours = self._stdin >= 0 and os.isatty(self._stdin)
         for number in _FATAL:
             self._before[number] = _signal.signal(number, self._die)
-        if not ours:
+        if self._screen < 0:
             return
-        from kobako.linux import pty
+        if self._stdin == self._screen:
+            from kobako.linux import pty
 
-        self._raw = pty.RawMode(self._stdin)
+            self._raw = pty.RawMode(self._stdin)
         self._before[_SIGWINCH] = _signal.signal(_SIGWINCH, self._resize)
         self._before[_SIGCONT] = _signal.signal(_SIGCONT, self._continue)
         self._resize()
@@ -240,7 +251,7 @@ class Signals:
         from kobako.linux import pty
 
         try:
-            rows, columns = pty.get_size(self._stdin)
+            rows, columns = pty.get_size(self._screen)
             if (rows, columns) != (0, 0):
                 pty.set_size(self._terminal, rows, columns)
         except OSError:
@@ -250,7 +261,7 @@ class Signals:
         """Back from a stop: the shell has put its own mode on the terminal meanwhile."""
         if self._raw is not None:
             self._raw.enter()
-            self._resize()
+        self._resize()
 
     def restore(self) -> None:
         raw, self._raw = self._raw, None

@@ -101,7 +101,8 @@ class Stdio(Record):
     a terminal or socket; -1 gives /dev/null. Output always goes through a pipe, to the log and to
     `stdout` and `stderr` (-1: to the log alone). With `process.terminal` the container's terminal
     is joined to `stdin` (put in raw mode when it is one) and `stdout`.
-    `hold_stdin` (docker's -i with -d): stdin stays open though nobody writes to it.
+    `hold_stdin` (docker's -i with -d): stdin stays open though nobody writes to it; `stdin_once`:
+    until the first who attaches to it has left (docker's StdinOnce).
     `detach_keys`: typed at a terminal, they end the caller's stay and not the process (b"": never).
     """
 
@@ -109,16 +110,22 @@ class Stdio(Record):
     stdout: int = -1
     stderr: int = -1
     hold_stdin: bool = False
+    stdin_once: bool = False
     detach_keys: bytes = b""
 
     def size(self) -> tuple[int, int]:
         """(rows, columns) of the caller's terminal; (0, 0) when it has none."""
+        screen = self.screen()
+        if screen < 0:
+            return 0, 0
         from kobako.linux import pty
 
-        for fd in (self.stdin, self.stdout):
-            if fd >= 0 and os.isatty(fd):
-                return pty.get_size(fd)
-        return 0, 0
+        return pty.get_size(screen)
+
+    def screen(self) -> int:
+        """The caller's terminal, or -1."""
+        found = [fd for fd in (self.stdin, self.stdout) if fd >= 0 and os.isatty(fd)]
+        return found[0] if found else -1
 
     def with_size(self, process: dict[str, Any]) -> dict[str, Any]:
         """A spec's `process`; its terminal, if any, has the size of the caller's from the first

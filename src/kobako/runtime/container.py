@@ -145,7 +145,10 @@ class Container:
             outputs={},
             detach_keys=self._io.detach_keys if self._terminal else b"",
         )
-        signals = Signals(self._pidfd, master, self._io.stdin, forward=forward_signals)
+        screen = self._io.screen() if master >= 0 else -1
+        signals = Signals(
+            self._pidfd, master, self._io.stdin, forward=forward_signals, screen=screen
+        )
         try:
             self.attend()
             if not session.run():

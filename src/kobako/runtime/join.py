@@ -166,7 +166,8 @@ class _Exec:
             outputs=self.outputs,
             detach_keys=self.io.detach_keys if self.terminal else b"",
         )
-        signals = Signals(pidfd, self.target if self.terminal else -1, self.io.stdin, forward=False)
+        master, screen = (self.target, self.io.screen()) if self.terminal else (-1, -1)
+        signals = Signals(pidfd, master, self.io.stdin, forward=False, screen=screen)
         try:
             if not session.run():
                 signals.restore()

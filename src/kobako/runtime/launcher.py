@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+    from kobako.runtime.guests import Guests
     from kobako.runtime.stage import Stage
 else:
     import _signal  # `signal` itself imports enum: 2 ms
@@ -136,6 +137,9 @@ class Launcher:
         size, files = log_bounds(plan.bundle.spec)
         log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         log = os.open(f"{plan.state_dir}/log", log_flags, 0o600) if files else -1
+        wanted = self.detach or plan.bundle.terminal or self.io.hold_stdin or not files
+        receives = wanted and not plan.tied
+        guests = self._open(state) if receives else None
         master = self._follow_setup(self.setup)
         if master >= 0:
             self.streams = {master: 1}
@@ -144,6 +148,7 @@ class Launcher:
             self.serve_pid, self.held, self.sweep, plan.on_exit, size, files,
             self.server.fileno() if self.server else -1,
         )  # fmt: skip
+        monitor.guests = guests
         self._write_pid(plan.state_dir, plan.bundle.terminal)
         told = self.control.send(
             b"R%d" % self.pid, (self.pidfd, master) if master >= 0 else (self.pidfd,)
@@ -152,6 +157,16 @@ class Launcher:
         if told and not self.detach and self.control.receive()[0]:
             return self._attached(monitor)
         return self._left_alone(monitor)
+
+    def _open(self, state: int) -> Guests | None:
+        """From now on others may look in."""
+        from kobako.runtime import door
+        from kobako.runtime.guests import Guests
+
+        try:
+            return Guests(door.build(state), self.io.stdin_once, [])
+        except OSError:  # the disk is full: the container is to run all the same
+            return None
 
     def _drop_descriptors(self, keep: set[int]) -> None:
         """Leaves what the caller had open, its locks and databases, to the caller."""
@@ -299,6 +314,8 @@ class Launcher:
         """Replaces this process by a fresh interpreter; returns only when that is impossible."""
         monitor.control = monitor.served = -1
         monitor.sinks.clear()
+        if monitor.guests is None:
+            monitor.guests = self._open(monitor.state)
         self.control.close()
         os.chdir("/")
         keep = set(monitor.descriptors())

@@ -97,15 +97,15 @@ def _within(line: LogLine, since_ns: int, until_ns: int) -> bool:
     return line.time_ns >= since_ns and (not until_ns or line.time_ns <= until_ns)
 
 
-class _Assembler:
-    """Records in, lines out; what is unfinished waits, stream by stream."""
+class _Records:
+    """The bytes of a log in, in pieces; records (stream, time_ns, bytes) out."""
 
     def __init__(self) -> None:
         self._raw = b""
-        self._open: dict[int, tuple[int, bytes]] = {}
 
-    def feed(self, data: bytes) -> Iterator[LogLine]:
-        raw = self._raw + data if self._raw else data
+    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """b"": another file begins; a record that was cut off is not continued in it."""
+        raw = self._raw + data if self._raw and data else data
         at = 0
         while len(raw) - at >= _HEADER:
             size = int.from_bytes(raw[at + 9 : at + 13], "little")
@@ -113,13 +113,21 @@ class _Assembler:
             if end > len(raw):
                 break
             time_ns = int.from_bytes(raw[at + 1 : at + 9], "little")
-            yield from self._split(raw[at], time_ns, raw[at + _HEADER : end])
+            yield raw[at], time_ns, raw[at + _HEADER : end]
             at = end
         self._raw = raw[at:]
 
-    def drop(self) -> None:
-        """A record that was cut off is not continued in another file."""
-        self._raw = b""
+
+class _Assembler:
+    """Records in, lines out; what is unfinished waits, stream by stream."""
+
+    def __init__(self) -> None:
+        self._records = _Records()
+        self._open: dict[int, tuple[int, bytes]] = {}
+
+    def feed(self, data: bytes) -> Iterator[LogLine]:
+        for stream, time_ns, text in self._records.feed(data):
+            yield from self._split(stream, time_ns, text)
 
     def _split(self, stream: int, time_ns: int, data: bytes) -> Iterator[LogLine]:
         begun, head = self._open.pop(stream, (time_ns, b""))
@@ -142,58 +150,111 @@ class _Assembler:
 def _lines(files: list[int]) -> Iterator[LogLine]:
     assembler = _Assembler()
     for file in files:
-        yield from _fed(assembler, file)
+        yield from assembler.feed(b"")
+        offset = 0
+        while data := os.pread(file, _BLOCK, offset):
+            offset += len(data)
+            yield from assembler.feed(data)
     yield from assembler.flush()
 
 
-def _fed(assembler: _Assembler, file: int) -> Iterator[LogLine]:
-    """The lines of a file to its present end."""
-    assembler.drop()
-    offset = 0
-    while data := os.pread(file, _BLOCK, offset):
-        offset += len(data)
-        yield from assembler.feed(data)
-
-
 def _followed(state_dir: str, files: list[int]) -> Iterator[LogLine]:
-    """As `_lines`, but waits at the end while a monitor writes. Files begun meanwhile join
-    `files`."""
+    """As `_lines`, but waits at the end while a monitor writes. What becomes of `files` is as with
+    `_Growing`."""
     from kobako.runtime import state
 
     assembler = _Assembler()
-    at, offset = 0, 0
-    watch = _Watch(state_dir)
+    growing = _Growing(state_dir, files)
     try:
         while True:
-            # In this order: once it has ended, or has begun another file, what there is is all.
             ended = state.state(state_dir).status not in ("running", "paused")
-            begun = _begun_after(state_dir, files[-1])
-            if begun:
-                files += begun
-                watch.add_log()
-            while True:
-                while data := os.pread(files[at], _BLOCK, offset):
-                    offset += len(data)
-                    yield from assembler.feed(data)
-                if at == len(files) - 1:
-                    break
-                at, offset = at + 1, 0
-                assembler.drop()
+            for data in growing.more():  # once it has ended, what there is is all
+                yield from assembler.feed(data)
             if ended:
                 break
-            if not watch.wait(_PATIENCE_MS):
+            if not growing.watch.wait(_PATIENCE_MS):
                 yield from assembler.flush()
-                watch.wait(-1)
+                growing.watch.wait(-1)
         yield from assembler.flush()
     finally:
-        watch.close()
+        growing.watch.close()
+
+
+class Tail:
+    """What a container prints from now on, on whichever stream, as its log gets it.
+
+    There is more to `take` when `fileno` is readable. `NotFound`: no log is kept.
+    """
+
+    def __init__(self, state_dir: str) -> None:
+        self._files = _open_all(state_dir)
+        if not self._files:
+            raise NotFound(f"{state_dir} has no log")
+        while len(self._files) > 1:
+            os.close(self._files.pop(0))
+        end = os.fstat(self._files[0]).st_size
+        self._records = _Records()
+        self._growing = _Growing(state_dir, self._files)
+        for data in self._growing.more(end):  # records have no end mark: they are counted through
+            for _ in self._records.feed(data):
+                pass
+
+    def fileno(self) -> int:
+        return self._growing.watch.fileno()
+
+    def take(self) -> Iterator[tuple[int, bytes]]:
+        """(stream, bytes) of all there is now."""
+        self._growing.watch.wait(0)
+        for data in self._growing.more():
+            for stream, _, text in self._records.feed(data):
+                yield stream, text
+
+    def close(self) -> None:
+        self._growing.watch.close()
+        for file in self._files:
+            os.close(file)
+
+
+class _Growing:
+    """The bytes of a log that is written to. Of `files`, open, the oldest first, those that have
+    been read are closed and leave the list; new ones join it."""
+
+    def __init__(self, state_dir: str, files: list[int]) -> None:
+        self._state_dir = state_dir
+        self._files = files
+        self._offset = 0
+        self.watch = _Watch(state_dir, files[-1])
+
+    def more(self, end: int = -1) -> Iterator[bytes]:
+        """What has not been given yet, in blocks; b"" between two files. `end`: only so far, in the
+        first file."""
+        while True:
+            begun = _begun_after(self._state_dir, self._files[-1])
+            if begun:
+                self._files += begun
+                self.watch.add(begun[-1])
+            while True:
+                size = _BLOCK if end < 0 else min(_BLOCK, end - self._offset)
+                data = os.pread(self._files[0], size, self._offset)
+                if not data:
+                    break
+                self._offset += len(data)
+                yield data
+            if len(self._files) == 1 or end >= 0:
+                return
+            os.close(self._files.pop(0))
+            self._offset = 0
+            yield b""
 
 
 def _begun_after(state_dir: str, last: int) -> list[int]:
     """The files that are newer than the one open as `last`."""
     known = os.fstat(last).st_ino
-    if os.stat(f"{state_dir}/log").st_ino == known:
-        return []
+    try:
+        if os.stat(f"{state_dir}/log").st_ino == known:
+            return []
+    except FileNotFoundError:
+        return []  # the next one has not got its name yet, or all is removed
     files = _open_all(state_dir)
     for at, file in enumerate(files):
         if os.fstat(file).st_ino == known:
@@ -207,23 +268,26 @@ _PATIENCE_MS = 100  # an unfinished line is shown when nothing follows it for so
 
 
 class _Watch:
-    """inotify on the log and on the directory the exit file appears in."""
+    """inotify on the newest file of a log and on the directory, where files get their names."""
 
-    def __init__(self, state_dir: str) -> None:
+    def __init__(self, state_dir: str, log: int) -> None:
         start = libc.function("inotify_init1", libc.c_int, libc.c_int)
         add = libc.function("inotify_add_watch", libc.c_int, libc.c_int, libc.c_char_p, libc.c_uint)
         self._fd = libc.check(start(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1")
         self._add = add
-        self._directory = os.fsencode(state_dir)
-        self.add_log()
-        watched = add(self._fd, self._directory, _IN_MOVED_TO)
-        libc.check(watched, "inotify_add_watch", self._directory)
+        self.add(log)
+        directory = os.fsencode(state_dir)
+        watched = add(self._fd, directory, _IN_MOVED_TO)
+        libc.check(watched, "inotify_add_watch", directory)
 
-    def add_log(self) -> None:
-        """Watch what is the newest file of the log now."""
-        log = self._directory + b"/log"
+    def fileno(self) -> int:
+        return self._fd
+
+    def add(self, log: int) -> None:
+        """Watch the file open as `log`, which is the newest now."""
+        name = b"/proc/self/fd/%d" % log
         events = _IN_MODIFY | _IN_CLOSE_WRITE
-        libc.check(self._add(self._fd, log, events), "inotify_add_watch", log)
+        libc.check(self._add(self._fd, name, events), "inotify_add_watch", name)
 
     def wait(self, timeout_ms: int) -> bool:
         """Whether something happened in time (-1: waits for it)."""

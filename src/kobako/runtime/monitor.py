@@ -3,7 +3,7 @@
 It runs in two ways with the same code: inside the process the launcher forked, while a client is
 attached; and, detached, as a fresh interpreter that has replaced that process
 (`python -I -S monitor.py ...`) and so keeps it small. Hence this file imports built-in modules
-alone, nothing of kobako.
+alone, and of kobako only `guests`.
 
 What it leaves in the state directory is described in `runtime.state`.
 """
@@ -13,12 +13,19 @@ import select
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.runtime.guests import Guests
+
 _POLLIN, _POLLOUT, _POLLGONE = 1, 4, 8 | 16 | 32  # ERR, HUP, NVAL
 _CHUNK = 65536
 _PIPE_BUF = 4096  # what a pipe that polls writable takes without blocking
 _SERVE_GRACE_MS = 10000
 _HEAD = 13  # of a record of the log
 _S_IFREG, _S_IFMT = 0o100000, 0o170000
+_NUMBERS = (
+    "pid", "pidfd", "state", "log", "lock", "serve_pid", "held", "sweep", "log_size", "log_files",
+)  # fmt: skip
 
 
 class Monitor:
@@ -31,7 +38,8 @@ class Monitor:
     namespace that would take its processes away. `log` is -1 when none is kept; a file that would
     get longer than `log_size` bytes (0: any length) becomes `log.1`, and of these `log_files` - 1
     are kept. `serve_pid` is the supervisor of intercepted calls, if there is one; that it is done
-    with the container's files is told by the end of `served`, else by its own.
+    with the container's files is told by the end of `served`, else by its own. `guests` are those
+    who look at the container from outside, None where nobody can.
     """
 
     def __init__(
@@ -44,7 +52,7 @@ class Monitor:
         streams: dict[int, int],
         serve_pid: int = 0,
         held: int = -1,
-        sweep: bool = False,
+        sweep: int = 0,
         on_exit: tuple[str, ...] = (),
         log_size: int = 0,
         log_files: int = 1,
@@ -65,6 +73,7 @@ class Monitor:
         self.held = held
         self.sweep = sweep
         self.on_exit = on_exit
+        self.guests: Guests | None = None
         self.control = -1
         self.sinks: dict[int, int] = {}
         self.broken: set[int] = set()  # sinks whose reader has gone
@@ -82,9 +91,11 @@ class Monitor:
         for fd in self.streams:
             posix.set_blocking(fd, False)
             poll.register(fd, _POLLIN)
+        if self.guests is not None:
+            self.guests.watch(poll)
         waiting: dict[int, tuple[bytes, int]] = {}  # sink -> (bytes, source at rest)
         while True:
-            for fd, _ in poll.poll():
+            for fd, events in poll.poll():
                 if fd == self.pidfd:
                     self.late = [(sink, data) for sink, (data, _) in waiting.items()]
                     return True
@@ -118,6 +129,11 @@ class Monitor:
                             self.break_pipe(source)
                         else:
                             poll.register(source, _POLLIN)
+                elif self.guests is not None:
+                    terminal = next((s for s in self.streams if posix.isatty(s)), -1)
+                    if self.guests.serve(fd, events, terminal, self.held):
+                        posix.close(self.held)
+                        self.held = -1
 
     def reader_gone(self, sink: int, source: int) -> bool:
         """Whether the client is there, but nobody reads what it is given (`kobako run ... | head`).
@@ -149,10 +165,12 @@ class Monitor:
         return data
 
     def keep(self, stream: int, data: bytes) -> None:
-        """Appends to the log; a line is in one file, and has one of its own if it is that long."""
-        if self.log < 0:
-            return
+        """Appends to the log; a line is in one file, and has one of its own if it is that long.
+
+        Guests read the log: what it cannot take they are given themselves."""
         try:
+            if self.log < 0:
+                raise OSError
             while self.log_size and self.log_at + _HEAD + len(data) > self.log_size:
                 room = max(0, self.log_size - self.log_at - _HEAD)
                 cut = data.rfind(b"\n", 0, room) + 1
@@ -166,12 +184,17 @@ class Monitor:
                 self.rotate()
             self.append(stream, data)
         except OSError:  # a full disk must not stop the container
-            pass
+            if self.guests is not None:
+                self.guests.tell(b"%d" % stream, data)
 
     def append(self, stream: int, data: bytes) -> None:
-        """One record."""
+        """One record, or none of it."""
         head = stream.to_bytes(1, "little") + time.time_ns().to_bytes(8, "little")
-        self.log_at += posix.write(self.log, head + len(data).to_bytes(4, "little") + data)
+        record = head + len(data).to_bytes(4, "little") + data
+        if posix.write(self.log, record) < len(record):  # the disk is full
+            posix.ftruncate(self.log, self.log_at)
+            raise OSError
+        self.log_at += len(record)
 
     def rotate(self) -> None:
         """Begins a new log file; the oldest goes. Who reads the old ones still has them open."""
@@ -232,6 +255,8 @@ class Monitor:
                 if sink >= 0:
                     self.late.append((sink, data))
         self.end_server()
+        if self.guests is not None:
+            self.guests.tell(b"Z", b"%d" % code)
         self.publish(b'{"exit_code":%d,"finished_ns":%d,"error":""}' % (code, finished))
         return code
 
@@ -287,6 +312,8 @@ class Monitor:
 
     def reap_server(self) -> None:
         """Waits until nothing is left of the supervisor, which takes longer than its work."""
+        if self.guests is not None:
+            self.guests.settle()
         if self.serve_pid:
             try:
                 posix.waitpid(self.serve_pid, 0)
@@ -312,29 +339,32 @@ class Monitor:
 
     def argv(self, python: str, script: str) -> list[str]:
         """The command line that carries on with this monitor, detached, in a fresh interpreter."""
-        kept = (self.pidfd, self.state, self.log, self.lock)
-        more = (self.serve_pid, self.held, int(self.sweep), self.log_size, self.log_files)
-        numbers = (self.pid, *kept, *more)
+        numbers = [str(int(getattr(self, name))) for name in _NUMBERS]
         streams = ",".join(f"{fd}:{stream}" for fd, stream in self.streams.items())
-        return [python, "-I", "-S", script, *map(str, numbers), streams, *self.on_exit]
+        guests = "" if self.guests is None else ",".join(map(str, self.guests.descriptors()))
+        once = "once" if self.guests is not None and self.guests.once else ""
+        return [python, "-I", "-S", script, *numbers, streams, guests, once, *self.on_exit]
 
     def descriptors(self) -> list[int]:
         """Everything that must stay open when another program takes over."""
         own = [self.pidfd, self.state, self.log, self.lock, self.held, *self.streams]
+        if self.guests is not None:
+            own += self.guests.descriptors()
         return [fd for fd in own if fd >= 0]
 
 
 def main(args: list[str]) -> None:
     """The detached monitor's whole life."""
-    numbers = [int(a) for a in args[:10]]
-    pid, pidfd, state, log, lock, serve_pid, held, sweep, log_size, log_files = numbers
-    pairs = [p.split(":") for p in args[10].split(",")]
+    at = len(_NUMBERS)
+    numbers = dict(zip(_NUMBERS, map(int, args[:at]), strict=True))
+    pairs = [p.split(":") for p in args[at].split(",") if p]
     streams = {int(fd): int(stream) for fd, stream in pairs}
-    on_exit = tuple(args[11:])
-    monitor = Monitor(
-        pid, pidfd, state, log, lock, streams, serve_pid, held, bool(sweep),
-        log_size=log_size, log_files=log_files,
-    )  # fmt: skip
+    on_exit = tuple(args[at + 3 :])
+    monitor = Monitor(streams=streams, on_exit=on_exit, **numbers)
+    if args[at + 1]:
+        sys.path.append(__file__.rpartition("/")[0])
+        door, *inside = map(int, args[at + 1].split(","))
+        monitor.guests = __import__("guests").Guests(door, bool(args[at + 2]), inside)
     for fd in monitor.descriptors():
         posix.set_inheritable(fd, False)
     monitor.watch()
