@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
+import time
 
 from kobako.errors import KobakoError
 from kobako.linux import userns
@@ -106,6 +108,8 @@ def ahead(bundle: Bundle, around: Surroundings, base: str, io: Stdio, foreseen: 
         detach=False,
         prepare=lambda: None,
         intercept_of=lambda spec, given: None,
+        tied="again" in foreseen,
+        again="again" in foreseen,
     )
     first = ""
     while not first:
@@ -115,12 +119,37 @@ def ahead(bundle: Bundle, around: Surroundings, base: str, io: Stdio, foreseen: 
     if foreseen == "nothing":
         waiting.abandon()
         return 0
+    if foreseen == "this, again and again":
+        return again(waiting, bundle, base, io)
     waiting.foresee(bundle, f"{base}/state")
     if foreseen == "this, taken back":
         waiting.abandon()
         return 0
     waiting.launch()
     return waiting.started().wait()
+
+
+def again(waiting: Ahead, bundle: Bundle, base: str, io: Stdio) -> int:
+    """One monitor for several containers; it is killed before the last, and one is sent away."""
+    monitor = waiting._child
+    for number in range(3):
+        if number:
+            assert waiting.renew(io)
+        waiting.foresee(bundle, f"{base}/state")
+        waiting.launch()
+        assert waiting.started().wait(reap=False) == 3
+        with open(f"/proc/{monitor}/task/{monitor}/children") as children:
+            assert children.read() == "", "it has reaped its container"
+        while len(os.listdir(f"/proc/{monitor}/fd")) > 4:  # it closes all that was of it
+            time.sleep(0.01)
+    assert waiting.renew(io)
+    os.kill(monitor, signal.SIGKILL)
+    os.waitid(os.P_PID, monitor, os.WEXITED | os.WNOWAIT)
+    while waiting.renew(io):  # its child may have its end of the channel for a moment
+        time.sleep(0.01)
+    waiting.abandon()
+    assert not os.path.exists(f"/proc/{monitor}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,11 @@ def test_the_waiting_process_becomes_the_program(box: Any) -> None:
     assert (box.state.status, box.state.exit_code) == ("exited", 3)
 
 
+def test_a_monitor_serves_one_container_after_the_other(box: Any) -> None:
+    done = run(box, "this, again and again")
+    assert (done.stdout, done.returncode) == ("read\n1\n1\n1\n", 0), done.stderr
+
+
 @pytest.mark.parametrize(
     ("foreseen", "code", "says"),
     [

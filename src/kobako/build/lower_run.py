@@ -69,6 +69,9 @@ def lower_run(stage: LoweredStage, instruction: i.Run, trigger: bool) -> None:
         cache=around.cache,
         foreign="" if stage.platform == around.host else str(stage.platform),
     )
+    before = stage.last_at_work
+    if isinstance(before, RunOp):
+        before.follow(op)
     if mounts and mounts.masked:  # the value of a secret is not to be shown, nor one it hides
         expander = Expander(
             {**expander.env, **dict.fromkeys(mounts.masked, "****")}, expander.escape

@@ -237,6 +237,12 @@ class LoweredStage:
         return self.steps[-1]
 
     @property
+    def last_at_work(self) -> object:
+        """The operation of the last step that is more than metadata; None where there is none."""
+        ops = (step.vertex.op for step in reversed(self.steps))
+        return next((op for op in ops if not op.quick), None)
+
+    @property
     def _source(self) -> Source:
         return self.lowering.source
 

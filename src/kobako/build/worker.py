@@ -124,7 +124,8 @@ class RunRequest(Record):
     `id` is 64 hex digits, chosen by the build, the container's id. `env` holds `NAME=value`.
     `user` is as in the image's config ("", "name", "uid:gid"): the worker resolves it in the tree.
     `cwd` is absolute. `network` is "default", "none" or "host"; `security` "sandbox" or
-    "insecure". No time in the layer is later than `epoch` (seconds).
+    "insecure". No time in the layer is later than `epoch` (seconds). `followed`: the next in its
+    tree is such a command, too, on the same network, as secure, and without mounts.
     """
 
     id: str
@@ -141,6 +142,7 @@ class RunRequest(Record):
     shm_size: int = 64 << 20
     ulimits: tuple[str, ...] = ()
     epoch: int = 0
+    followed: bool = False
 
 
 class RunResult(Record):

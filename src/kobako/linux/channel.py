@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import _socket
+import fcntl
 import os
 import sys
 
@@ -41,11 +42,20 @@ class Channel:
             raise
         return Channel(end)
 
+    def duplicate(self) -> Channel:
+        """The same end once more: the other end sees it gone when all of them are closed."""
+        copy = fcntl.fcntl(self._end.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)
+        return Channel(_socket.socket(_socket.AF_UNIX, _SEQPACKET, 0, copy))
+
     def fileno(self) -> int:
         return self._end.fileno()
 
     def close(self) -> None:
         self._end.close()
+
+    def detach(self) -> int:
+        """The descriptor, which is the caller's from now on."""
+        return self._end.detach()
 
     def wait_for_end(self) -> None:
         """Sends nothing more, and returns when the other end is gone; its messages are dropped."""

@@ -27,6 +27,11 @@ class Ahead:
 
     `launch`, and then `started`, or `abandon`, which sends it away, must be called. If this process
     dies first, the monitor ends by itself.
+
+    One that was made to be used `again` stays when its container has ended (it is not for `reap`)
+    and gets ready for another one when it is told to `renew`, as often as wanted; `abandon` or
+    `end` must be called then. A process that was forked from a large one costs both of them a copy
+    of every page that either writes to: of a start, a third.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Ahead:
         prepare: Callable[[], None],
         intercept_of: Callable[[dict[str, Any], Any], Interception | None],
         tied: bool = False,
+        again: bool = False,
     ) -> None:
         """`io`, `detach`, `tied` as in `launch.start`; `terminal` and `around` are those of the
         bundle to come; `stage` as in `stage.Stage`.
@@ -52,8 +58,9 @@ class Ahead:
         self._control = ours
         self._detach = detach
         self._tied = tied
+        self._again = again
         self._io = io
-        self._container = Container("", terminal, io, ours)
+        self._container = Container("", terminal, io, ours.duplicate() if again else ours)
         try:
             io = self._container.monitors_io(detach)
             self._child = os.fork()
@@ -68,13 +75,21 @@ class Ahead:
                     from kobako.runtime import launch
 
                     launch.obey(
-                        theirs, io, detach, terminal, around, stage, prepare, intercept_of, tied
-                    )
+                        theirs, io, detach, terminal, around, stage, prepare, intercept_of, tied,
+                        again,
+                    )  # fmt: skip
                 finally:
                     os._exit(125)
         finally:
             theirs.close()
             self._container.forget_pump_end()
+
+    def renew(self, io: Stdio) -> bool:
+        """Has everything begin once more, now that the container has ended; without a terminal.
+        False where the monitor is gone."""
+        self._io = io
+        self._container = Container("", False, io, self._control.duplicate())
+        return self._control.send(b"N", (io.stdout, io.stderr))
 
     def foresee(
         self, bundle: Bundle, state_dir: str, *, on_exit: tuple[str, ...] = (), given: Any = None
@@ -103,14 +118,23 @@ class Ahead:
             self._container.await_start(self._child, self._detach)
         except BaseException:
             if self._tied:
-                self._container.end()
+                self.end()
             raise
         return self._container
+
+    def end(self) -> None:
+        """Kills what was started, if that was `tied`, and waits until nothing is left of it and of
+        the monitor."""
+        if self._again:
+            self._control.close()
+        self._container.end()
+        self._child = 0
 
     def abandon(self) -> None:
         """Nothing is to be started after all; nothing is left when this returns. Idempotent."""
         if self._child:
             self._control.wait_for_end()  # detached, it is not our child
             self._container.close()
+            self._control.close()
             os.waitpid(self._child, 0)
             self._child = 0

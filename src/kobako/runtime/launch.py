@@ -100,6 +100,7 @@ def obey(
     prepare: Callable[[], None],
     intercept_of: Callable[[dict[str, Any], Any], Interception | None],
     tied: bool,
+    again: bool,
 ) -> NoReturn:
     """The monitor of an `ahead.Ahead`: gets itself and the container's first process ready, then
     starts what it is told to, if anything."""
@@ -127,7 +128,7 @@ def obey(
             return False
         return True
 
-    launch.run(begin, set())
+    launch.run(begin, set(), again=again)
 
 
 def _check(bundle: Bundle) -> None:

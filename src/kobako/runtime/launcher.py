@@ -44,11 +44,14 @@ class Launcher:
         self.io = io
         self.detach = detach
         self.control = control
+        self._begin_anew(plan, lock)
+
+    def _begin_anew(self, plan: Plan | None, lock: int) -> None:
         self.plan = plan
         self.lock = lock
         self.streams: dict[int, int] = {}
         self.sweep = False
-        self.setup = control  # until there is a first process: `clone`
+        self.setup = self.control  # until there is a first process: `clone`
         self.pid = 0
         self.pidfd = -1
         self.server: Channel | None = None  # to the supervisor, for as long as that works
@@ -59,22 +62,35 @@ class Launcher:
     def filter_program(self) -> bytes:
         return self.plan.intercept.program if self.plan and self.plan.intercept else b""
 
-    def run(self, begin: Callable[[], bool], keep: set[int]) -> NoReturn:
+    def run(self, begin: Callable[[], bool], keep: set[int], *, again: bool = False) -> NoReturn:
         """Never returns. `begin` makes the first process and knows the plan afterwards, or says
         that there is nothing to do; `keep` are descriptors that stay open besides the client's
-        streams."""
+        streams. `again`: it is called for every container the client asks for, one by one."""
         try:
             gc.disable()  # a descriptor closed below must not be closed again by its old owner
             self._stand_apart(keep)
-            if begin():
+            while begin():
                 assert self.plan is not None
                 self._keep(self._complete(self.plan))
+                if not again or not self._hear_of_another():
+                    break
         except BaseException as fault:
             self.call_off()
             program.report(self.control, fault)
             self._record(fault)
         finally:
             os._exit(0)
+
+    def _hear_of_another(self) -> bool:
+        """Lets go of a container that has ended, and waits until the client wants one more."""
+        if self.server is not None:
+            self.server.detach()  # the monitor has closed it
+        process.close_all_but({self.control.fileno()})
+        self._begin_anew(None, -1)
+        message, streams = self.control.receive()
+        if message:
+            self.io = Stdio(stdout=streams[0], stderr=streams[1])
+        return bool(message)
 
     def clone_at_once(self) -> bool:
         """The first process of a plan that is known."""

@@ -139,6 +139,12 @@ class RunOp:
         """The contexts whose files are bound."""
         return tuple(bound.context() for bound in self._context_mounts)
 
+    def follow(self, op: RunOp) -> None:
+        """`op` is what comes next in the tree this one leaves."""
+        own, other = self._request, op.request
+        if not op.mounts and own.network == other.network and own.security == other.security:
+            self._request = own.replace(followed=True)
+
     def look(self) -> None:
         """Has what is bound from a context read before `keys` asks for it."""
         for bound in self._context_mounts:

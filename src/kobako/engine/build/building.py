@@ -133,7 +133,7 @@ def build_all(
             )
             results = _solved(jobs, targets, worker, caching, on_event)
         finally:
-            worker.catch_up()
+            worker.settle()
             contexts.close()
         pairs = iter(zip(jobs, results, strict=True))
         built = []
@@ -185,7 +185,7 @@ def build_up_to(engine: Engine, request: BuildRequest, on_event: OnEvent) -> Pla
             job = contexts.job(request, target.platforms[0])
             (result,) = solve((job,), worker, StoreCache(engine), on_event)
         finally:
-            worker.catch_up()
+            worker.settle()
             contexts.close()
     assert result.plan is not None
     return Place(state_after(result.plan.target, result.layers, job.options))

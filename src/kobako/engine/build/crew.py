@@ -52,7 +52,7 @@ class ForkingCrew:
         process.require_single_thread("run steps of a build beside each other")
         engine = self._worker.engine
         _ = engine.trees, engine.driver  # found out once, not by every child
-        self._worker.catch_up()  # what was put off is this process's to do
+        self._worker.settle()  # what was put off, and the monitor, are this process's
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM, 0)
         parent = os.getpid()
         with fork.Undisturbed():
@@ -185,7 +185,7 @@ class _Apart:
             try:
                 document = task(lambda stream, data: self._link.send("output", stream, data))
             finally:
-                self._worker.catch_up()
+                self._worker.settle()
             from kobako.fastjson import dumps
 
             self._link.send("done", dumps(document), dict(self._made_sizes()))

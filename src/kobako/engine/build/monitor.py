@@ -11,7 +11,7 @@ from kobako.runtime.surroundings import Surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from typing import Any
 
     from kobako.build.worker import RunRequest
     from kobako.engine.build.worker import EngineWorker
@@ -20,26 +20,25 @@ if TYPE_CHECKING:
 
 
 class Monitor:
-    """A monitor that gets ready for the command of a request; a context manager, which sends it
-    away if nothing was started.
+    """A monitor that gets ready for the command of a request, and for others after it that have
+    the same `around` them: `renew`. `dismiss` must be called.
 
-    What is mounted for the command, where something is, has to be mounted before: it would not be
-    seen there. `streams` are descriptors of the command's output, by stream.
+    What is mounted for the command, where something is, has to be mounted before it is made: it
+    would not be seen there. `streams` are descriptors of the command's output, by stream.
     """
 
     def __init__(self, worker: EngineWorker, request: RunRequest) -> None:
         engine = self._engine = worker.engine
         bundles.load(engine)  # once, not in the supervisor of each command
         filter_program = worker.filter_program
-        out, out_writer = os.pipe2(os.O_CLOEXEC)
-        err, err_writer = os.pipe2(os.O_CLOEXEC)
-        self.streams = {out: 1, err: 2}
-        self._used = False
-        try:
+        self.around = around(request)
+        self.streams: dict[int, int] = {}
+        self._spent = False
+        with self._pipes() as writers:
             self._ahead = Ahead(
-                Stdio(stdout=out_writer, stderr=err_writer),
+                writers,
                 terminal=False,
-                around=around(request),
+                around=self.around,
                 stage=surroundings.stage(engine),
                 detach=False,
                 prepare=lambda: None,
@@ -47,13 +46,22 @@ class Monitor:
                     engine, given[0], given[1], spec, program=filter_program
                 ),
                 tied=True,
+                again=True,
             )
-        except BaseException:
-            self._close()
-            raise
-        finally:
-            os.close(out_writer)
-            os.close(err_writer)
+
+    def renew(self) -> bool:
+        """Get ready for another command, if it is not; the last one has ended. False where it has
+        been killed meanwhile."""
+        if self._spent:
+            with self._pipes() as writers:
+                self._spent = not self._ahead.renew(writers)
+        return not self._spent
+
+    def _pipes(self) -> _Pipes:
+        self._close()
+        pipes = _Pipes()
+        self.streams = pipes.readers
+        return pipes
 
     def start(self, scratch: Scratch, document: dict[str, Any]) -> None:
         """Start the command of a runtime-spec document on a writable layer; returns at once."""
@@ -67,20 +75,39 @@ class Monitor:
 
     def started(self) -> Container:
         """The container, once its program runs. Raises `StartFailed` as `launch.start` does."""
-        self._used = True
+        self._spent = True
         return self._ahead.started()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
+    def end(self) -> None:
+        """Kill the command and let go of the monitor, of which nothing is left."""
+        self._ahead.end()
         self._close()
-        if not self._used:
-            self._ahead.abandon()
+
+    def dismiss(self) -> None:
+        """Send the monitor away, which has nothing to do. Idempotent, and a no-op after `end`."""
+        self._ahead.abandon()
+        self._close()
 
     def _close(self) -> None:
         for fd in self.streams:
             os.close(fd)
+        self.streams = {}
+
+
+class _Pipes:
+    """The pipes of a command's output: a context manager that gives the ends to write to."""
+
+    def __init__(self) -> None:
+        out, self._out = os.pipe2(os.O_CLOEXEC)
+        err, self._err = os.pipe2(os.O_CLOEXEC)
+        self.readers = {out: 1, err: 2}
+
+    def __enter__(self) -> Stdio:
+        return Stdio(stdout=self._out, stderr=self._err)
+
+    def __exit__(self, *fault: object) -> None:
+        os.close(self._out)
+        os.close(self._err)
 
 
 def around(request: RunRequest) -> Surroundings:

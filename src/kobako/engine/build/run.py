@@ -26,8 +26,14 @@ def run(worker: EngineWorker, request: RunRequest, on_output: OnOutput) -> RunRe
     """Run the command on a writable layer, and make a layer of that."""
     if request.mounts:
         return _run(worker, request, None, on_output)
-    with Monitor(worker, request) as monitor:
-        return _run(worker, request, monitor, on_output)
+    monitor = worker.monitor(request)
+    try:
+        result = _run(worker, request, monitor, on_output)
+    except BaseException:
+        monitor.dismiss()
+        raise
+    worker.keep_monitor(monitor)
+    return result
 
 
 def _run(
@@ -39,9 +45,14 @@ def _run(
             config = document(scratch, request, mounts)
             if monitor is not None:
                 code = _attend(worker, monitor, scratch, config, on_output)
+                if request.followed and code == 0:
+                    monitor.renew()
             else:
-                with Monitor(worker, request) as late:
+                late = Monitor(worker, request)
+                try:
                     code = _attend(worker, late, scratch, config, on_output)
+                finally:
+                    late.dismiss()
         if code != 0:
             return RunResult(code, kept=scratch.leave() if worker.keep_failed else "")
         return RunResult(0, worker.keep(scratch, request.epoch, places(scratch)))
@@ -62,11 +73,10 @@ def _attend(
         container.attend()
         _copy(monitor.streams, on_output)
         code = container.wait(forward_signals=False, reap=False)
-        worker.put_off(container.reap)
         assert code is not None  # there is no terminal to leave
         return code
     except BaseException:
-        container.end()
+        monitor.end()
         raise
 
 

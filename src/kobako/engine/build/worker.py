@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kobako.engine.build.cache import BuildCache
     from kobako.engine.build.crew import ForkingCrew
     from kobako.engine.build.fetching import Access, Obtained
+    from kobako.engine.build.monitor import Monitor
     from kobako.engine.engine import Engine
     from kobako.engine.images import LocalImage
     from kobako.events import OnEvent
@@ -51,6 +52,7 @@ class EngineWorker:
         self.keep_failed = False
         self._crew: ForkingCrew | None = None
         self._put_off: list[Callable[[], object]] = []
+        self._monitor: Monitor | None = None
         self._filter_program: bytes | None = None
         self._elsewhere: dict[BaseImage, tuple[Reference, str, Digest]] = {}
 
@@ -139,6 +141,21 @@ class EngineWorker:
             self._filter_program = bundles.no_sync(self.engine)
         return self._filter_program
 
+    def monitor(self, request: RunRequest) -> Monitor:
+        """A monitor that gets ready for a command without mounts: that of the last one, where it
+        may stay. It is given back by `keep_monitor`, or ended."""
+        from kobako.engine.build.monitor import Monitor, around
+
+        found, self._monitor = self._monitor, None
+        if found is not None:
+            if found.around == around(request) and found.renew():
+                return found
+            found.dismiss()
+        return Monitor(self, request)
+
+    def keep_monitor(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
     def clearing(self, scratch: Scratch) -> Clearing:
         """A scratch directory whose tree becomes a layer."""
         return Clearing(self, scratch)
@@ -153,6 +170,15 @@ class EngineWorker:
         """Does what was put off."""
         while self._put_off:
             self._put_off.pop(0)()
+
+    def settle(self) -> None:
+        """Does what was put off and sends the monitor away: nothing is left of the steps so far."""
+        try:
+            self.catch_up()
+        finally:
+            found, self._monitor = self._monitor, None
+            if found is not None:
+                found.dismiss()
 
     def keep(
         self,
