@@ -33,6 +33,14 @@ def kobako(place: Path, debian_tar: Path) -> Kobako:
     return kobako
 
 
+@pytest.fixture(scope="session")
+def small(kobako: Kobako) -> str:
+    """An image of a few programs of this machine, for what would be no other with `python`, which
+    takes seconds to compress."""
+    kobako("image", "from-host", "--name", "small", *"sh cat cp echo ls true".split())
+    return "small"
+
+
 @pytest.fixture
 def name(request: pytest.FixtureRequest, kobako: Kobako) -> Iterator[str]:
     """A name of the test's own; containers whose names begin with it are removed afterwards."""

@@ -184,12 +184,27 @@ def test_run_for_a_foreign_platform_by_an_emulator(
     assert said in done.err
 
 
+@pytest.fixture(scope="module")
+def packages(kobako: Kobako, small: str) -> str:
+    """A small image that says it has Debian's packages."""
+    status = "/var/lib/dpkg/status"
+    dockerfile = f"FROM {small}\nCOPY --from=python {status} {status}\n"
+    kobako("build", "-t", "packages", "-", data=dockerfile.encode())
+    return "packages"
+
+
 @pytest.mark.needs("skopeo")
 def test_attestations_are_seen_by_others_and_ignored_by_pull(
-    kobako: Kobako, elsewhere: Kobako, registry: str, name: str, context: Path, tmp_path: Path
+    kobako: Kobako,
+    elsewhere: Kobako,
+    registry: str,
+    name: str,
+    context: Path,
+    tmp_path: Path,
+    packages: str,
 ) -> None:
     ours = f"{registry}/attested/{name}"
-    (context / "Dockerfile").write_text("FROM python\nCOPY Dockerfile /\n")
+    (context / "Dockerfile").write_text(f"FROM {packages}\nCOPY Dockerfile /\n")
     words = ("--provenance=mode=min", "--sbom=true", "-t", ours, str(context))
     kobako("build", "--push", "-o", "type=image", "-o", f"{tmp_path}/out", *words)
     index = json.loads(skopeo("inspect", "--raw", PLAIN, f"docker://{ours}"))
@@ -204,10 +219,10 @@ def test_attestations_are_seen_by_others_and_ignored_by_pull(
     assert {"name", "digest"} == set(sbom["subject"][0])
     told = json.loads((tmp_path / "out/provenance.json").read_text())["predicate"]
     (base,) = told["buildDefinition"]["resolvedDependencies"]
-    assert base["uri"].startswith("pkg:docker/python@latest") and base["digest"]["sha256"]
+    assert base["uri"].startswith(f"pkg:docker/{packages}@latest") and base["digest"]["sha256"]
     elsewhere("pull", ours)
     done = elsewhere("run", "--rm", "--network", "none", ours, "cat", "/Dockerfile")
-    assert done.out == "FROM python\nCOPY Dockerfile /"
+    assert done.out == f"FROM {packages}\nCOPY Dockerfile /"
     kobako("rmi", ours)
     unnamed = kobako("build", "-q", "--sbom=true", str(context))
     assert "without a name is not kept" in unnamed.err
