@@ -84,7 +84,7 @@ class Builder:
             row = store.db.images.get(image_id)
             assert row is not None
             manifest = json.loads(store.blobs.read(row.manifest))
-            return image.describe(manifest, lambda digest: self._blob(digest))
+            return image.describe(manifest, self._blob)
         finally:
             store.close()
 

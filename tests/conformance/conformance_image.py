@@ -64,17 +64,23 @@ def merged(digests: list[str], read: ReadBlob) -> Tree:
     """The tree that these layers make, lowest first: path → what is there."""
     tree: Tree = {}
     for digest in digests:
-        data = read(digest)
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        with tarfile.open(fileobj=io.BytesIO(data)) as layer:
-            _apply(tree, layer)
+        _apply(tree, _entries(digest, read))
     return dict(sorted(tree.items()))
 
 
-def _apply(tree: Tree, layer: tarfile.TarFile) -> None:
+@functools.lru_cache(maxsize=16)
+def _entries(digest: str, read: ReadBlob) -> tuple[tuple[str, str], ...]:
+    """A layer's (path, what is there). The layers of base images come again with every case."""
+    data = read(digest)
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
+    with tarfile.open(fileobj=io.BytesIO(data)) as layer:
+        named = (("/" + e.name.strip("/").removeprefix("./"), e) for e in layer)
+        return tuple((path, _entry(layer, e)) for path, e in named)
+
+
+def _apply(tree: Tree, entries: tuple[tuple[str, str], ...]) -> None:
     """One layer: its whiteouts are of what lies below, wherever in the archive they stand."""
-    entries = [("/" + e.name.strip("/").removeprefix("./"), e) for e in layer]
     for path, _ in entries:
         parent, _, name = path.rpartition("/")
         if name == ".wh..wh..opq":
@@ -83,12 +89,12 @@ def _apply(tree: Tree, layer: tarfile.TarFile) -> None:
             gone = f"{parent}/{name[4:]}"
             tree.pop(gone, None)
             _remove_below(tree, gone)
-    for path, entry in entries:
+    for path, what in entries:
         if path.rpartition("/")[2].startswith(".wh.") or path in ("/", "/."):
             continue
-        if not entry.isdir():
+        if not what.startswith("dir "):
             _remove_below(tree, path)
-        tree[path] = _entry(tree, layer, entry)
+        tree[path] = what
 
 
 def _remove_below(tree: Tree, directory: str) -> None:
@@ -96,7 +102,7 @@ def _remove_below(tree: Tree, directory: str) -> None:
         del tree[path]
 
 
-def _entry(tree: Tree, layer: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
+def _entry(layer: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
     """Type, mode, uid:gid and what else there is to say: size and content, a link's target,
     a device's numbers; then the extended attributes."""
     owner = f"{entry.mode:04o} {entry.uid}:{entry.gid}"
