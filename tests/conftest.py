@@ -35,9 +35,12 @@ ALIKE = (
         layer/test_layer_tar.py runtime/test_runtime_log.py runtime/test_runtime_seccomp.py
         test_imports.py""".split(),
     ),
-    # Root goes by where permissions stop a user. Nobody enters a user namespace, so a user with
-    # subordinate ids is like one without.
-    ({"root", "emulated"}, "engine hub image remote store test_straight.py".split()),
+    # Root goes by where permissions stop a user. Nobody enters a user namespace, or one of a single
+    # id, so a user with subordinate ids is like one without.
+    (
+        {"root", "emulated"},
+        "emulate engine hub image layer linux remote snapshot store test_straight.py".split(),
+    ),
 )
 """The identities that stand for all, and the folders and files where they do: others leave these
 out where `tests/run` has them beside. A test's own mark `only` goes before."""

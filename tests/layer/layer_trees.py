@@ -12,28 +12,18 @@ from typing import Any
 from kobako.linux import userns
 
 
-def as_namespace_root(work: Callable[[], Any], *, mapped: bool = False) -> Any:
+def as_namespace_root(work: Callable[[], Any]) -> Any:
     """What `work()` gives in a child that entered a user namespace (unless we are root)."""
     r, w = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.close(r)
         try:
-            if os.geteuid() != 0:
-                if mapped:
-                    ids = userns.subordinate_ids(os.geteuid())
-                    userns.enter_mapped(ids.uids, ids.gids)
-                else:
-                    userns.enter_single()
-            answer = (True, work())
-        except BaseException as fault:
-            try:
-                answer = (False, pickle.loads(pickle.dumps(fault)))
-            except Exception:
-                answer = (False, AssertionError(traceback.format_exc()))
-        with open(w, "wb") as pipe:
-            pickle.dump(answer, pipe)
-        os._exit(0)
+            os.close(r)
+            answer = _attempt(work)
+            with open(w, "wb") as pipe:
+                pickle.dump(answer, pipe)
+        finally:  # nobody may listen any more: the rest of the suite is not for this process
+            os._exit(0)
     os.close(w)
     with open(r, "rb") as pipe:
         fine, value = pickle.load(pipe)
@@ -41,6 +31,19 @@ def as_namespace_root(work: Callable[[], Any], *, mapped: bool = False) -> Any:
     if not fine:
         raise value
     return value
+
+
+def _attempt(work: Callable[[], Any]) -> tuple[bool, Any]:
+    """(True, what `work` gives) or (False, its exception), in a user namespace of a single id."""
+    try:
+        if os.geteuid() != 0:
+            userns.enter_single()
+        return (True, work())
+    except BaseException as fault:
+        try:
+            return (False, pickle.loads(pickle.dumps(fault)))
+        except Exception:
+            return (False, AssertionError(traceback.format_exc()))
 
 
 def facts(root: str | bytes, *, owners: bool = True, times: bool = True) -> dict[bytes, tuple]:

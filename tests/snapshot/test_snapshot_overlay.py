@@ -43,9 +43,11 @@ def isolated(work: Callable[[], Any]) -> Any:
             answer = (True, work())
         except BaseException:
             answer = (False, traceback.format_exc())
-        with open(w, "wb") as pipe:
-            pickle.dump(answer, pipe)
-        os._exit(0)
+        try:
+            with open(w, "wb") as pipe:
+                pickle.dump(answer, pipe)
+        finally:  # nobody may listen any more: the rest of the suite is not for this process
+            os._exit(0)
     os.close(w)
     with open(r, "rb") as pipe:
         fine, value = pickle.load(pipe)
