@@ -159,6 +159,36 @@ def test_outline_as_json() -> None:
     assert "description" not in document
 
 
+SHARED = """\
+ARG KEPT=1
+FROM base AS tools
+ARG VERSION=1.5
+ARG KEPT=2
+RUN --mount=type=secret,id=key true
+FROM base AS below
+ARG LEVEL=1
+FROM below
+ARG VERSION
+ARG LEVEL=2
+ARG KEPT
+ARG TARGETARCH
+COPY --from=tools / /
+RUN --mount=type=secret,id=key,required true
+"""
+
+
+def test_outline_shows_what_a_name_is_in_the_target() -> None:
+    """Elsewhere it may be declared too. Predefined arguments are none of the file's."""
+    found = outlined(SHARED)
+    assert [(a.name, a.value, a.where.start) for a in found.arguments] == [
+        ("KEPT", "1", 1),
+        ("VERSION", "", 9),
+        ("LEVEL", "2", 10),
+    ]
+    assert [(n.name, n.required, n.where.start) for n in found.secrets] == [("key", True, 14)]
+    assert [(a.name, a.value) for a in outlined(SHARED, KEPT="3").arguments][-1] == ("KEPT", "3")
+
+
 def checks(site: Site) -> list[CheckWarning]:
     return [event for event in site.events if isinstance(event, CheckWarning)]
 

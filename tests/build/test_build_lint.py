@@ -87,6 +87,13 @@ BAD = [
         "source",
     ),
     (
+        "WorkdirRelativePath",
+        '# escape=`\nFROM base\nWORKDIR C:\\docs "here"\n',
+        (3, 3),
+        'Relative workdir "C:\\\\docs here" can have unexpected results if the base image changes',
+        'C:\\docs "here"',
+    ),
+    (
         "UndefinedVar",
         "FROM base\nARG CACHE=/c\nCOPY file $CACH/\n",
         (3, 3), "Usage of undefined variable '$CACH' (did you mean $CACHE?)", "CACH",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kobako.build.dockerfile.expand import Expander
 from kobako.build.dockerfile.source import DockerfileError, Problem, suggest
+from kobako.build.gotext import quoted
 from kobako.build.lint.finding import Finding
 from kobako.build.lint.suggestion import nearest
 from kobako.errors import KobakoError
@@ -117,7 +118,7 @@ def from_platform_flag_const_disallowed(subject: Subject, one: Origin) -> Iterat
     if platform.os in one.stage.name or platform.architecture in one.stage.name:
         return
     where = one.stage.start.where
-    detail = f'FROM --platform flag should not use constant value "{text.value}"'
+    detail = f"FROM --platform flag should not use constant value {quoted(text.value)}"
     yield Finding("FromPlatformFlagConstDisallowed", detail, where.start, where.end, text.written)
 
 

@@ -91,65 +91,90 @@ def _filled(fields: dict[str, Any], where: Range) -> dict[str, Any]:
 
 
 def outline(subject: Subject) -> Outline:
-    """Looks at the target and the stages it needs; stages nobody needs do not count."""
+    """Looks at the target and the stages it needs; stages nobody needs do not count.
+
+    What has the same name in several stages is what it is in the target, else in the stage that
+    is built on, else in one that files are taken from.
+    """
     found = [origins.origin(subject, stage) for stage in subject.dockerfile.stages]
     for one in found:
         origins.require(subject, one)
     stages = Stages(subject, found)
     walk = Walk(subject, stages)
-    gathered = _Gathered(subject)
     needed = [one for one in found if one.stage.index in stages.needed]
     for one in needed:
         walk.resolve(one, origins.require(subject, one) or subject.platform)
+    everywhere = _global_arguments(subject)
+    taken = {}
     for one in needed:
-        gathered.use(one.image.used)
-        gathered.use(one.platform.used if one.platform else ())
+        stage = taken[one.stage.index] = _Taken(subject, everywhere)
+        stage.use(one.image.used)
+        stage.use(one.platform.used if one.platform else ())
         for visit in walk.visits(one.stage):
             if not visit.broken:
-                gathered.visit(visit)
+                stage.visit(visit)
+    arguments: dict[str, Argument] = {}
+    secrets: dict[str, Need] = {}
+    ssh: dict[str, Need] = {}
+    for index in dict.fromkeys(stages.in_turn(stages.target)):
+        stage = taken[index]
+        arguments = stage.arguments() | arguments
+        secrets = stage.secrets | secrets
+        ssh = stage.ssh | ssh
     target = subject.dockerfile.stages[stages.target]
     return Outline(
         subject.source,
         target.name,
         description(target.start.comments, target.name),
-        tuple(sorted(gathered.arguments.values(), key=lambda a: a.where.start)),
-        tuple(gathered.secrets.values()),
-        tuple(gathered.ssh.values()),
+        tuple(sorted(arguments.values(), key=lambda a: a.where.start)),
+        tuple(sorted(secrets.values(), key=lambda n: n.where.start)),
+        tuple(sorted(ssh.values(), key=lambda n: n.where.start)),
     )
 
 
-class _Gathered:
-    """What the stages looked at so far take."""
+def _global_arguments(subject: Subject) -> dict[str, Argument]:
+    """Those declared before the first stage."""
+    found: dict[str, Argument] = {}
+    arguments = subject.arguments
+    for instruction in subject.dockerfile.arguments:
+        comments = subject.comments(instruction.where)
+        for name, default in instruction.pairs:
+            uses: tuple[str, ...] = ()
+            if name not in arguments.given and default is not None:
+                expander = Expander(arguments.known, subject.escape)
+                expander.word(default)
+                uses = tuple(sorted(expander.used))
+            value = arguments.known.get(name, "")
+            said = description(comments, name)
+            found[name] = Argument(name, said, value, instruction.where, uses)
+    return found
 
-    def __init__(self, subject: Subject) -> None:
+
+class _Taken:
+    """What one stage takes."""
+
+    def __init__(self, subject: Subject, everywhere: dict[str, Argument]) -> None:
         self.subject = subject
-        self.arguments: dict[str, Argument] = {}
         self.secrets: dict[str, Need] = {}
         self.ssh: dict[str, Need] = {}
-        self._global = {
-            name: self._global_argument(name, default, instruction)
-            for instruction in subject.dockerfile.arguments
-            for name, default in instruction.pairs
-        }
-
-    def _global_argument(self, name: str, default: str | None, instruction: i.Arg) -> Argument:
-        arguments = self.subject.arguments
-        uses: tuple[str, ...] = ()
-        if name not in arguments.given and default is not None:
-            expander = Expander(arguments.known, self.subject.escape)
-            expander.word(default)
-            uses = tuple(sorted(expander.used))
-        comments = self.subject.comments(instruction.where)
-        value = arguments.known.get(name, "")
-        return Argument(name, description(comments, name), value, instruction.where, uses)
+        self._known = dict(everywhere)
+        self._used: dict[str, None] = {}
 
     def use(self, names: tuple[str, ...]) -> None:
-        """Global arguments and those their values are made of."""
-        for name in names:
-            argument = self._global.get(name)
-            if argument is not None and name not in self.arguments:
-                self.arguments[name] = argument
-                self.use(argument.uses)
+        self._used.update(dict.fromkeys(names))
+
+    def arguments(self) -> dict[str, Argument]:
+        """Those used, and those their values are made of. Predefined ones nobody declares a value
+        of are none of the file's."""
+        found: dict[str, Argument] = {}
+        waiting = list(self._used)
+        while waiting:
+            name = waiting.pop()
+            argument = self._known.get(name)
+            if argument is not None and name not in found:
+                found[name] = argument
+                waiting += argument.uses
+        return found
 
     def visit(self, visit: Visit) -> None:
         one = visit.instruction
@@ -158,17 +183,14 @@ class _Gathered:
                 self._mount(text, visit)
         if not isinstance(one, i.Arg):
             return
-        values = self.subject.arguments.apply(one, visit.state.expander())
+        arguments = self.subject.arguments
+        values = arguments.apply(one, visit.state.expander())
         for (name, value), (_, default) in zip(values, one.pairs, strict=True):
-            if (
-                default is None
-                and name not in self.subject.arguments.given
-                and name in self._global
-            ):
-                self.use((name,))
-            elif name not in self.arguments or self.arguments[name] is self._global.get(name):
+            given = name in arguments.given
+            if default is not None or given or name not in arguments.known:
                 said = description(visit.comments, name)
-                self.arguments[name] = Argument(name, said, value or "", visit.where)
+                self._known[name] = Argument(name, said, value or "", visit.where)
+            self.use((name,))
 
     def _mount(self, text: str, visit: Visit) -> None:
         flag = parse_mount(text, visit.expand)

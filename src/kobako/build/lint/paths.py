@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from kobako.build.dockerfile import instructions as i
+from kobako.build.gotext import quoted
 from kobako.build.lint.finding import Finding
 
 TYPE_CHECKING = False
@@ -24,7 +25,8 @@ def workdir_relative_path(visit: Visit) -> Iterator[Finding]:
         return
     path = visit.words[0]
     if not path.startswith("/"):
-        detail = f'Relative workdir "{path}" can have unexpected results if the base image changes'
+        name = quoted(path)
+        detail = f"Relative workdir {name} can have unexpected results if the base image changes"
         where, token = visit.where, visit.instruction.path
         yield Finding("WorkdirRelativePath", detail, where.start, where.end, token)
 
@@ -43,7 +45,7 @@ def copy_ignored_file(visit: Visit) -> Iterator[Finding]:
             continue
         path = posixpath.normpath(source)
         if _ignored(ignore, path):
-            detail = f'Attempting to {verb} file "{path}" that is excluded by .dockerignore'
+            detail = f"Attempting to {verb} file {quoted(path)} that is excluded by .dockerignore"
             where = visit.where
             yield Finding("CopyIgnoredFile", detail, where.start, where.end, written)
 

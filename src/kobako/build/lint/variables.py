@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kobako.build.dockerfile import instructions as i
+from kobako.build.gotext import quoted
 from kobako.build.lint.finding import Finding
 from kobako.build.lint.suggestion import nearest
 
@@ -43,6 +44,7 @@ def secrets_used_in_arg_or_env(visit: Visit) -> Iterator[Finding]:
     for name in names:
         parts = set(name.lower().split("_"))
         if parts & _SECRET and not parts & _HARMLESS:
-            detail = f'Do not use ARG or ENV instructions for sensitive data ({kind} "{name}")'
+            what = f"{kind} {quoted(name)}"
+            detail = f"Do not use ARG or ENV instructions for sensitive data ({what})"
             where = visit.where
             yield Finding("SecretsUsedInArgOrEnv", detail, where.start, where.end, name)

@@ -73,6 +73,15 @@ class Stages:
                 found.add(index)
         return found
 
+    def in_turn(self, index: int) -> Iterator[int]:
+        """A stage, what it is built on, and what it takes files from; each with those it needs."""
+        yield index
+        below = self.based.get(index)
+        if below is not None:
+            yield from self.in_turn(below)
+        for other in sorted(self._needs[index] - {below}):
+            yield from self.in_turn(other)
+
     def _reach(self, target: int) -> set[int]:
         reached: set[int] = set()
         waiting = [target]
