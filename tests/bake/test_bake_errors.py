@@ -103,6 +103,7 @@ def test_json_too(text: str, message: str) -> None:
         ("services:\n  a:\n    build:\n      context: ${X:?say X}\n", "required variable X is mis"),
         ("services:\n  a:\n    build:\n      secrets: [s]\n", "undefined build secret s"),
         ("a: &a [1]\n", "empty compose file"),
+        ("services:\n  a:\n    command: x\n", "neither an image nor a build context"),
         ("services: &s\n  x: *s\n", "Invalid YAML"),
         ("include: [other.yaml]\nservices: {}\n", "include: there is no file other.yaml"),
         ("include: [{pathh: x}]\n", "include: unknown key pathh"),

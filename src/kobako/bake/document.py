@@ -31,7 +31,8 @@ def groups(held: tuple[Group, ...]) -> dict[str, object]:
     found: dict[str, object] = {}
     for group in sorted(held, key=lambda g: g.name):
         about = {"description": group.description} if group.description else {}
-        found[group.name] = {**about, "targets": list(group.targets)}
+        targets = list(group.targets) if group.said else None
+        found[group.name] = {**about, "targets": targets}
     return found
 
 
@@ -93,8 +94,8 @@ def indented(value: object, lead: str = "") -> str:
         if not value:
             return "[]"
         return "[\n" + ",\n".join(inner + indented(v, inner) for v in value) + f"\n{lead}]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     return values.quoted(value) if isinstance(value, str) else str(value)
 
 

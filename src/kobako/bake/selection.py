@@ -93,7 +93,9 @@ def _default_group(names: list[str], groups: dict[str, Group]) -> None:
     members = list(held.targets) if held else []
     members += [name for name in names if not (name == "default" and "default" in groups)]
     description = held.description if held else ""
-    groups["default"] = Group("default", tuple(sorted(dict.fromkeys(members))), description)
+    said = bool(members) or held is None or held.said
+    targets = tuple(sorted(dict.fromkeys(members)))
+    groups["default"] = Group("default", targets, description, said)
 
 
 class _Resolver:

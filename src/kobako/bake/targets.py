@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 
 class Group(Record):
+    """`said` is false where no file has a list: compose services with nothing to build."""
+
     name: str
     targets: tuple[str, ...]
     description: str = ""
+    said: bool = True
 
 
 class Target(Record):

@@ -18,7 +18,10 @@ _OPERATORS = (":-", ":?", ":+", "-", "?", "+")
 
 
 def interpolate(text: str, lookup: Lookup, missing: Missing) -> str:
-    """The text with variables replaced. `Fault` for bad syntax, and for what `:?` asks for."""
+    """The text with variables replaced; a `$` before anything else is a dollar, too.
+
+    `Fault` for bad syntax in braces, and for what `:?` asks for.
+    """
     shown: list[str] = []
     at = 0
     while at < len(text):
@@ -36,10 +39,8 @@ def interpolate(text: str, lookup: Lookup, missing: Missing) -> str:
             at = end + 1
         else:
             match = _NAME.match(text, stop + 1)
-            if match is None:
-                raise Fault(f'invalid interpolation format in "{text}": write $$ for a dollar')
-            shown.append(_value(match[0], lookup, missing))
-            at = match.end()
+            shown.append(_value(match[0], lookup, missing) if match else "$")
+            at = match.end() if match else stop + 1
     return "".join(shown) + text[at:]
 
 

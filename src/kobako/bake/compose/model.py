@@ -48,15 +48,26 @@ def config(files: list[File], around: Surroundings) -> Config:
         model.add(file)
     made = []
     for name, node in model.services.items():
-        build = node.get("build")
-        if build is None or build.value is None:
+        build = _build(name, node)
+        if build is None:
             continue
         try:
             made.append(_Service(name, node, build, model, within).target())
         except Fault as fault:
             raise BakeError(build.at, f"services.{name}.build: {fault.message}") from None
-    groups = (Group("default", tuple(target.name for target in made)),) if model.services else ()
+    names = tuple(target.name for target in made)
+    groups = (Group("default", names, said=bool(names)),) if model.services else ()
     return Config(groups, tuple(made), tuple(model.warnings))
+
+
+def _build(name: str, node: Node) -> Node | None:
+    """What a service is built from; None for an image that is there."""
+    build, image = node.get("build"), node.get("image")
+    if build is not None and build.value is not None:
+        return build
+    if image is None or not image.value:
+        raise node.fail(f'service "{name}" has neither an image nor a build context specified')
+    return None
 
 
 class _Service:
