@@ -44,13 +44,11 @@ def lint(
 
     found: list[Finding] = []
     fault: KobakoError | None = None
-    parsed = False
     try:
         check_argument = given.pop("BUILDKIT_DOCKERFILE_CHECK", None)
         settings = settings_of(source, read_directives(source)[0], check_argument)
         lines = check_text(source, settings, found)
         dockerfile = parse(text)
-        parsed = True
         subject = Subject(
             dockerfile, lines, bases, given=tuple(given.items()), host=HOST, platform=HOST,
             target=target or "", ignore=parse_ignore(ignore), everything=target is None,
@@ -58,4 +56,4 @@ def lint(
         check(subject, settings, found)
     except KobakoError as error:
         fault = error
-    return Checked(source, tuple(found), fault, parsed)
+    return Checked(source, tuple(found), fault)

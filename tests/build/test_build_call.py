@@ -10,12 +10,14 @@ from building import Site
 from linting import HOST, image, lint
 
 from kobako.build.dockerfile import parse
+from kobako.build.dockerfile.source import DockerfileError
 from kobako.build.lint.outline import Outline, outline
 from kobako.build.lint.subject import Subject
 from kobako.build.lint.targets import Targets
 from kobako.build.lint.verdict import ChecksFailed
 from kobako.build.lint.written import written
 from kobako.build.progress import CheckWarning
+from kobako.errors import KobakoError
 
 
 def test_the_checks_as_json() -> None:
@@ -191,6 +193,24 @@ def test_outline_shows_what_a_name_is_in_the_target() -> None:
 
 def checks(site: Site) -> list[CheckWarning]:
     return [event for event in site.events if isinstance(event, CheckWarning)]
+
+
+def test_a_build_that_cannot_begin_tells_the_warnings_before_that(site: Site) -> None:
+    site.base()
+    wrong = "RUN --mount=type=cache,target=/c,uid=$Z true"
+    text = f"FROM base as x\nENV a b\nARG Y=$Z\n{wrong}\nCMD x\n"
+    with pytest.raises(DockerfileError):
+        site.build(text)
+    assert [(w.rule, w.start) for w in checks(site)] == [
+        ("FromAsCasing", 1),
+        ("LegacyKeyValueFormat", 2),
+        ("UndefinedVar", 3),
+        ("UndefinedVar", 4),
+    ]
+    site.events.clear()
+    with pytest.raises(KobakoError):
+        site.build("FROM not-there as x\nENV a b\n")
+    assert [(w.rule, w.start) for w in checks(site)] == [("FromAsCasing", 1)]
 
 
 def test_a_build_tells_its_warnings_each_time_and_looks_once(

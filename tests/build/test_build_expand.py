@@ -75,6 +75,8 @@ def test_words(text: str, expected: str) -> None:
         ("${NOPE?}", "NOPE: is not allowed to be unset"),
         ("${A:#x}", "unsupported modifier (:#)"),
         ("${A^}", "unsupported modifier (^)"),
+        ("${A:^}", "unsupported modifier (:^)"),
+        ("${A:}", "missing '}'"),
         ("${A/x}", "missing '/' in ${}"),
         ("${A#\\q}", "invalid escape '\\q'"),
         ("'a", "matching single-quote"),

@@ -200,9 +200,20 @@ def test_errors_name_line_and_fault(text: str, line: int, message: str) -> None:
     with pytest.raises(DockerfileError) as caught:
         parse(text)
     assert caught.value.line == line
-    assert str(caught.value).startswith(f"dockerfile parse error on line {line}: ")
     assert message in str(caught.value)
     assert f"Dockerfile:{line}" in caught.value.excerpt
+
+
+def test_a_line_that_is_no_instruction_is_told_as_the_reference_does() -> None:
+    for text, message in (
+        ("FROM x\nRUUN a\n", "dockerfile parse error on line 2: unknown instruction: RUUN (did"),
+        ("FROM x\nCOPY a\n", "dockerfile parse error on line 2: COPY requires at least two"),
+        ("FROM x\nENV A\n", "ENV must have two arguments"),
+        ("RUN a\nFROM x\n", "no build stage in current context"),
+    ):
+        with pytest.raises(DockerfileError) as caught:
+            parse(text)
+        assert str(caught.value).startswith(message)
 
 
 def test_the_excerpt_points_at_the_word() -> None:

@@ -56,8 +56,14 @@ def test_a_build_ends_with_its_warnings(kobako: Kobako, tmp_path: Path) -> None:
     done = kobako.attempt("build", str(tmp_path))
     assert done.code == 1
     assert "violation found for rules: JSONArgsRecommended, MaintainerDeprecated" in done.err
+    assert kobako.attempt("build", "--call=outline", str(tmp_path)).code == 1
     words = ("build", "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=all", str(tmp_path))
     assert kobako(*words).err == ""
+    (tmp_path / "Dockerfile").write_text("FROM python\nMAINTAINER me\nFROM $NOPE\n")
+    done = kobako.attempt("build", "--progress=plain", str(tmp_path))
+    assert done.code == 1
+    assert "Error: base name ($NOPE) should not be blank" in done.err
+    assert " - MaintainerDeprecated: " in done.err
     (tmp_path / "Dockerfile").write_text(BROKEN + "RUN exit 3\n")
     done = kobako.attempt("build", "--progress=plain", str(tmp_path))  # and one that fails
     assert done.err.index(told[1]) < done.err.index("Error: ")

@@ -9,7 +9,7 @@ from kobako.build.arguments import Arguments
 from kobako.build.context import Context
 from kobako.build.dockerfile.parse import parse
 from kobako.build.dockerfile.source import StepFailed
-from kobako.build.lint.verdict import ChecksFailed, warnings
+from kobako.build.lint.verdict import ChecksFailed, warnings, warnings_before
 from kobako.build.loading import read_contexts, tell_definitions, tell_ignored
 from kobako.build.lower import Lowering, Surroundings
 from kobako.build.named import NamedContexts
@@ -126,16 +126,13 @@ class _FrontEnd:
             common = common.replace(target=options.target)
         for other, its_context, its_contexts, lowering in self._lowerings:
             if other == common and its_context is context and its_contexts == job.contexts:
-                plan = lowering.plan(options.target)
-                self._check(lowering, options)
-                return plan
+                return self._lowered(lowering, options)
         lowering = self._lowering(job, context)
         if options.stop_at:
             from kobako.build.halt import plan_up_to
 
             return plan_up_to(lowering, options.stop_at)
-        plan = lowering.plan(options.target)
-        self._check(lowering, options)
+        plan = self._lowered(lowering, options)
         unused = lowering.arguments.unused()
         if unused:
             text = f"One or more build-args {unused} were not consumed"
@@ -143,6 +140,16 @@ class _FrontEnd:
                 self._warned.add(text)
                 self._on_event(progress.Warning(text))
         self._lowerings.append((common, context, job.contexts, lowering))
+        return plan
+
+    def _lowered(self, lowering: Lowering, options: BuildOptions) -> Plan:
+        """The plan, checked. What the checks say is told of one that cannot be made, too."""
+        try:
+            plan = lowering.plan(options.target)
+        except KobakoError:
+            self._tell(warnings_before(lowering, options))
+            raise
+        self._check(lowering, options)
         return plan
 
     def _dated(self, job: Job, context: Context) -> Job:
@@ -167,14 +174,17 @@ class _FrontEnd:
     def _check(self, lowering: Lowering, options: BuildOptions) -> None:
         """The build checks: each warning once, however many targets give cause for it."""
         found, error = warnings(lowering, options)
-        for warning in found:
-            if warning not in self._checked:
-                self._checked.add(warning)
-                self._on_event(warning)
+        self._tell(found)
         if error:
             raise ChecksFailed(
                 error, hint="`check=error=true` makes them errors; --check shows them."
             )
+
+    def _tell(self, found: tuple[progress.CheckWarning, ...]) -> None:
+        for warning in found:
+            if warning not in self._checked:
+                self._checked.add(warning)
+                self._on_event(warning)
 
     def _lowering(self, job: Job, context: Context) -> Lowering:
         options = job.options

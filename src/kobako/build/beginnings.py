@@ -27,7 +27,7 @@ def check_stages(
             try:
                 Reference.parse(name)
             except KobakoError as error:
-                message = f'failed to parse stage name "{name}": {error.message}'
+                message = unparsed(name, error)
                 raise DockerfileError(dockerfile.source, stage.start.where, message) from None
         above.add(stage.name)
     count = len(dockerfile.stages)
@@ -38,6 +38,12 @@ def check_stages(
                 raise DockerfileError(
                     dockerfile.source, one.where, f"invalid stage index {name}", token=name
                 )
+
+
+def unparsed(name: str, error: KobakoError) -> str:
+    """Why a FROM's `name` is none; the name is said once."""
+    why = error.message.removesuffix(f': "{name}"')
+    return f'failed to parse stage name "{name}": {why}'
 
 
 def beginning(

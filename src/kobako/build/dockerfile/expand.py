@@ -224,12 +224,15 @@ class _Scan:
         if not operator:
             raise Problem("syntax error: missing '}'")
         shown = (":" if null_is_unset else "") + operator
-        if operator not in "+-?#%" or (null_is_unset and operator in "#%"):
-            raise Problem(f"unsupported modifier ({shown}) in substitution")
+        unsupported = Problem(f"unsupported modifier ({shown}) in substitution")
+        if operator in "#%" if null_is_unset else operator not in "+-?#%":
+            raise unsupported
         word = self.operand("}", "missing '}'", raw_escapes=operator in "#%")
         value = self.expander.get(name)
         if self.skip_unset and value is None:
             return "${" + self.text[start : self.at]
+        if operator not in "+-?#%":  # behind a colon: only now, and the name counts as used
+            raise unsupported
         return _substitute(name, operator, null_is_unset, word, value)
 
     def replace(self, name: str, start: int) -> str:

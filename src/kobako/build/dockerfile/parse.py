@@ -116,7 +116,7 @@ def parse_line(source: Source, line: Line, escape: str = "\\") -> i.Instruction:
         return reader(statement)
     except Problem as problem:
         message, token = problem.message, problem.token
-    raise DockerfileError(source, line.where, message, token=token)
+    raise DockerfileError(source, line.where, message, token=token, parsing=True)
 
 
 def _from(s: _Statement) -> i.Instruction:

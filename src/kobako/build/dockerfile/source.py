@@ -53,13 +53,23 @@ class Source(Record):
 
 
 class DockerfileError(Invalid):
-    """The Dockerfile is wrong. `excerpt` shows the place; `line` is 1-based."""
+    """The Dockerfile is wrong. `excerpt` shows the place; `line` is 1-based.
+
+    With `parsing` it is a line that is no instruction, and the message says so as the reference's.
+    """
 
     def __init__(
-        self, source: Source, where: Range, problem: str, *, token: str = "", hint: str = ""
+        self,
+        source: Source,
+        where: Range,
+        problem: str,
+        *,
+        token: str = "",
+        hint: str = "",
+        parsing: bool = False,
     ) -> None:
-        super().__init__(f"dockerfile parse error on line {where.start}: {problem}", hint=hint)
-        self.problem = problem
+        lead = f"dockerfile parse error on line {where.start}: " if parsing else ""
+        super().__init__(lead + problem, hint=hint)
         self.line = where.start
         self.last_line = where.end
         self.excerpt = source.excerpt(where, token)

@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 
 
 class Checked(Record):
-    """The outcome of the checks: `fault` is why the build would fail before it began, `parsed`
-    whether the file could be read until then."""
+    """The outcome of the checks: `fault` is why the build would fail before it began."""
 
     source: Source
     findings: tuple[Finding, ...]
     fault: KobakoError | None = None
-    parsed: bool = True
 
     @property
     def clean(self) -> bool:
@@ -62,8 +60,7 @@ class Checked(Record):
         if self.fault is not None:
             line = getattr(self.fault, "line", 0)
             where = location(line, getattr(self.fault, "last_line", line)) if line else {}
-            problem = getattr(self.fault, "problem", "") if self.parsed else ""
-            found["buildError"] = {"message": problem or self.fault.message, "location": where}
+            found["buildError"] = {"message": self.fault.message, "location": where}
         return found
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 from kobako import __version__
 from kobako.build import progress
 from kobako.build.cache import cache_key
-from kobako.errors import Invalid, KobakoError
+from kobako.errors import Invalid, KobakoError, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from kobako.build.dockerfile.source import Range
+    from kobako.build.lint.subject import Bases
     from kobako.build.lower import Lowering
     from kobako.build.options import BuildOptions
+    from kobako.oci import ImageConfig, Platform
 
-REVISION = 1
+REVISION = 2
 _ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
 
 
@@ -54,7 +57,20 @@ def warnings(
     return found, str(row["error"])
 
 
-def _judge(lowering: Lowering, options: BuildOptions) -> dict[str, Any]:
+def warnings_before(lowering: Lowering, options: BuildOptions) -> tuple[progress.CheckWarning, ...]:
+    """The warnings for a target that could not be lowered, up to what was wrong with it."""
+    images, named = lowering.images, lowering.around.named
+
+    def there(name: str, platform: Platform, where: Range) -> ImageConfig:
+        if (name, str(platform)) not in images and named.find(name, platform) is None:
+            raise NotFound(f"{name} was not found before")
+        return lowering.base_config(name, platform, where)
+
+    row = _judge(lowering, options, there)
+    return tuple(progress.CheckWarning(*one) for one in row["warnings"])
+
+
+def _judge(lowering: Lowering, options: BuildOptions, bases: Bases | None = None) -> dict[str, Any]:
     from kobako.build.lint.check import check, check_text, settings_of, violations
     from kobako.build.lint.finding import Finding
     from kobako.build.lint.rules import RULES
@@ -69,7 +85,7 @@ def _judge(lowering: Lowering, options: BuildOptions) -> dict[str, Any]:
         subject = Subject(
             dockerfile,
             check_text(dockerfile.source, settings, findings),
-            lowering.base_config,
+            bases or lowering.base_config,
             given=options.build_args,
             host=around.host,
             platform=around.platform,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kobako.build.dockerfile import Dockerfile
     from kobako.build.dockerfile.source import Range, Source
     from kobako.build.ignore import Ignore
+    from kobako.build.lint.finding import Finding
     from kobako.build.lint.outline import Outline
     from kobako.build.lint.report import Checked
     from kobako.build.lint.subject import Subject
@@ -34,20 +35,19 @@ def check(engine: Engine, request: BuildRequest) -> Checked:
     from kobako.build.dockerfile.source import Source
     from kobako.build.lint.check import check as judge
     from kobako.build.lint.check import check_text, settings_of, violations
-    from kobako.build.lint.finding import Finding
     from kobako.build.lint.report import Checked
     from kobako.build.lint.verdict import ChecksFailed
 
     source = Source(request.dockerfile_name, request.dockerfile)
     findings: list[Finding] = []
     fault: KobakoError | None = None
-    parsed = False
     try:
         given = dict(request.build_args).get(_ARGUMENT)
         settings = settings_of(source, read_directives(source)[0], given)
-        lines = check_text(source, settings, findings)
-        dockerfile = parse(source.text, source.name)
-        parsed = True
+        try:
+            lines = check_text(source, settings, findings)
+        finally:  # where several lines are wrong, the one a build would tell
+            dockerfile = parse(source.text, source.name)
         subject = _subject(engine, request, dockerfile, lines, everything=not request.target)
         judge(subject, settings, findings)
         failure = violations(findings, settings)
@@ -55,18 +55,32 @@ def check(engine: Engine, request: BuildRequest) -> Checked:
             raise ChecksFailed(failure)
     except KobakoError as error:
         fault = error
-    return Checked(source, tuple(findings), fault, parsed)
+    return Checked(source, tuple(findings), fault)
 
 
 def outline(engine: Engine, request: BuildRequest) -> Outline:
-    """The arguments, secrets and agents the target takes."""
+    """The arguments, secrets and agents the target takes.
+
+    Raises `ChecksFailed` where the Dockerfile asks for warnings to be errors, as a build would.
+    """
     from kobako.build.dockerfile import parse
+    from kobako.build.lint.check import check as judge
+    from kobako.build.lint.check import check_text, settings_of, violations
     from kobako.build.lint.outline import outline as gather
-    from kobako.build.lint.written import written
+    from kobako.build.lint.verdict import ChecksFailed
 
     dockerfile = parse(request.dockerfile, request.dockerfile_name)
-    lines = list(written(dockerfile.source))
-    return gather(_subject(engine, request, dockerfile, lines, everything=False))
+    given = dict(request.build_args).get(_ARGUMENT)
+    settings = settings_of(dockerfile.source, dockerfile.directives, given)
+    findings: list[Finding] = []
+    lines = check_text(dockerfile.source, settings, findings)
+    subject = _subject(engine, request, dockerfile, lines, everything=False)
+    if settings.error:
+        judge(subject, settings, findings)
+        failure = violations(findings, settings)
+        if failure:
+            raise ChecksFailed(failure)
+    return gather(subject)
 
 
 def targets(request: BuildRequest) -> Targets:
@@ -141,6 +155,7 @@ class _Bases:
         self._known: dict[tuple[str, Platform], ImageConfig] = {}
 
     def config(self, name: str, platform: Platform, where: Range) -> ImageConfig:
+        from kobako.build.beginnings import unparsed
         from kobako.build.dockerfile.source import StepFailed
         from kobako.oci import Reference
 
@@ -153,7 +168,7 @@ class _Bases:
             try:
                 reference = Reference.parse(name).with_default_tag()
             except KobakoError as error:
-                problem = f'failed to parse stage name "{name}": {error.message}'
+                problem = unparsed(name, error)
                 raise StepFailed(self._source, where, problem) from error
             try:
                 self._known[key] = self._find(reference, platform)
