@@ -117,6 +117,8 @@ def check(subject: Subject, settings: Settings, into: list[Finding]) -> None:
                 settings,
             )
     for one in counted:
+        walk.look_up(one.stage)
+    for one in counted:
         for visit in walk.visits(one.stage):
             local = settings.with_comments(visit.comments)
             rules = (variables.undefined_var,) if visit.broken else _OF_INSTRUCTION

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kobako.build.dockerfile.source import Range
     from kobako.build.lint.origins import Origin
     from kobako.build.lint.subject import Subject
     from kobako.oci import ImageConfig, Platform
@@ -58,14 +59,8 @@ class Stages:
 
     def _taken(self, stage: i.Stage, names: dict[str, int]) -> set[int]:
         """The stages a stage's COPY and RUN take files from."""
-        words: list[str] = []
-        for instruction in stage.instructions:
-            if isinstance(instruction, i.Copy) and instruction.from_:
-                words.append(instruction.from_)
-            elif isinstance(instruction, i.Run):
-                words += [mount_source(text) for text in instruction.mounts]
         found = set()
-        for word in words:
+        for word, _ in sources(stage):
             index = names.get(word.lower())
             if index is None and word.isdigit():
                 index = int(word)
@@ -93,6 +88,18 @@ class Stages:
         return reached
 
 
+def sources(stage: i.Stage) -> Iterator[tuple[str, Range]]:
+    """What `--from` of a stage's COPY and `from=` of its mounts say, and where."""
+    for instruction in stage.instructions:
+        if isinstance(instruction, i.Copy) and instruction.from_:
+            yield instruction.from_, instruction.where
+        elif isinstance(instruction, i.Run):
+            for text in instruction.mounts:
+                word = mount_source(text)
+                if word:
+                    yield word, instruction.where
+
+
 class Walk:
     """Visits the instructions of the stages that count: the needed ones, or all of them."""
 
@@ -116,6 +123,13 @@ class Walk:
         config = self.subject.bases(one.image.value, platform, stage.start.where)
         self.configs[stage.index] = config
         return config
+
+    def look_up(self, stage: i.Stage) -> None:
+        """Asks for the images a stage takes files from; what `Subject.bases` raises ends it."""
+        names = {other.name for other in self.stages.stages if other.name}
+        for word, where in sources(stage):
+            if word != SCRATCH and word.lower() not in names and not word.isdigit():
+                self.subject.bases(word, self.subject.platform, where)
 
     def visits(self, stage: i.Stage) -> Iterator[Visit]:
         """The instructions of a stage in order, triggers of its base first. Each takes effect when

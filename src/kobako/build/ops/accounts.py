@@ -51,12 +51,16 @@ def resolve(
 
 
 def _given_number(text: str) -> int | None:
-    """What is a number for BuildKit, which takes larger ones for names, and root for 0."""
+    """What is a number for BuildKit, which takes larger ones for names, and root for 0. A negative
+    one is counted from the end, where the last says not to change the owner, who is root."""
     if text == "root":
         return 0
-    digits = text.removeprefix("+")
+    digits = text[1:] if text[:1] in ("+", "-") else text
     plain = digits.isascii() and digits.isdigit() and len(digits.lstrip("0")) <= _DIGITS
-    return int(digits) if plain and int(digits) < 1 << 31 else None
+    number = int(text) if plain else 1 << 31
+    if not -1 << 31 <= number < 1 << 31:
+        return None
+    return 0 if number == -1 else number % (1 << 32)
 
 
 def _number(text: str) -> int:
