@@ -169,6 +169,26 @@ def test_capabilities(kobako: Kobako) -> None:
     assert kobako.sh(script, "--security-opt", "no-new-privileges").out == "NoNewPrivs:\t1"
 
 
+def test_a_tmpfs_has_an_owner(kobako: Kobako) -> None:
+    """In mode C too, where the kernel knows no such id."""
+    flags = ["--tmpfs", "/x:uid=1000,gid=1001,mode=700,size=1m", "-u"]
+    shown = "stat -c '%u:%g %a' /x; touch /x/y && stat -c %u /x/y; df /x | awk 'END {print $2}'"
+    assert kobako.sh(shown, *flags, "1000").lines == ["1000:1001 700", "1000", "1024"]
+    refused = kobako.sh("touch /x/y || stat -c '%u:%g' /x", *flags, "1001")
+    assert (refused.out, "Permission denied" in refused.err) == ("1000:1001", True)
+
+
+def test_what_is_read_only_is_that_first(kobako: Kobako) -> None:
+    """Before it is asked whether somebody may."""
+    script = "chmod 600 /etc/passwd; chown 1000 /etc/passwd; chmod 600 /tmp/x; id -u"
+    result = kobako.sh(script, "--read-only", "-u", "1000")
+    assert result.out == "1000"
+    errors = [line.rpartition(": ")[2] for line in result.err.splitlines()]
+    assert errors == ["Read-only file system", "Read-only file system", "No such file or directory"]
+    result = kobako.sh("chmod 600 /etc/passwd; chown 1000 /etc/passwd; id -u", "-u", "1000")
+    assert result.err.count("Operation not permitted") == 2
+
+
 def test_read_only_and_tmpfs(kobako: Kobako) -> None:
     result = kobako.attempt("run", "--rm", "--read-only", "python", "touch", "/x")
     assert result.code == 1

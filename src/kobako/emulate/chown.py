@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from kobako.emulate.caller import AT_FDCWD
 from kobako.emulate.credentials import CAP_CHOWN, CAP_FOWNER, KEEP
@@ -48,9 +49,9 @@ def _may_change_owner(
         return
     owns = own.uid == who.fsuid
     if uid not in (KEEP, own.uid) or not (owns or (uid == KEEP and gid == KEEP)):
-        raise OSError(errno.EPERM, "chown")
+        raise _refusal(place, follow, "chown")
     if gid not in (KEEP, own.gid) and not who.in_group(gid):
-        raise OSError(errno.EPERM, "chgrp")
+        raise _refusal(place, follow, "chgrp")
 
 
 def _change_mode(w: World, c: Listener, directory: int, path_at: int, flags: int) -> int:
@@ -60,8 +61,18 @@ def _change_mode(w: World, c: Listener, directory: int, path_at: int, flags: int
         return RESUME
     place, follow = _place(w, c, directory, path_at, flags)
     if w.inodes.owner(place, follow).uid != who.fsuid:
-        raise OSError(errno.EPERM, "chmod")
+        raise _refusal(place, follow, "chmod")
     return RESUME
+
+
+def _refusal(place: bytes, follow: bool, what: str) -> OSError:
+    """Before the kernel looks at rights it says EROFS."""
+    at = os.open(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    try:
+        read_only = os.fstatvfs(at).f_flag & os.ST_RDONLY
+    finally:
+        os.close(at)
+    return OSError(errno.EROFS if read_only else errno.EPERM, what)
 
 
 def _place(w: World, c: Listener, directory: int, path_at: int, flags: int) -> tuple[bytes, bool]:

@@ -51,6 +51,7 @@ def inspect(engine: Engine, name: str, kind: str = "", *, size: bool = False) ->
 def _container(engine: Engine, container: Container, size: bool) -> dict[str, Any]:
     state, document = container.state, container.document
     status = state.status
+    driver = _driver(engine, document["Mode"])
     found: dict[str, Any] = {
         "Id": container.id,
         "Created": rfc3339(container.created_ns),
@@ -76,7 +77,7 @@ def _container(engine: Engine, container: Container, size: bool) -> dict[str, An
         "LogPath": os.path.join(container.state_dir, "log"),
         "Name": "/" + container.name,
         "RestartCount": 0,
-        "Driver": "overlay",
+        "Driver": driver,
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
@@ -84,7 +85,7 @@ def _container(engine: Engine, container: Container, size: bool) -> dict[str, An
         "ExecIDs": None,
         "HostConfig": {**host_config.DEFAULTS, **document["HostConfig"]},
         "GraphDriver": {
-            "Name": "overlay",
+            "Name": driver,
             "Data": {
                 "UpperDir": os.path.join(container.directory, "upper"),
                 "LowerDir": ":".join(document["Lowers"]),
@@ -102,6 +103,19 @@ def _container(engine: Engine, container: Container, size: bool) -> dict[str, An
 
         found["SizeRw"], found["SizeRootFs"] = usage.container(engine, container)
     return found
+
+
+def _driver(engine: Engine, mode: str = "") -> str:
+    """What stacks the layers of containers made in a mode, or else in whichever was used here."""
+    from kobako import snapshot
+    from kobako.engine.privilege import MODES
+
+    names = {
+        snapshot.chosen(engine.settings.root, known.format)
+        for known in MODES
+        if mode in ("", known.name)
+    }
+    return "copy" if names - {""} == {"copy"} else "overlay"
 
 
 def _image(engine: Engine, image: LocalImage) -> dict[str, Any]:
@@ -127,7 +141,7 @@ def _image(engine: Engine, image: LocalImage) -> dict[str, Any]:
         "DockerVersion": "",
         "Size": image.row.size,
         "VirtualSize": image.row.size,
-        "GraphDriver": {"Name": "overlay", "Data": None},
+        "GraphDriver": {"Name": _driver(engine), "Data": None},
         "Metadata": {"LastTagTime": _NEVER},
         "RootFS": {"Type": "layers", "Layers": [str(d) for d in config.diff_ids]},
         "Descriptor": images.manifest(engine, image).descriptor.to_json(),

@@ -177,7 +177,7 @@ def _mount(base: str, root_fd: int, spec: dict[str, Any], entry: dict[str, Any])
             mount = mount.replace(flags=(*mount.flags, "nodev"))
         at = (inroot.make_directories if is_directory else inroot.make_file)(root_fd, target)
         try:
-            _apply(mount, at, spec)
+            _apply(mount, at, root_fd, spec)
         finally:
             os.close(at)
     except OSError as fault:
@@ -190,17 +190,22 @@ def require_place(at: int, target: str) -> None:
         raise OSError(errno.ELOOP, "a symlink of the image leads elsewhere")
 
 
-def _apply(mount: Mount, at: int, spec: dict[str, Any]) -> None:
+def _apply(mount: Mount, at: int, root_fd: int, spec: dict[str, Any]) -> None:
     """Applies a mount, or the nearest thing the kernel allows us."""
     if mount.type in ("proc", "sysfs"):
         require_place(at, mount.target)
     if mount.type == "cgroup":
         _mount_cgroup(mount, at)
         return
+    owner: tuple[int, int] | None = None
     if mount.type == "devpts":
-        mount = _of_known_group(mount)
+        mount, _ = _of_known_ids(mount)
+    elif mount.type == "tmpfs" and "id=" in mount.data:
+        mount, owner = _of_known_ids(mount)
     try:
         mount.apply(at=at)
+        if owner is not None:
+            _write_down(root_fd, mount.target, owner)
     except OSError as fault:
         stand_in = _stand_in(mount, fault, spec)
         if stand_in is None:
@@ -221,18 +226,41 @@ def _stand_in(mount: Mount, fault: OSError, spec: dict[str, Any]) -> Mount | Non
     return None
 
 
-def _of_known_group(mount: Mount) -> Mount:
-    """Without a group this user namespace has no id for, as one of a single id has none for the
-    tty group: that would be refused, and told on the machine's console, which takes its time."""
-    with open("/proc/self/gid_map", "rb", buffering=0) as file:
+def _of_known_ids(mount: Mount) -> tuple[Mount, tuple[int, int] | None]:
+    """Without a user and a group this user namespace has no id for, as one of a single id has none
+    for the tty group: that would be refused, and told on the machine's console, which takes its
+    time. With it, where something was left out, the (uid, gid) that were asked for."""
+    asked = {"uid": 0, "gid": 0}
+    kept = []
+    for option in mount.data.split(","):
+        kind, _, number = option.partition("=")
+        if kind in asked and number.isdigit():
+            asked[kind] = int(number)
+            if not _has_id(kind, int(number)):
+                continue
+        kept.append(option)
+    if len(kept) == len(mount.data.split(",")):
+        return mount, None
+    return mount.replace(data=",".join(kept)), (asked["uid"], asked["gid"])
+
+
+def _has_id(kind: str, number: int) -> bool:
+    with open(f"/proc/self/{kind}_map", "rb", buffering=0) as file:
         spans = [[int(number) for number in line.split()] for line in file.read().splitlines()]
-    kept = [
-        option
-        for option in mount.data.split(",")
-        if not option.startswith("gid=")
-        or any(first <= int(option[4:]) < first + count for first, _, count in spans)
-    ]
-    return mount.replace(data=",".join(kept))
+    return any(first <= number < first + count for first, _, count in spans)
+
+
+def _write_down(root_fd: int, target: str, owner: tuple[int, int]) -> None:
+    """Says of what has just been mounted whose it is meant to be, for who stands in for root."""
+    from kobako.linux.ownership import XATTR, Own
+
+    fd = inroot.open_in_root(root_fd, target, os.O_PATH | os.O_DIRECTORY)
+    try:
+        os.setxattr(f"/proc/self/fd/{fd}", XATTR, Own(*owner).encode())
+    except OSError:
+        pass  # a kernel before 6.6 keeps no such thing in a tmpfs: it is root's
+    finally:
+        os.close(fd)
 
 
 def _host_tree(mount: Mount, source: str) -> Mount:

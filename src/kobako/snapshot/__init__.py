@@ -37,6 +37,16 @@ def select(data_root: str, form: str, *, fresh: bool = False) -> Driver:
     return CopyDriver(form)
 
 
+def chosen(data_root: str, form: str) -> str:
+    """The name of the driver of an ownership format by the last answer of `select`, of whichever
+    boot; "" where nobody has asked. Asks nothing of the machine."""
+    try:
+        with open(f"{data_root}/snapshot.{form}") as file:
+            return file.read().strip().rpartition(" ")[2]
+    except OSError:
+        return ""
+
+
 def _circumstance(data_root: str) -> str:
     """What the answer depends on: this boot and the filesystem. Empty where it cannot be told."""
     try:
