@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -72,3 +73,35 @@ def test_upkeep(kobako: Kobako, name: str) -> None:
     container = kobako.show("{{.Id}}", name)
     assert container in kobako("container", "prune", "-f").lines
     assert kobako("fsck").out == "The store is whole."
+
+
+def test_what_images_take_on_the_disk(elsewhere: Kobako, tmp_path: Path) -> None:
+    """A layer's blob and its tree, and what images share once."""
+    for name in "one", "two":
+        (tmp_path / name).write_bytes(os.urandom(1_000_000))
+    (tmp_path / "Dockerfile").write_text("FROM scratch AS a\nCOPY one /\nFROM a\nCOPY two /\n")
+    elsewhere("build", "-qt", "a", "--target", "a", str(tmp_path))
+    elsewhere("build", "-qt", "b", str(tmp_path))
+    assert sorted(elsewhere("images", "--format", "{{.Size}}").lines) == ["1MB", "2MB"]
+    template = ["--format", "{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}} {{.Reclaimable}}"]
+    images = elsewhere("system", "df", *template).lines[0].split()
+    assert images[:4] == ["Images", "2", "0", "4.003MB"] and images[-1] == "(100%)"
+    elsewhere("create", "a", "x")
+    images = elsewhere("system", "df", *template).lines[0].split()
+    assert images[:4] == ["Images", "2", "1", "4.003MB"] and images[-1] == "(50%)"
+    rows = [line.split() for line in elsewhere("system", "df", "-v").lines[2:5]]
+    shares = {row[0]: row[-4:] for row in rows[1:]}
+    assert shares == {"a": ["1MB", "2.001MB", "812B", "1"], "b": ["2MB", "2.001MB", "2.002MB", "0"]}
+    assert "unpacked from it" in elsewhere("system", "df", "--help").out
+
+
+def test_the_driver_that_is_used(elsewhere: Kobako, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /x\n")
+    elsewhere("build", "-qt", "a", str(tmp_path))
+    elsewhere("create", "--name", "first", "a", "x")
+    assert elsewhere.show("{{.Driver}} {{.GraphDriver.Name}}", "first") == "overlay overlay"
+    [memory] = elsewhere.root.glob("snapshot.*")
+    memory.write_text(memory.read_text().replace("overlay", "copy"))
+    elsewhere("create", "--name", "second", "a", "x")
+    assert elsewhere.show("{{.Driver}} {{.GraphDriver.Name}}", "second") == "copy copy"
+    assert elsewhere.show("{{.GraphDriver.Name}}", "a") == "copy"

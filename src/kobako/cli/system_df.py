@@ -18,6 +18,10 @@ COMMAND = Command(
         Flag("verbose", "v", BOOL, "Show detailed information on space usage"),
     ),
     most=0,
+    details="""\
+The size of images is what they take on the disk: the blob of each layer, as it is pushed, and the
+tree unpacked from it, as docker counts with containerd's image store. What images share is counted
+once. The size that `images` shows is that of the trees.""",
 )
 
 _COLUMNS = (

@@ -33,20 +33,35 @@ def summary(engine: Engine) -> list[Part]:
 
 
 def _images(engine: Engine) -> Part:
-    """Layers that images share are counted once: their blobs and their unpacked trees."""
+    """What they take on the disk: the blobs of their layers, as they are pushed, and the trees
+    unpacked from those. What images share is counted once."""
+    used = {row.image_id for row in engine.store.db.containers.list()}
+    parts = _image_parts(engine)
+    whole = {part: size for held in parts.values() for part, size in held.items()}
+    kept = {part for image, held in parts.items() if image in used for part in held}
+    spare = sum(size for part, size in whole.items() if part not in kept)
+    active = sum(image in used for image in parts)
+    return Part("Images", len(parts), active, sum(whole.values()), spare)
+
+
+def _image_parts(engine: Engine) -> dict[str, dict[tuple[str, str], int]]:
+    """Image id -> ("blob" or "tree", digest) of what it is made of -> bytes on the disk."""
+    from kobako.store.closure import Closure
+
     db, blobs, trees = engine.store.db, engine.store.blobs, engine.trees
-    used = {row.image_id for row in db.containers.list()}
-    rows = db.images.list()
-    kept = {d for row in rows if row.id in used for d in row.diff_ids}
-    whole = {d for row in rows for d in row.diff_ids}
-    sizes = {d: trees.usage(d) for d in whole if trees.has(d)}
-    stored = sum(blobs.size(d) for d in blobs)
-    size = stored + sum(sizes.values())
-    spare = sum(n for d, n in sizes.items() if d not in kept)
-    if not kept:
-        spare = size
-    active = sum(row.id in used for row in rows)
-    return Part("Images", len(rows), active, size, spare)
+    closure = Closure(blobs)
+    found: dict[str, dict[tuple[str, str], int]] = {}
+    for row in db.images.list():
+        named = [ref.digest for ref in db.refs.of_image(row.id)]  # an index, perhaps
+        held, diff_ids = closure.of([row.id, row.manifest, *named])
+        parts = found[row.id] = {}
+        for digest in held:
+            if blobs.exists(digest):
+                parts["blob", digest] = blobs.size(digest)
+        for digest in diff_ids:
+            if trees.has(digest):
+                parts["tree", digest] = trees.usage(digest)
+    return found
 
 
 def _containers(engine: Engine) -> Part:
@@ -78,20 +93,14 @@ def _cache(engine: Engine) -> Part:
 
 
 def image_shares(engine: Engine) -> dict[str, tuple[int, int]]:
-    """Image id -> (bytes in layers other images have too, bytes in its own)."""
-    rows, trees = engine.store.db.images.list(), engine.trees
-    users: dict[str, int] = {}
-    for row in rows:
-        for diff_id in set(row.diff_ids):
-            users[diff_id] = users.get(diff_id, 0) + 1
+    """Image id -> (bytes on the disk of what other images have too, of what is its own)."""
+    parts = _image_parts(engine)
+    users: dict[tuple[str, str], int] = {}
+    for held in parts.values():
+        for part in held:
+            users[part] = users.get(part, 0) + 1
     found: dict[str, tuple[int, int]] = {}
-    for row in rows:
-        shared = own = 0
-        for diff_id in set(row.diff_ids):
-            size = trees.usage(diff_id) if trees.has(diff_id) else 0
-            if users[diff_id] > 1:
-                shared += size
-            else:
-                own += size
-        found[row.id] = shared, own
+    for image, held in parts.items():
+        own = sum(size for part, size in held.items() if users[part] == 1)
+        found[image] = sum(held.values()) - own, own
     return found
