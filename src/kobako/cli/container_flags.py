@@ -90,9 +90,6 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
     """The request of `run` or `create`; files and the environment are read here."""
     from kobako.engine.requests import CreateRequest
 
-    entrypoint: tuple[str, ...] | None = None
-    if values.given("entrypoint"):
-        entrypoint = (values.text("entrypoint"),) if values.text("entrypoint") else ()
     healthcheck = None
     if values.knows("health-cmd"):
         from kobako.cli import health_flags, unmet_flags
@@ -104,56 +101,69 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         from kobako.cli.environment import environment
 
         env = environment(context, values)
-    return CreateRequest(
+    made = CreateRequest(
         image=words[0],
         command=tuple(words[1:]),
         name=values.text("name"),
-        entrypoint=entrypoint,
+        entrypoint=_entrypoint(values),
         env=tuple(env),
         labels=tuple(labels(values.many("label"), values.many("label-file"))),
         user=values.text("user"),
+        groups=tuple(values.many("group-add")),
         workdir=_workdir(values.text("workdir")),
-        hostname=values.text("hostname"),
-        domainname=values.text("domainname"),
         tty=values.on("tty"),
         stdin=values.on("interactive"),
         detached=values.knows("detach") and values.on("detach"),
-        auto_remove=values.on("rm"),
-        network=values.text("net") or values.text("network"),
-        pid=values.text("pid"),
-        ipc=values.text("ipc"),
-        uts=values.text("uts"),
-        volumes=tuple(values.many("volume")),
-        mounts=tuple(values.many("mount")),
-        tmpfs=tuple(values.many("tmpfs")),
-        read_only=values.on("read-only"),
-        privileged=values.on("privileged"),
-        cap_add=tuple(values.many("cap-add")),
-        cap_drop=tuple(values.many("cap-drop")),
-        security_opt=tuple(map(_security_option, values.many("security-opt"))),
+        init=values.on("init"),
         ulimits=tuple(values.many("ulimit")),
-        sysctls=tuple(_sysctls(values.many("sysctl"))),
-        devices=tuple(values.many("device")),
-        groups=tuple(values.many("group-add")),
-        extra_hosts=tuple(values.many("add-host")),
-        dns=tuple(_addresses("dns", values.many("dns"))),
-        dns_options=tuple(values.many("dns-option") + values.many("dns-opt")),
-        dns_search=tuple(values.many("dns-search")),
         oom_score_adj=_oom_score(values.number("oom-score-adj")),
-        cgroupns=values.text("cgroupns"),
-        expose=tuple(values.many("expose")),
+        auto_remove=values.on("rm"),
         healthcheck=healthcheck,
         annotations=tuple(pairs(values.many("annotation"))),
         log_driver=values.text("log-driver"),
         log_options=tuple(pairs(values.many("log-opt"))),
-        init=values.on("init"),
-        volumes_from=tuple(values.many("volumes-from")),
-        shm_size=size_flag(values, "shm-size", 64 << 20) or 64 << 20,
         stop_signal=_signal(values.text("stop-signal")),
         stop_timeout=values.number("stop-timeout") if values.given("stop-timeout") else None,
         pull=_pull(values.text("pull")),
         platform=values.text("platform"),
     )
+    return _surrounded(made, values)
+
+
+def _surrounded(made: CreateRequest, values: Values) -> CreateRequest:
+    """The request with what lies around the process: namespaces, mounts, rights."""
+    return made.replace(
+        hostname=values.text("hostname"),
+        domainname=values.text("domainname"),
+        extra_hosts=tuple(values.many("add-host")),
+        dns=tuple(_addresses("dns", values.many("dns"))),
+        dns_options=tuple(values.many("dns-option") + values.many("dns-opt")),
+        dns_search=tuple(values.many("dns-search")),
+        network=values.text("net") or values.text("network"),
+        expose=tuple(values.many("expose")),
+        pid=values.text("pid"),
+        ipc=values.text("ipc"),
+        uts=values.text("uts"),
+        cgroupns=values.text("cgroupns"),
+        volumes=tuple(values.many("volume")),
+        volumes_from=tuple(values.many("volumes-from")),
+        mounts=tuple(values.many("mount")),
+        tmpfs=tuple(values.many("tmpfs")),
+        shm_size=size_flag(values, "shm-size", 64 << 20) or 64 << 20,
+        read_only=values.on("read-only"),
+        privileged=values.on("privileged"),
+        cap_add=tuple(values.many("cap-add")),
+        cap_drop=tuple(values.many("cap-drop")),
+        security_opt=tuple(map(_security_option, values.many("security-opt"))),
+        sysctls=tuple(_sysctls(values.many("sysctl"))),
+        devices=tuple(values.many("device")),
+    )
+
+
+def _entrypoint(values: Values) -> tuple[str, ...] | None:
+    if not values.given("entrypoint"):
+        return None
+    return (values.text("entrypoint"),) if values.text("entrypoint") else ()
 
 
 def labels(given: list[str], files: list[str]) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kobako.events import OnEvent
     from kobako.runtime.process_spec import ProcessOptions
     from kobako.runtime.spec import BindMount, ContainerOptions, Tmpfs
+    from kobako.runtime.surroundings import Surroundings
 
 DEFAULT_LOG = "100000000,10"  # what `log_options` says for a container that asks for nothing
 
@@ -43,11 +44,13 @@ def create(
     request: CreateRequest,
     on_event: OnEvent,
     foreseen: Callable[[Created], Callable[[], None]] | None = None,
+    around: Surroundings | None = None,
 ) -> Created:
     """Make a container. Pulls the image as `request.pull` says.
 
     `foreseen` is called when everything it mounts is there but not yet its row, which may still
-    fail: what it returns is called then.
+    fail: what it returns is called then. `around` are the request's surroundings, where they are
+    known already.
 
     Raises `NotFound` (image), `Conflict` (name in use), `Invalid` (the request does not fit).
     """
@@ -58,7 +61,9 @@ def create(
     image = find_image(engine, request, on_event)
     container_id = names.random_id()
     trees = lowers.of_image(engine, image)
-    document, plan = _document(engine, request, image, container_id, trees)
+    document, plan = _document(
+        engine, request, image, container_id, trees, around or surroundings.of_request(request)
+    )
     directory = engine.container_dir(container_id)
     created = Created(container_id, directory, trees, plan, claim.make(directory))
     take_back = None
@@ -123,6 +128,7 @@ def _document(
     image: LocalImage,
     container_id: str,
     lowers: list[str],
+    around: Surroundings,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the container's own document, as docker's inspect shows it; its runtime-spec)."""
     from kobako.engine import images
@@ -152,7 +158,7 @@ def _document(
         "Mounts": container_document.mounts(binds, tmpfs, engine.volumes_dir),
         "Lowers": lowers,
     }
-    options = _options(request, process, hostname, own + binds, tmpfs)
+    options = _options(request, process, around, hostname, own + binds, tmpfs)
     if request.devices:
         from kobako.engine import devices
 
@@ -208,6 +214,7 @@ def _process(
 def _options(
     request: CreateRequest,
     process: ProcessOptions,
+    around: Surroundings,
     hostname: str,
     binds: list[BindMount],
     tmpfs: list[Tmpfs],
@@ -218,7 +225,7 @@ def _options(
     security = _security(request.security_opt)
     return spec.ContainerOptions(
         process=process,
-        around=surroundings.of_request(request),
+        around=around,
         hostname=hostname,
         domainname=request.domainname,
         read_only=request.read_only,

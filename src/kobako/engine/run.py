@@ -57,7 +57,11 @@ def run(
 
     try:
         created = create.create(
-            engine, request, on_event, lambda created: _foresee(engine, ahead, request, created)
+            engine,
+            request,
+            on_event,
+            lambda created: _foresee(engine, ahead, request, created),
+            around,
         )
         on_created(created)
     except BaseException:

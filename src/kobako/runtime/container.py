@@ -133,7 +133,31 @@ class Container:
             if meanwhile is not None:
                 meanwhile(lambda: None)
             return code
-        from kobako.runtime.attach import OutputLost, Session, Signals
+        message = self._attended_to(forward_signals, meanwhile)
+        if message is None:
+            return None
+        if reap or message[:1] != b"Z":
+            self.reap()
+        if message[:1] != b"Z":
+            if meanwhile is not None:
+                from kobako.runtime import control
+
+                control.wait(self.state_dir)
+                meanwhile(lambda: None)
+            raise Unavailable("the container's monitor was killed, and the container with it")
+        code, lost = map(int, message[1:].split())
+        if lost:
+            from kobako.runtime.attach import OutputLost
+
+            raise OutputLost(lost)
+        return code
+
+    def _attended_to(
+        self, forward_signals: bool, meanwhile: Callable[[Callable[[], None]], None] | None
+    ) -> bytes | None:
+        """Stays with the container as `wait` says: the monitor's last words, b"" of one that was
+        killed; None when the keys to detach were typed. Lets go of it."""
+        from kobako.runtime.attach import Session, Signals
 
         master = self._target if self._terminal else -1
         target, self._target = self._target, -1
@@ -157,19 +181,7 @@ class Container:
             signals.restore()
             if message[:1] == b"Z" and meanwhile is not None:
                 meanwhile(self.let_go)
+            return message
         finally:
             signals.restore()
             self.close()
-        if reap or message[:1] != b"Z":
-            self.reap()
-        if message[:1] != b"Z":
-            if meanwhile is not None:
-                from kobako.runtime import control
-
-                control.wait(self.state_dir)
-                meanwhile(lambda: None)
-            raise Unavailable("the container's monitor was killed, and the container with it")
-        code, lost = map(int, message[1:].split())
-        if lost:
-            raise OutputLost(lost)
-        return code
