@@ -15,13 +15,6 @@ from torture_command import FULL, Kobako
 from torture_registry import Registry
 
 
-@pytest.fixture
-def base(kobako: Kobako) -> Kobako:
-    """A store with the image `base`."""
-    kobako.make_base()
-    return kobako
-
-
 def closed(*numbers: int) -> object:
     """A preexec_fn that closes standard streams."""
     return lambda: [os.close(number) for number in numbers]

@@ -15,12 +15,6 @@ from torture_registry import Registry
 
 
 @pytest.fixture
-def base(kobako: Kobako) -> Kobako:
-    kobako.make_base()
-    return kobako
-
-
-@pytest.fixture
 def small_disk(place: Path) -> Iterator[Path]:
     """A file system of 12 MiB."""
     disk = place / "disk"
