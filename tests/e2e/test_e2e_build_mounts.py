@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 import time
@@ -158,6 +159,47 @@ def test_a_locked_cache_is_one_users_and_a_private_one_makes_another(
         assert second.returncode == 0, said
         assert b"seen who" not in said
         first.communicate(timeout=60)
+
+
+def test_two_that_begin_a_cache_at_once_share_it(build: Builder, tmp_path: Path) -> None:
+    """One is stopped in the middle of making it (it cannot get past a FIFO that stands where one of
+    its files is to be) until the other has it mounted, or waits."""
+    mount = "RUN --mount=type=cache,id=both,target=/c"
+    build(f"{mount} true\n")
+    places = (build.kobako.root / "cache-mounts").glob("*/*/id")
+    (name,) = [path for path in places if path.read_text() == "both"]
+    (name.parent / "tree").rmdir()
+    name.unlink()
+    os.mkfifo(name)
+    maker, other = Builder(build.kobako, tmp_path / "maker"), Builder(build.kobako, tmp_path / "b")
+    flags = "--no-cache", "--progress", "plain"
+    said = tmp_path / "said"
+    with build.kobako.popen(*maker.words(f"{mount} touch /c/one\n", *flags)) as first:
+        eventually(lambda: list(name.parent.glob("*.new")))
+        first.send_signal(signal.SIGSTOP)
+        eventually(lambda: state(first.pid) == "T")
+        name.unlink()
+        wait = "echo begun; until test -e /go/go; do sleep 0.05; done; touch /c/two"
+        words = other.words(f"{mount} --mount=target=/go {wait}\n", *flags)
+        with said.open("wb") as file, build.kobako.popen(*words, stderr=file) as second:
+            eventually(lambda: b" begun\n" in said.read_bytes() or is_waited_for(name.parent))
+            first.send_signal(signal.SIGCONT)
+            _, told = first.communicate(timeout=60)
+            (other.context / "go").touch()
+            second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 0), (told, said.read_text())
+    assert sorted(os.listdir(name.parent / "tree")) == ["one", "two"]
+
+
+def state(pid: int) -> str:
+    """The letter of a process's state in /proc."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def is_waited_for(path: Path) -> bool:
+    """Whether somebody waits for a lock of it."""
+    inode = path.stat().st_ino
+    return any("->" in x and f":{inode} " in x for x in Path("/proc/locks").read_text().split("\n"))
 
 
 def test_a_lock_dies_with_its_process(build: Builder, tmp_path: Path) -> None:

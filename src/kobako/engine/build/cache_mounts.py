@@ -2,8 +2,8 @@
 
 `<root>/cache-mounts/<format>/<name>/`: `tree` is what is mounted, `lock` is flocked by every RUN
 that uses it (shared for `shared`, exclusive for `locked` and `private`), `id` is the id as it was
-given. Further places of a `private` mount that was in use are `<name>.1`, `<name>.2`, ... The
-kernel takes a dead process's locks away.
+given; the directory itself is flocked by who makes the tree. Further places of a `private` mount
+that was in use are `<name>.1`, `<name>.2`, ... The kernel takes a dead process's locks away.
 """
 
 from __future__ import annotations
@@ -90,16 +90,27 @@ class CacheMounts:
         from kobako.build.ops.rootpath import resolve
 
         tree = os.path.join(directory, "tree")
-        if not os.path.isdir(tree):
-            self._make(directory, tree, mount)
-        path = resolve(tree, mount.path)
-        if not os.path.isdir(path):
-            os.makedirs(path)
-        return path
+        alone = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # Of those that share a new place one makes it and the others wait: a second tree, moved
+            # to where the first is and still empty, would take that from under who has it mounted.
+            fcntl.flock(alone, fcntl.LOCK_EX)
+            if not os.path.isdir(tree):
+                self._make(directory, tree, mount)
+            path = resolve(tree, mount.path)
+            if not os.path.isdir(path):
+                os.makedirs(path)
+            return path
+        finally:
+            os.close(alone)
 
     def _make(self, directory: str, tree: str, mount: CacheMount) -> None:
         """Makes the tree of a new place, complete or not at all."""
-        new = f"{tree}.{os.getpid()}.new"
+        new = f"{tree}.new"
+        if os.path.lexists(new):  # of one that was killed
+            from kobako.snapshot.driver import remove_tree
+
+            remove_tree(new)
         os.mkdir(new, 0o755)
         if mount.layers:
             self._fill(new, mount)
@@ -110,14 +121,7 @@ class CacheMounts:
             os.chmod(new, mode & 0o7777)
         with open(os.path.join(directory, "id"), "w") as file:
             file.write(mount.id)
-        try:
-            os.rename(new, tree)
-        except OSError:  # two that share it began at the same time
-            from kobako.snapshot.driver import remove_tree
-
-            remove_tree(new)
-            if not os.path.isdir(tree):
-                raise
+        os.rename(new, tree)
 
     def _fill(self, new: str, mount: CacheMount) -> None:
         """Copies the files of the stage or image a new cache starts from."""
