@@ -34,6 +34,8 @@ _ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 _HEAD = 4
 _MOMENT = 500
 """Milliseconds without a word from any child after which that is told."""
+_AGAIN = 500
+"""Milliseconds after which who was told to end is told again."""
 _CHUNK = 1 << 16
 
 
@@ -85,7 +87,9 @@ class ForkingCrew:
     def cancel(self) -> None:
         for pid in self._children:
             os.kill(pid, _signal.SIGTERM)
-        for pid in list(self._children):
+        for pid, child in list(self._children.items()):
+            child.end.close()
+            _insist(pid)
             self._reap(pid)
 
     def _reap(self, pid: int) -> None:
@@ -122,6 +126,20 @@ class ForkingCrew:
     def _look_up(self, key: str) -> tuple[Any, ...]:
         row = self._worker.engine.store.db.cache.get(key)
         return () if row is None else tuple(getattr(row, field) for field in type(row)._fields)
+
+
+def _insist(pid: int) -> None:
+    """Waits for the end of a child that was told to end. A signal can come in vain: in the instant
+    before a wait that it would have broken off, or where the exception of its handler cannot be
+    raised. So it is sent until it is heeded."""
+    fd = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        while not poll.poll(_AGAIN):
+            os.kill(pid, _signal.SIGTERM)
+    finally:
+        os.close(fd)
 
 
 class _Link:
@@ -177,6 +195,7 @@ class _Apart:
             _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
             _signal.signal(_signal.SIGHUP, _signal.SIG_IGN)
             _signal.signal(_signal.SIGTERM, _cancelled)
+            sys.unraisablehook = _unraised
             process.set_parent_death_signal(_signal.SIGTERM)
             _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _ENDING)
             if os.getppid() != parent:
@@ -219,6 +238,14 @@ class _Apart:
 def _cancelled(number: int, frame: object) -> None:
     _signal.signal(number, _signal.SIG_IGN)  # once is enough: the ending is not to be disturbed
     raise Cancelled
+
+
+def _unraised(fault: sys.UnraisableHookArgs) -> None:
+    """What was raised in a destructor or the callback of a weak reference, where it is dropped."""
+    if fault.exc_type is Cancelled:
+        _signal.signal(_signal.SIGTERM, _cancelled)  # it comes again: `ForkingCrew.cancel`
+    else:
+        sys.__unraisablehook__(fault)
 
 
 class _ParentsDatabase:

@@ -11,6 +11,8 @@ from kobako.engine.build.mounts import Mounts
 from kobako.engine.scratch import Scratch
 
 _PLACES = ("dev", "proc", "sys")
+_LOOK_UP = 500
+"""Milliseconds that a wait lasts at most: a signal that comes just before it is heeded after it."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def _copy(streams: dict[int, int], on_output: OnOutput) -> None:
         poll.register(fd, select.POLLIN)
     waiting = set(streams)
     while waiting:
-        for fd, _ in poll.poll():
+        for fd, _ in poll.poll(_LOOK_UP):
             data = os.read(fd, 65536)
             if data:
                 on_output(streams[fd], data)
