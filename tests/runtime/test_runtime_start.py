@@ -398,7 +398,7 @@ def test_pause_and_resume(box: Any) -> None:
 def test_no_start_from_a_process_with_threads(box: Any) -> None:
     code = (
         "import threading,time,sys\n"
-        "threading.Thread(target=time.sleep,args=(1,),daemon=True).start()\n"
+        "threading.Thread(target=time.sleep,args=(60,),daemon=True).start()\n"
         "from kobako.linux import userns\n"
         "from kobako.errors import Unsupported\n"
         "try: userns.enter_single()\n"

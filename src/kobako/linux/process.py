@@ -7,6 +7,7 @@ held. `require_single_thread` says so clearly before it happens.
 from __future__ import annotations
 
 import os
+import time
 
 from kobako.errors import Unsupported
 from kobako.linux import libc
@@ -33,6 +34,7 @@ NAMESPACES = {
 
 _CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220, "riscv64": 220, "loongarch64": 220, "armv7l": 120}
 _CLOSE_RANGE = 436
+_PATIENCE_S, _LOOK_S = 2.0, 0.0005
 _SIGCHLD = 17
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 4, 38, 36
 
@@ -51,13 +53,21 @@ def has_single_thread() -> bool:
 
 
 def require_single_thread(doing: str) -> None:
-    """Raises `Unsupported` when this process has more than one thread."""
-    count = len(os.listdir("/proc/self/task"))
-    if count != 1:
-        raise Unsupported(
-            f"{doing}: this process has {count} threads, and a fork of it could deadlock",
-            hint="do this before starting threads, or in a process of its own",
-        )
+    """Raises `Unsupported` when this process has more than one thread.
+
+    Those that are just ending are waited for: one that was joined is the kernel's for an instant
+    more, a long one on a machine with much to do.
+    """
+    end = 0.0
+    while (count := len(os.listdir("/proc/self/task"))) != 1:
+        now = time.monotonic()
+        end = end or now + _PATIENCE_S
+        if now > end:
+            raise Unsupported(
+                f"{doing}: this process has {count} threads, and a fork of it could deadlock",
+                hint="do this before starting threads, or in a process of its own",
+            )
+        time.sleep(_LOOK_S)
 
 
 def clone(flags: int) -> int:
