@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-import time
+
+from kobako.linux.fork import Undisturbed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _MOST = 4
-_PATIENCE_S = 0.0005
 
 
 def run_all(tasks: Sequence[Callable[[], None]]) -> None:
@@ -32,30 +32,17 @@ def run_all(tasks: Sequence[Callable[[], None]]) -> None:
             except BaseException as error:
                 errors.append(error)
 
-    before = _threads()
     count = min(len(tasks), os.cpu_count() or 1, _MOST)
     threads = [threading.Thread(target=work) for _ in range(count - 1)]
-    for thread in threads:
-        thread.start()
     try:
+        with Undisturbed():  # or one could be begun that nobody knows of
+            for thread in threads:
+                thread.start()
         work()
     except BaseException as error:  # an interrupt: the others stop at their next task
         errors.append(error)
     for thread in threads:
-        thread.join()
-    _await_gone(before)
+        if thread.is_alive():
+            thread.join()
     if errors:
         raise errors[0]
-
-
-def _threads() -> int:
-    return len(os.listdir("/proc/self/task"))
-
-
-def _await_gone(before: int) -> None:
-    """A thread that has been joined is the kernel's for an instant more, and who forks next must
-    be alone."""
-    for _ in range(2000):
-        if _threads() <= before:
-            return
-        time.sleep(_PATIENCE_S)

@@ -1,4 +1,5 @@
 """Hashing, (de)compression and files side by side: one thread each, joined before anything returns.
+They talk through queues of C: an interrupt in those of Python can leave a lock taken for ever.
 
 hashlib, isal and zstd release the GIL, so two cores are well used by two threads. What is little
 needs neither threads nor hashlib, whose modules (7 ms) are imported where they are used.
@@ -12,7 +13,7 @@ from kobako.oci.hasher import Hasher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import queue
+    from _queue import SimpleQueue
     from collections.abc import Callable
     from typing import BinaryIO, Self
 
@@ -31,51 +32,63 @@ class ReadAhead:
     """
 
     def __init__(self, stream: BinaryIO, known: Digest | None = None) -> None:
-        import queue
-        import threading
+        from _queue import SimpleQueue
 
         self._stream = stream
         self._known = known
         self._hash = Hasher()
         self.size = 0
-        self._queue: queue.Queue[bytes | BaseException] = queue.Queue(_AHEAD)
-        self._stopped = False
-        self._ended = False
-        self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+        self._blocks: SimpleQueue[bytes | BaseException] = SimpleQueue()
+        self._places: SimpleQueue[None] = SimpleQueue()
+        self._over: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_AHEAD):
+            self._places.put(None)
+        self._running = self._stopped = self._ended = False
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        from _thread import start_new_thread
+
+        from kobako.linux.fork import Undisturbed
+
+        try:
+            with Undisturbed():  # or it could be begun and not be known of
+                start_new_thread(self._run, ())
+                self._running = True
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        import queue
-
         self._stopped = True
-        while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=0.01)
-            except queue.Empty:
-                pass
-        self._thread.join()
+        self._places.put(None)
+        if self._running:
+            self._over.get()
 
     def _run(self) -> None:
         try:
-            while not self._stopped:
+            while True:
+                self._places.get()
+                if self._stopped:
+                    return
                 block = self._stream.read(BLOCK)
                 if self._known is None:
                     self._hash.update(block)
                 self.size += len(block)
-                self._queue.put(block)
+                self._blocks.put(block)
                 if not block:
                     return
         except BaseException as fault:  # handed to the consumer, whatever it is
-            self._queue.put(fault)
+            self._blocks.put(fault)
+        finally:
+            self._over.put(None)
 
     def next_block(self) -> bytes:
         """The next bytes, `b""` at the end. Raises what reading raised."""
         if self._ended:
             return b""
-        block = self._queue.get()
+        block = self._blocks.get()
+        self._places.put(None)
         if isinstance(block, BaseException):
             self._ended = True
             raise block
