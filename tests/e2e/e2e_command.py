@@ -10,6 +10,17 @@ import pexpect
 from kobako_command import PROGRAM, Command, Result
 
 
+class Terminal(pexpect.spawn):  # type: ignore[type-arg]  # at run time it takes none
+    """That the last writer has gone may be told before what it wrote last has come through (the
+    kernel looks for the one after the other); who asks again gets it."""
+
+    def read_nonblocking(self, size: int = 1, timeout: float | None = -1) -> str:
+        try:
+            return super().read_nonblocking(size, timeout)
+        except pexpect.EOF:
+            return super().read_nonblocking(size, timeout)
+
+
 class Kobako(Command):
     def check(self, result: Result) -> None:
         """No traceback ever, but for the programs of a container."""
@@ -31,7 +42,7 @@ class Kobako(Command):
 
     def spawn(self, *words: str, size: tuple[int, int] = (24, 80)) -> pexpect.spawn[str]:
         """The command in a terminal of `size` rows and columns."""
-        return pexpect.spawn(
+        return Terminal(
             PROGRAM[0],
             [*PROGRAM[1:], *words],
             env=self.environ,  # type: ignore[arg-type]  # the stubs want os._Environ
