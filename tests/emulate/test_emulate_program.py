@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 
 from bpf_machine import run
+from kobako.emulate import prepare
 from kobako.emulate.ownership import program
-from kobako.emulate.program import CHECKED, NOTIFIED
+from kobako.emulate.program import CHECKED, NOTIFIED, assemble
 from kobako.errors import Unsupported
 from kobako.linux.seccomp import RET_ALLOW, RET_ERRNO, RET_USER_NOTIF
 from kobako.linux.syscalls import machine
 
 BOTH = pytest.mark.parametrize("name", ["x86_64", "aarch64"])
+
+
+def test_the_filters_that_lie_ready_are_what_is_assembled() -> None:
+    for path, content in prepare.all_prepared().items():
+        assert Path(path).read_bytes() == content, prepare.write_prepared.__doc__
+
+
 LEGACY = ("stat", "lstat", "chown", "lchown", "mkdir", "mknod", "symlink", "open", "creat", "chmod")
 LEGACY += (
     "access",
@@ -30,7 +39,7 @@ LEGACY += (
 
 def call(name: str, syscall: str, *args: int, no_sync: bool = False, checked: bool = False) -> int:
     target = machine(name)
-    filter_ = program(name, no_sync=no_sync, checked=checked)
+    filter_ = assemble(name, no_sync=no_sync, checked=checked)
     return run(filter_, target.numbers[syscall], target.audit_arch, args)
 
 

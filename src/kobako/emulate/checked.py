@@ -13,7 +13,6 @@ from kobako.emulate import create
 from kobako.emulate.caller import AT_FDCWD
 from kobako.emulate.checks import AT_EMPTY_PATH, CHECKS, descriptor, find
 from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW, S_IFMT, S_IFREG
-from kobako.emulate.program import O_CREAT
 from kobako.emulate.rights import READ, SEARCH, WRITE, Found, Refused, Rights
 from kobako.emulate.world import RESUME, World
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 _AT_EACCESS = 0x200
 _RESOLVE_IN_ROOT = 0x10
-_EXCLUSIVE = O_CREAT | os.O_EXCL
+_EXCLUSIVE = os.O_CREAT | os.O_EXCL
 _OPEN_WANTS = (READ, WRITE, READ | WRITE, READ | WRITE)
 _FILES = (S_IFREG, 0o010000)  # and FIFOs; of all else that has a name the kernel says what it is
 
@@ -75,7 +74,7 @@ class Opening:
             "open": lambda w, c: self._open(w, c, AT_FDCWD, c.args[0], c.args[1], c.args[2]),
             "openat": lambda w, c: self._open(w, c, c.args[0], c.args[1], c.args[2], c.args[3]),
             "creat": lambda w, c: self._open(
-                w, c, AT_FDCWD, c.args[0], O_CREAT | os.O_WRONLY | os.O_TRUNC, c.args[1]
+                w, c, AT_FDCWD, c.args[0], os.O_CREAT | os.O_WRONLY | os.O_TRUNC, c.args[1]
             ),
             "openat2": self._open_how,
             "access": lambda w, c: self._access(w, c, AT_FDCWD, c.args[0], c.args[1], 0),
@@ -87,7 +86,7 @@ class Opening:
 
     def _open(self, w: World, c: Listener, directory: int, at: int, flags: int, mode: int) -> int:
         flags &= 0xFFFFFFFF
-        makes = bool(flags & O_CREAT) or flags & os.O_TMPFILE == os.O_TMPFILE
+        makes = bool(flags & os.O_CREAT) or flags & os.O_TMPFILE == os.O_TMPFILE
         who = w.credentials.of(c.pid)
         found: Found | None = None
 
@@ -101,7 +100,7 @@ class Opening:
             _ask(w, question)
         if not makes:
             return RESUME
-        if found is not None and found.glance is None and flags & O_CREAT:
+        if found is not None and found.glance is None and flags & os.O_CREAT:
             # Where a link leads that leads nowhere, too.
             w.paths.enter(c.pid, directory, w.memory.string(c.pid, at))
             return create.open_at(w, c, who, found.path, flags, mode)
@@ -111,7 +110,7 @@ class Opening:
         if flags & os.O_PATH:
             return
         if found.glance is None:
-            if flags & O_CREAT:
+            if flags & os.O_CREAT:
                 self._rights.require_entry(who, found)
             return
         if flags & _EXCLUSIVE == _EXCLUSIVE:
@@ -122,7 +121,7 @@ class Opening:
         if flags & os.O_TMPFILE == os.O_TMPFILE:
             want = WRITE | SEARCH
         elif found.is_directory:
-            if want != READ or flags & (O_CREAT | os.O_TRUNC):
+            if want != READ or flags & (os.O_CREAT | os.O_TRUNC):
                 return  # EISDIR
         elif found.glance[0] & S_IFMT not in _FILES:
             return
@@ -138,7 +137,7 @@ class Opening:
             flags, mode, resolve = unpack("<3Q", w.memory.read(c.pid, c.args[2], 24))
         except OSError:
             return RESUME
-        if resolve & _RESOLVE_IN_ROOT or (resolve and flags & O_CREAT):
+        if resolve & _RESOLVE_IN_ROOT or (resolve and flags & os.O_CREAT):
             return RESUME
         return self._open(w, c, c.args[0], c.args[1], flags, mode)
 

@@ -13,7 +13,6 @@ import os
 from kobako.emulate.caller import AT_FDCWD
 from kobako.emulate.credentials import CAP_MKNOD
 from kobako.emulate.inodes import S_IFMT, S_IFREG
-from kobako.emulate.program import O_CREAT
 from kobako.emulate.world import RESUME, SENT, World, still_there
 from kobako.linux.ownership import Own
 
@@ -52,7 +51,7 @@ def open_(w: World, c: Listener, directory: int, path_at: int, flags: int, mode:
         return RESUME
     who = w.credentials.of(c.pid)
     place = w.paths.enter(c.pid, directory, _path(w, c, path_at))
-    if not flags & O_CREAT:
+    if not flags & os.O_CREAT:
         return _open_unnamed(w, c, who, place, flags, mode)
     return open_at(w, c, who, place, flags, mode)
 
@@ -157,7 +156,7 @@ def _take_umask(w: World, c: Listener) -> None:
 ANSWERS: dict[str, Answer] = {
     "open": lambda w, c: open_(w, c, AT_FDCWD, c.args[0], c.args[1], c.args[2]),
     "creat": lambda w, c: open_(
-        w, c, AT_FDCWD, c.args[0], O_CREAT | os.O_WRONLY | os.O_TRUNC, c.args[1]
+        w, c, AT_FDCWD, c.args[0], os.O_CREAT | os.O_WRONLY | os.O_TRUNC, c.args[1]
     ),
     "openat": lambda w, c: open_(w, c, c.args[0], c.args[1], c.args[2], c.args[3]),
     "mkdir": lambda w, c: _make_directory(w, c, AT_FDCWD, c.args[0], c.args[1]),

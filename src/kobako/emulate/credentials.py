@@ -15,6 +15,7 @@ from kobako.linux.syscalls import machine
 from kobako.record import Record
 
 RLIMIT_LOCKS = 10
+PR_GET_KEEPCAPS = 7
 
 CAP_CHOWN = 1 << 0
 CAP_DAC_OVERRIDE = 1 << 1

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 from struct import pack, unpack
 
-from kobako.emulate.credentials import CAP_SETGID, CAP_SETUID, KEEP
-from kobako.emulate.program import PR_GET_KEEPCAPS
+from kobako.emulate.credentials import CAP_SETGID, CAP_SETUID, KEEP, PR_GET_KEEPCAPS
 from kobako.emulate.world import RESUME, World, still_there
 
 TYPE_CHECKING = False

@@ -6,6 +6,8 @@ A seccomp filter (`program`) hands the calls that deal in ownership and credenti
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,10 +20,23 @@ def program(machine: str | None = None, *, no_sync: bool = False, checked: bool 
     read back by us and not by the next boot. A `checked` one is for a process that begins as
     another user than root: it is refused what the kernel would refuse it, at the price of a
     notification for each path it names. `Unsupported` for another machine.
-    """
-    from kobako.emulate.program import assemble
 
-    return assemble(machine, no_sync=no_sync, checked=checked)
+    It is assembled already, in `<kind>.<machine>.bpf` beside this file (`prepare.write_prepared`).
+    """
+    path = prepared(machine or os.uname().machine, no_sync=no_sync, checked=checked)
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        from kobako.emulate.program import assemble
+
+        return assemble(machine, no_sync=no_sync, checked=checked)
+
+
+def prepared(machine: str, *, no_sync: bool, checked: bool) -> str:
+    """The path of a filter that is assembled already, if it is."""
+    kind = ("checked" if checked else "root") + ("-no-sync" if no_sync else "")
+    return os.path.join(os.path.dirname(__file__), f"{kind}.{machine}.bpf")
 
 
 def serve(

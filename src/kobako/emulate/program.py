@@ -14,7 +14,7 @@ owned by 0:0). x32 and any other machine get ENOSYS.
 
 from __future__ import annotations
 
-from kobako.emulate.credentials import RLIMIT_LOCKS
+from kobako.emulate.credentials import PR_GET_KEEPCAPS, RLIMIT_LOCKS
 from kobako.linux.bpf import DATA_ARCH, DATA_NR, Assembler, data_arg
 from kobako.linux.seccomp import RET_ALLOW, RET_ERRNO, RET_USER_NOTIF
 from kobako.linux.syscalls import Machine, machine
@@ -48,7 +48,6 @@ _ABSENT = ("setxattrat", "getxattrat", "listxattrat", "removexattrat")
 O_CREAT = 0o100
 O_TMPFILE = 0o20000000  # without O_DIRECTORY, which differs between machines
 CLONE_NEWNS = 0x20000
-PR_GET_KEEPCAPS = 7
 PR_SET_KEEPCAPS = 8
 SOL_SOCKET = 1
 SO_PEERCRED = 17
@@ -57,7 +56,7 @@ _ENOSYS = 38
 
 
 def assemble(name: str | None = None, *, no_sync: bool = False, checked: bool = False) -> bytes:
-    """See `kobako.emulate.ownership.program`."""
+    """See `kobako.emulate.ownership.program`, which reads what `prepare` has made of it."""
     target = machine(name)
     a = Assembler()
     a.load(DATA_ARCH)

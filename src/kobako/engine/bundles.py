@@ -30,9 +30,9 @@ def load(engine: Engine) -> None:
     from kobako.engine.privilege import SINGLE
 
     if engine.mode is SINGLE:
-        from kobako.emulate import program, supervisor
+        from kobako.emulate import ownership, supervisor
 
-        assert program and supervisor
+        assert ownership and supervisor
 
 
 def ownership(
