@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+_BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 
 
 def size(count: float, digits: int = 4) -> str:
@@ -12,6 +13,15 @@ def size(count: float, digits: int = 4) -> str:
         count /= 1000
         unit += 1
     return f"{count:.{digits}g}{_UNITS[unit]}"
+
+
+def binary_size(count: float) -> str:
+    """Bytes in powers of 1024 with four significant digits: 5.629MiB."""
+    unit = 0
+    while count >= 1024 and unit < len(_BINARY_UNITS) - 1:
+        count /= 1024
+        unit += 1
+    return f"{count:.4g}{_BINARY_UNITS[unit]}"
 
 
 def duration(seconds: float) -> str:
