@@ -288,6 +288,24 @@ def test_a_visitor_that_does_not_read(kobako: Kobako, name: str) -> None:
     assert stopped.returncode == 6
 
 
+def test_a_visitor_that_does_not_read_where_nothing_is_logged(kobako: Kobako, name: str) -> None:
+    """It holds up nobody either, and gets the beginning of what it missed."""
+    script = "read go; seq 1000000; exit 6"
+    kobako("run", "-di", "--log-driver", "none", "--name", name, *QUIET, "python", "sh", "-c",
+           script)  # fmt: skip
+    stopped, other = pipe(kobako, "attach", name), pipe(kobako, "attach", name)
+    for child in stopped, other:
+        eventually(lambda c=child: _catches(c.pid, signal.SIGTERM), "it is there")
+    stopped.send_signal(signal.SIGSTOP)
+    say(other, b"go")
+    assert kobako("wait", name).out == "6"
+    stopped.send_signal(signal.SIGCONT)
+    out, _ = stopped.communicate()
+    other.communicate()
+    assert stopped.returncode == other.returncode == 6
+    assert out and b"".join(b"%d\n" % n for n in range(1, 1000001)).startswith(out)
+
+
 def test_a_log_of_many_files(kobako: Kobako, name: str) -> None:
     """The next file is begun while it is read."""
     options = ["--log-opt", "max-size=20k", "--log-opt", "max-file=1000"]

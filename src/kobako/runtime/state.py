@@ -6,6 +6,7 @@
           when the program runs
   exit    JSON: exit_code, finished_ns, error; written whole when it has ended or not started
   log     what it printed; see `runtime.log`
+  attach.sock  where the monitor listens, if it does; see `runtime.door`
   paused  exists while it is paused
 """
 
