@@ -117,6 +117,17 @@ class _Records:
             at = end
         self._raw = raw[at:]
 
+    def skip(self, data: bytes) -> None:
+        """As `feed`, for who does not want them: a quarter of the time, of a million records."""
+        raw = self._raw + data if self._raw and data else data
+        at, end = 0, len(raw)
+        while (after := at + _HEADER) <= end:
+            after += int.from_bytes(raw[at + 9 : after], "little")
+            if after > end:
+                break
+            at = after
+        self._raw = raw[at:]
+
 
 class _Assembler:
     """Records in, lines out; what is unfinished waits, stream by stream."""
@@ -196,8 +207,7 @@ class Tail:
         self._records = _Records()
         self._growing = _Growing(state_dir, self._files)
         for data in self._growing.more(end):  # records have no end mark: they are counted through
-            for _ in self._records.feed(data):
-                pass
+            self._records.skip(data)
 
     def fileno(self) -> int:
         return self._growing.watch.fileno()
