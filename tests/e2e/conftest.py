@@ -85,12 +85,24 @@ def docker_registry(place: Path) -> Iterator[DockerRegistry]:
     server.close()
 
 
-@pytest.fixture(scope="session", params=["hub", "docker-registry"])
-def registry(
-    request: pytest.FixtureRequest, open_hub: HubServer, docker_registry: DockerRegistry
-) -> str:
+def _served_by(name: str, *who: str) -> object:
+    """A registry, and whose tests use it in `tests/run`: what it answers does not depend on who
+    asks, so root uses both, and of the users each another one."""
+    beside = os.environ.get("KOBAKO_TEST_BESIDE")
+    return pytest.param(name, marks=[pytest.mark.only("root", *who)] if beside else [])
+
+
+@pytest.fixture(
+    scope="session",
+    params=[_served_by("hub", "mapped"), _served_by("docker-registry", "emulated")],
+)
+def registry(request: pytest.FixtureRequest) -> str:
     """The address of a registry everybody may push to: ours and Debian's."""
-    return open_hub.address if request.param == "hub" else docker_registry.address
+    hub = request.param == "hub"
+    server: HubServer | DockerRegistry = request.getfixturevalue(
+        "open_hub" if hub else "docker_registry"
+    )
+    return server.address
 
 
 @pytest.fixture
