@@ -148,7 +148,7 @@ def test_odd_data_roots(kobako: Kobako, place: Path, name: str) -> None:
     store.make_base()
     assert store("run", "--rm", "base", "ls", "/").out
     store("build", "-t", "made", "-", data=b"FROM base\nRUN mkdir /y && ls -d /y > /z\n")
-    store("run", "-d", "--name", "c1", "base", "sleep", "60")
+    store("run", "-d", "--name", "c1", "base", "sleep", "1000")
     store("exec", "c1", "sh", "-c", "mkdir /x; ls -ld /x")
     store("commit", "c1", "committed")
     assert "Up" in store("ps").out and "Paused" not in store("ps").out
