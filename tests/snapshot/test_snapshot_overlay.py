@@ -121,7 +121,8 @@ def test_what_a_container_does_is_what_diff_says(tmp_path: Path, driver: Driver)
 
 
 def test_what_an_overlay_leaves_behind_is_no_change(tmp_path: Path) -> None:
-    """Whiteouts of nothing and sockets, and a directory that only emulation knows to differ."""
+    """Whiteouts of nothing and sockets, and a directory that only emulation knows to differ. What
+    is no change is not left in a tree that becomes a layer's."""
     base = lower(tmp_path / "base", gone="1", was="1", d__x="1", e__x="1")
     upper = tmp_path / "c/upper"
     for name in ("d", "e"):
@@ -129,14 +130,24 @@ def test_what_an_overlay_leaves_behind_is_no_change(tmp_path: Path) -> None:
         shutil.copystat(tmp_path / "base" / name, upper / name)
     os.setxattr(upper / "e", XATTR, b"5:5")
 
-    def work() -> list[Change]:
-        for name in ("gone", "never"):
+    def work() -> tuple[list[Change], list[str], list[str], int]:
+        for name in ("gone", "never", "d/never"):
             os.mknod(upper / name, 0o600 | stat.S_IFCHR, 0)
-        for name in ("was", "socket"):
+        for name in ("was", "socket", "e/socket"):
             os.mknod(upper / name, 0o600 | stat.S_IFSOCK)
-        return OverlayDriver("emulated").diff(str(tmp_path / "c"), [base])
+        for name in ("d", "e"):
+            shutil.copystat(tmp_path / "base" / name, upper / name)
+        driver, idle = OverlayDriver("emulated"), list[str]()
+        changes = driver.diff(str(tmp_path / "c"), [base], idle)
+        driver.strip(str(tmp_path / "c"), idle)
+        left = sorted(str(path.relative_to(upper)) for path in upper.rglob("*"))
+        return changes, sorted(idle), left, os.stat(upper / "e").st_mtime_ns
 
-    assert isolated(work) == [Change("/e", "C"), Change("/gone", "D"), Change("/was", "C")]
+    changes, idle, left, time = isolated(work)
+    assert changes == [Change("/e", "C"), Change("/gone", "D"), Change("/was", "C")]
+    assert idle == ["/d", "/d/never", "/e/socket", "/never", "/socket"]
+    assert left == ["e", "gone", "was"]
+    assert time == os.stat(tmp_path / "base/e").st_mtime_ns
 
 
 def test_a_packed_layer_on_the_same_lowers_shows_the_same_tree(tmp_path: Path, driver) -> None:

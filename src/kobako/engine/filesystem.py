@@ -28,9 +28,14 @@ def changes(engine: Engine, container: Container) -> list[Change]:
     return packable(engine, container.directory, container.document["Lowers"])
 
 
-def packable(engine: Engine, directory: str, lowers: Sequence[str]) -> list[Change]:
-    """The changes of the writable layer at `directory`, without the places mounted over."""
-    found = engine.driver.diff(directory, lowers)
+def packable(
+    engine: Engine, directory: str, lowers: Sequence[str], idle: list[str] | None = None
+) -> list[Change]:
+    """The changes of the writable layer at `directory`, without the places mounted over, which are
+    added to what is `idle` there."""
+    found = engine.driver.diff(directory, lowers, idle)
+    if idle is not None:
+        idle += [c.path for c in found if c.path in _RUNTIME_PLACES]
     return [c for c in found if c.path not in _RUNTIME_PLACES]
 
 

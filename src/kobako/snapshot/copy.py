@@ -66,7 +66,12 @@ class CopyDriver(Driver):
         flags = ("bind", "ro") if readonly else ("bind",)
         return (Mount("none", f"{dir}/rootfs", f"{dir}/rootfs", flags),)
 
-    def diff(self, dir: str, lowers: Sequence[str]) -> list[Change]:  # noqa: A002
+    def diff(
+        self,
+        dir: str,  # noqa: A002
+        lowers: Sequence[str],
+        idle: list[str] | None = None,
+    ) -> list[Change]:
         before = _load(f"{dir}/{_INDEX}")
         now = _scan(f"{dir}/rootfs")
         found: list[Change] = []

@@ -53,9 +53,18 @@ class Driver:
     def renew(self, dir: str) -> None:  # noqa: A002
         """Lets an unmounted tree be mounted again although it was mounted volatile."""
 
-    def diff(self, dir: str, lowers: Sequence[str]) -> list[Change]:  # noqa: A002
-        """What differs from the lowers, in path order, as `docker diff` shows it."""
+    def diff(
+        self,
+        dir: str,  # noqa: A002
+        lowers: Sequence[str],
+        idle: list[str] | None = None,
+    ) -> list[Change]:
+        """What differs from the lowers, in path order, as `docker diff` shows it. Of an adoptable
+        tree, paths in `upper` that are no change are added to `idle`."""
         raise NotImplementedError
+
+    def strip(self, dir: str, idle: Sequence[str]) -> None:  # noqa: A002
+        """Takes what is `idle` from `upper`, before that becomes a layer's tree."""
 
     def usage(self, dir: str) -> int:  # noqa: A002
         """Bytes of the files the tree has of its own; hard links count once."""

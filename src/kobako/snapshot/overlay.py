@@ -96,10 +96,20 @@ class OverlayDriver(Driver):
         remove_tree(f"{dir}/work")
         os.mkdir(f"{dir}/work", 0o755)
 
-    def diff(self, dir: str, lowers: Sequence[str]) -> list[Change]:  # noqa: A002
+    def diff(
+        self,
+        dir: str,  # noqa: A002
+        lowers: Sequence[str],
+        idle: list[str] | None = None,
+    ) -> list[Change]:
         from kobako.snapshot.overlay_diff import diff
 
-        return diff(f"{dir}/upper", lowers, self.form)
+        return diff(f"{dir}/upper", lowers, self.form, idle)
+
+    def strip(self, dir: str, idle: Sequence[str]) -> None:  # noqa: A002
+        from kobako.snapshot.overlay_diff import strip
+
+        strip(f"{dir}/upper", idle)
 
     def usage(self, dir: str) -> int:  # noqa: A002
         from kobako.snapshot.usage import size_of_tree

@@ -2,7 +2,8 @@
 
 Only upper is walked: the time is that of what changed. A directory that is there for the sake of
 something below it counts as changed with that; one whose metadata is the lower one's and in which
-nothing changed does not.
+nothing changed does not. It is idle, as are whiteouts of nothing and new sockets: a layer has none
+of them, and upon other layers they would show.
 """
 
 from __future__ import annotations
@@ -22,13 +23,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def diff(upper: str, lowers: Sequence[str], form: str) -> list[Change]:
-    """The changes in `upper` relative to `lowers` (topmost first), in path order."""
+def diff(
+    upper: str, lowers: Sequence[str], form: str, idle: list[str] | None = None
+) -> list[Change]:
+    """The changes in `upper` relative to `lowers` (topmost first), in path order. Paths there that
+    are none are added to `idle`."""
     root = os.open(upper, fs.DIRECTORY)
     try:
-        return _Comparison(root, opaque_xattr(form)).run([os.fsencode(p) for p in lowers])
+        comparison = _Comparison(root, opaque_xattr(form))
+        changes = comparison.run([os.fsencode(p) for p in lowers])
     finally:
         os.close(root)
+    if idle is not None:
+        idle += ["/" + os.fsdecode(path) for path in comparison.idle()]
+    return changes
+
+
+def strip(upper: str, idle: Sequence[str]) -> None:
+    """Takes idle paths away from a tree that is not in use. The directories they are in keep their
+    times; one in which there is something else stays."""
+    for path in sorted(idle, reverse=True):
+        full = upper + path
+        above = os.path.dirname(full)
+        times = os.lstat(above)
+        try:
+            if stat.S_ISDIR(os.lstat(full).st_mode):
+                os.rmdir(full)
+            else:
+                os.unlink(full)
+        except OSError as fault:
+            if fault.errno != errno.ENOTEMPTY:
+                raise
+        os.utime(above, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 _SHOWN = 200
@@ -40,6 +66,11 @@ class _Comparison:
         self._opaque = opaque
         self._found: dict[bytes, Change] = {}
         self._unchanged: set[bytes] = set()  # directories copied up without a change of their own
+        self._void: list[bytes] = []  # whiteouts of nothing, sockets
+
+    def idle(self) -> list[bytes]:
+        """What was found and is no change."""
+        return [*self._unchanged, *self._void]
 
     def run(self, lowers: list[bytes]) -> list[Change]:
         pending = [(b"", lowers)]
@@ -82,12 +113,16 @@ class _Comparison:
             except FileNotFoundError:
                 continue
             if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
-                if old is not None:
+                if old is None:
+                    self._void.append(child)
+                else:
                     self._record(child, "D")
             elif stat.S_ISDIR(info.st_mode):
                 deeper.append((child, self._subdirectory(fd, name, child, info, old, below)))
             elif not stat.S_ISSOCK(info.st_mode) or old is not None:
                 self._record(child, "A" if old is None else "C")
+            else:
+                self._void.append(child)
         return deeper
 
     def _subdirectory(

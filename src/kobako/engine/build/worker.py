@@ -194,11 +194,14 @@ class EngineWorker:
         from kobako.engine import filesystem, layers
         from kobako.layer.change import path_order
 
+        idle: list[str] = []
         if places is None:
-            changes = self.engine.driver.diff(scratch.directory, scratch.lowers)
+            changes = self.engine.driver.diff(scratch.directory, scratch.lowers, idle)
         else:
-            changes = filesystem.packable(self.engine, scratch.directory, scratch.lowers)
+            changes = filesystem.packable(self.engine, scratch.directory, scratch.lowers, idle)
             changes = sorted([*changes, *places], key=path_order)
+            idle = [path for path in idle if path not in [place.path for place in places]]
+        self.engine.driver.strip(scratch.directory, idle)
         if epoch is not None:
             layers.settle(scratch.directory, changes, epoch)
         made = layers.commit(
