@@ -367,6 +367,8 @@ def test_what_was_found_before_a_fault_is_told() -> None:
     checked = lint("FROM base\nUSER ${name:?is needed}\nCMD serve\n")
     assert [f.rule for f in checked.findings] == ["UndefinedVar"]
     assert "name: is needed" in str(checked.fault)
+    checked = lint("FROM base\nARG shell=${option:zsh}\n")
+    assert [f.rule for f in checked.findings] == ["UndefinedVar"]
     for taking in ("COPY --from=gone / /", "RUN --mount=from=gone,target=/x true"):
         checked = lint(f"FROM scratch as a\nFROM base\nENV x y\n{taking}\n")
         assert [f.rule for f in checked.findings] == ["FromAsCasing"]

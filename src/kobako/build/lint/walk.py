@@ -242,10 +242,12 @@ def _look_at_argument(visit: Visit, instruction: i.Arg) -> None:
     for name, default in instruction.pairs:
         value = arguments.given.get(name)
         if value is None and default is not None:
-            value = expander.word(default)
-            missing = tuple(n for n in sorted(expander.unset) if n not in declared)
-            if missing:
-                visit.unset.append((missing, tuple(expander.env)))
+            try:
+                value = expander.word(default)
+            finally:
+                missing = tuple(n for n in sorted(expander.unset) if n not in declared)
+                if missing:
+                    visit.unset.append((missing, tuple(expander.env)))
         if value is None:
             value = arguments.known.get(name)
         declared.add(name)

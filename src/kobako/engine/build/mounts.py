@@ -146,7 +146,7 @@ class Mounts:
 
     def _places_to_make(self) -> dict[str, int]:
         """The paths in the root where nothing is yet and a mount's target, or a directory above
-        it, will be made; relative, deepest first for each mount. With each the time (ns) of the
+        it, will be made; relative. With each the time (ns) of the
         directory above it, 0 for one that will be made."""
         from kobako.build.ops.rootpath import resolve
         from kobako.linux import mount as linux_mount
@@ -172,10 +172,11 @@ class Mounts:
             linux_mount.unmount(scratch.tree)
 
     def _clean(self) -> None:
-        """Removes what was made for the mounts and is still empty. A directory above in which
-        nothing else happened has its old time again, so that it is not taken for changed."""
+        """Removes what was made for the mounts and is still empty, directories that several have
+        in common last. A directory above in which nothing else happened has its old time again, so
+        that it is not taken for changed."""
         upper = os.path.join(self.scratch.directory, "upper")
-        for relative, before in self._missing.items():
+        for relative, before in sorted(self._missing.items(), reverse=True):
             path = os.path.join(upper, relative)
             parent = os.path.dirname(path)
             try:
