@@ -36,8 +36,8 @@ VERBS = {
         " cli.progress.classic engine.engine linux linux.claim engine.scratch"
         " engine.sweep build.worker engine.build.worker store oci.digest store.ingest store.leases"
         " store.content store.sqlite store.database store.store store.images"
-        " engine.images engine.image_naming oci.reference fastjson build.dockerfile build.sources"
-        " engine.build.fetching build.match build.ignore build.cache build.survey"
+        " engine.images engine.image_naming oci.reference fastjson build.dockerfile"
+        " engine.build.access build.ignore build.cache build.survey"
         " build.files build.memory build.context build.options engine.store_cache oci.moment"
         " build.epoch build.arguments build.lint build.lint.verdict build.graph"
         " build.loading build.beginnings build.ops oci.descriptor build.ops.result"
@@ -87,14 +87,14 @@ LAYER = (
     " build.ops.rootpath layer layer.entry layer.change layer.settle layer.pax"
     " layer.tar_writer engine.filesystem engine.layers layer.format linux.ownership"
     " snapshot.overlay_diff layer.attributes layer.blocks layer.codec oci.hasher layer.pump"
-    " layer.pack snapshot.unpacking build.why build.ops.choosing build.ops.chosen_digest"
-    " build.why.record linux.fork store.failures store.writer"
+    " layer.pack snapshot.unpacking build.why build.match build.ops.choosing"
+    " build.ops.chosen_digest build.why.record linux.fork store.failures store.writer"
 )
 """Of `build`, when a step is not found in the cache."""
 
 COPY = (
-    "build.ops.accounts linux.pouring build.ops.copying build.ops.modes build.ops.scribe"
-    " build.ops.fresh"
+    "engine.build.worker_tree build.ops.accounts linux.pouring build.ops.copying"
+    " build.ops.modes build.ops.scribe build.ops.fresh"
 )
 """Of such a step, when it copies files; after LAYER."""
 

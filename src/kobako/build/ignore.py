@@ -7,8 +7,11 @@ root, the last one that matches a path or one of its parents wins, `!` takes bac
 from __future__ import annotations
 
 from kobako.build.dockerfile.source import Problem
-from kobako.build.match import Pattern
 from kobako.errors import Invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.build.match import Pattern
 
 
 class Verdict:
@@ -26,6 +29,8 @@ class Ignore:
 
     def __init__(self, patterns: list[str], name: str = ".dockerignore") -> None:
         self._patterns: list[tuple[Pattern, bool]] = []
+        if patterns:  # few directories have any
+            from kobako.build.match import Pattern
         for text in patterns:
             back = text.startswith("!")
             cleaned = _clean(text[1:].strip() if back else text)

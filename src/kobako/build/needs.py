@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from kobako.build.dockerfile import instructions as i
 from kobako.build.dockerfile.expand import Expander
-from kobako.build.dockerfile.mounts import mount_source
 from kobako.build.dockerfile.source import DockerfileError, Problem
 
 TYPE_CHECKING = False
@@ -51,8 +50,17 @@ def _named(stage: i.Stage, known: Mapping[str, str], escape: str) -> list[str]:
         if isinstance(instruction, i.Copy):
             words.append(instruction.from_)
         elif isinstance(instruction, i.Run):
-            words += [mount_source(text) for text in instruction.mounts]
+            words += _mounted(instruction)
     return words
+
+
+def _mounted(run: i.Run) -> list[str]:
+    """What the mounts of a RUN are taken from, "" where that is not said."""
+    if not run.mounts:
+        return []
+    from kobako.build.dockerfile.mounts import mount_source
+
+    return [mount_source(text) for text in run.mounts]
 
 
 def check_circles(dockerfile: i.Dockerfile, find: Callable[[str], int | None]) -> None:
@@ -90,7 +98,7 @@ def _takes(stage: i.Stage, find: Callable[[str], int | None]) -> dict[int, i.Ins
             if index is not None:
                 found[index] = one
         elif isinstance(one, i.Run):
-            for name in map(mount_source, one.mounts):
+            for name in _mounted(one):
                 index = find(name) if name else None
                 if index is not None:
                     found[index] = one

@@ -42,7 +42,7 @@ def fetch(context: Context, url: str, names: list[str]) -> Remote:
     """The bake files of those names, or those there are of the usual ones."""
     from kobako.cli import bake_files, build_sources
     from kobako.engine.build import contexts
-    from kobako.engine.build.fetching import Access
+    from kobako.engine.build.access import Access
 
     source = contexts.remote_source(url)
     if source is None:

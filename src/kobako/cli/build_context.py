@@ -65,7 +65,7 @@ def read(
     source = build_contexts.remote_source(path)
     if source is None:
         raise NotFound(f'unable to prepare context: path "{path}" not found')
-    from kobako.engine.build.fetching import Access
+    from kobako.engine.build.access import Access
 
     access = Access(secrets, dict(ssh).get("default", ()))
     return _fetched(build_contexts.fetch(context.engine, source, access), file)

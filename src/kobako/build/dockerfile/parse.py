@@ -6,7 +6,6 @@ from kobako.build.dockerfile import instructions as i
 from kobako.build.dockerfile.duration import parse_duration
 from kobako.build.dockerfile.flags import Flags, takes_flags
 from kobako.build.dockerfile.lines import Heredoc, Line, read_directives, read_lines
-from kobako.build.dockerfile.mounts import mount_source, split_csv
 from kobako.build.dockerfile.shape import check_line, check_shape, split_pairs
 from kobako.build.dockerfile.source import DockerfileError, Problem, Range, Source, suggest
 from kobako.build.dockerfile.words import (
@@ -188,9 +187,12 @@ def _run(s: _Statement) -> i.Instruction:
     if security not in ("sandbox", "insecure"):
         raise Problem(f'security mode "{security}" is not supported by RUN', security)
     mounts = s.flags.list("mount")
-    for mount in mounts:
-        split_csv(mount)
-        mount_source(mount)
+    if mounts:
+        from kobako.build.dockerfile.mounts import mount_source, split_csv
+
+        for mount in mounts:
+            split_csv(mount)
+            mount_source(mount)
     devices: tuple[Device, ...] = ()
     if s.flags.list("device"):
         from kobako.build.dockerfile.devices import parse_device

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from kobako.build.named import NamedContext
     from kobako.build.options import BuildOptions, BuildResult, Job
     from kobako.build.outputs.spec import Output
+    from kobako.engine.build.access import Access
     from kobako.engine.build.attesting import Run
     from kobako.engine.build.cache import BuildCache
     from kobako.engine.build.contexts import FetchedContext, NamedContextReader
     from kobako.engine.build.debugging import Place
     from kobako.engine.build.deliver import Delivered, PlatformResult
     from kobako.engine.build.exporting import Exporting
-    from kobako.engine.build.fetching import Access
     from kobako.engine.build.worker import EngineWorker
     from kobako.engine.engine import Engine
     from kobako.events import OnEvent
@@ -342,7 +342,7 @@ def _origin(fetched: FetchedContext) -> str:
 
 def _access(request: BuildRequest) -> Access:
     """What servers of remote sources are shown."""
-    from kobako.engine.build.fetching import Access
+    from kobako.engine.build.access import Access
 
     return Access(request.secrets, dict(request.ssh).get("default", ()))
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kobako.build.named import NamedContext
     from kobako.build.sources import GitSource, Remote, UrlSource
     from kobako.build.worker import BaseImage
-    from kobako.engine.build.fetching import Access
+    from kobako.engine.build.access import Access
     from kobako.engine.engine import Engine
     from kobako.oci import Platform
 

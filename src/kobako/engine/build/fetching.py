@@ -5,21 +5,13 @@ from __future__ import annotations
 import os
 
 from kobako.build.sources import UrlSource
-from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.build.sources import GitSource, Remote
+    from kobako.engine.build.access import Access
     from kobako.engine.build.fetch_git import Git
     from kobako.engine.engine import Engine
-
-
-class Access(Record):
-    """What a person shows to servers: secrets by name; the socket of an ssh agent, or the files of
-    keys."""
-
-    secrets: tuple[tuple[str, bytes], ...] = ()
-    ssh: tuple[str, ...] = ()
 
 
 def look_up(engine: Engine, source: UrlSource | GitSource, access: Access | None) -> Remote:
