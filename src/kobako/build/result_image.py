@@ -36,7 +36,8 @@ class Images:
     def id_after(self, step: Step) -> str:
         """What stands for the image after a step that nobody needs: as good a name as the digest
         of its config, told by the same things. The configs of all steps are n squared long."""
-        return f"sha256:{self.results[step.vertex].lineage}"
+        lineage = self.results[step.vertex].lineage  # of a base: its id
+        return lineage if lineage.startswith("sha256:") else f"sha256:{lineage}"
 
     def final(self, step: Step, labels: tuple[tuple[str, str], ...]) -> ImageConfig:
         """The config of the built image: `step`'s with the labels of the command line."""
