@@ -24,8 +24,10 @@ MEMORY = 1 << 30
 
 def run_bounded(*words: str) -> str:
     """What a Python prints that gets no more than MEMORY."""
+    # A suite of its own has no other identity beside it.
+    environ = {k: v for k, v in os.environ.items() if k != "KOBAKO_TEST_BESIDE"}
     process = subprocess.Popen(
-        [sys.executable, *words],
+        [sys.executable, *words], env=environ,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
     )  # fmt: skip
