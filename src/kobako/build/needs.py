@@ -9,7 +9,7 @@ from kobako.build.dockerfile.source import DockerfileError, Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 def stages_below(
@@ -46,21 +46,22 @@ def _named(stage: i.Stage, known: Mapping[str, str], escape: str) -> list[str]:
         words.append(Expander(known, escape).word(stage.start.image))
     except Problem:
         pass
-    for instruction in stage.instructions:
-        if isinstance(instruction, i.Copy):
-            words.append(instruction.from_)
-        elif isinstance(instruction, i.Run):
-            words += _mounted(instruction)
+    words += [name for name, _ in sources(stage)]
     return words
 
 
-def _mounted(run: i.Run) -> list[str]:
-    """What the mounts of a RUN are taken from, "" where that is not said."""
-    if not run.mounts:
-        return []
-    from kobako.build.dockerfile.mounts import mount_source
+def sources(stage: i.Stage) -> Iterator[tuple[str, i.Instruction]]:
+    """What `--from` of a stage's COPY and `from=` of its mounts say, and whose they are."""
+    for instruction in stage.instructions:
+        if isinstance(instruction, i.Copy) and instruction.from_:
+            yield instruction.from_, instruction
+        elif isinstance(instruction, i.Run) and instruction.mounts:
+            from kobako.build.dockerfile.mounts import mount_source
 
-    return [mount_source(text) for text in run.mounts]
+            for text in instruction.mounts:
+                name = mount_source(text)
+                if name:
+                    yield name, instruction
 
 
 def check_circles(dockerfile: i.Dockerfile, find: Callable[[str], int | None]) -> None:
@@ -90,16 +91,10 @@ def check_circles(dockerfile: i.Dockerfile, find: Callable[[str], int | None]) -
 def _takes(stage: i.Stage, find: Callable[[str], int | None]) -> dict[int, i.Instruction]:
     """The stages whose files a stage takes, and where."""
     found: dict[int, i.Instruction] = {}
-    for one in stage.instructions:
-        if isinstance(one, i.Copy) and one.from_:
-            index = find(one.from_)
-            if index is None and one.from_.isascii() and one.from_.isdigit():
-                index = int(one.from_)
-            if index is not None:
-                found[index] = one
-        elif isinstance(one, i.Run):
-            for name in _mounted(one):
-                index = find(name) if name else None
-                if index is not None:
-                    found[index] = one
+    for name, instruction in sources(stage):
+        index = find(name)
+        if index is None and isinstance(instruction, i.Copy) and name.isascii() and name.isdigit():
+            index = int(name)
+        if index is not None:
+            found[index] = instruction
     return found

@@ -48,8 +48,8 @@ def fetch(context: Context, url: str, names: list[str]) -> Remote:
     if source is None:
         raise Invalid(f"{url} is neither a URL nor a git repository")
     ssh = context.environ.get("BUILDX_BAKE_GIT_SSH", "")
-    keys = dict(build_sources.ssh([f"default={ssh}"], context.environ)) if ssh else {}
-    access = Access(secrets(context.environ), keys.get("default", ()))
+    keys = build_sources.ssh([f"default={ssh}"], context.environ) if ssh else ()
+    access = Access.of(secrets(context.environ), keys)
     fetched = contexts.fetch(context.engine, source, access)
     try:
         if fetched.alone:

@@ -67,8 +67,8 @@ def read(
         raise NotFound(f'unable to prepare context: path "{path}" not found')
     from kobako.engine.build.access import Access
 
-    access = Access(secrets, dict(ssh).get("default", ()))
-    return _fetched(build_contexts.fetch(context.engine, source, access), file)
+    fetched = build_contexts.fetch(context.engine, source, Access.of(secrets, ssh))
+    return _fetched(fetched, file)
 
 
 def _standard_input(context: Context, file: str) -> Given:

@@ -8,20 +8,20 @@ _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 
 def size(count: float, digits: int = 4) -> str:
     """Bytes in powers of 1000 with `digits` significant digits: 2.048kB; `images` uses 3."""
-    unit = 0
-    while count >= 1000 and unit < len(_UNITS) - 1:
-        count /= 1000
-        unit += 1
-    return f"{count:.{digits}g}{_UNITS[unit]}"
+    return _scaled(count, 1000, _UNITS, digits)
 
 
 def binary_size(count: float) -> str:
     """Bytes in powers of 1024 with four significant digits: 5.629MiB."""
+    return _scaled(count, 1024, _BINARY_UNITS, 4)
+
+
+def _scaled(count: float, base: int, units: tuple[str, ...], digits: int) -> str:
     unit = 0
-    while count >= 1024 and unit < len(_BINARY_UNITS) - 1:
-        count /= 1024
+    while count >= base and unit < len(units) - 1:
+        count /= base
         unit += 1
-    return f"{count:.4g}{_BINARY_UNITS[unit]}"
+    return f"{count:.{digits}g}{units[unit]}"
 
 
 def duration(seconds: float) -> str:

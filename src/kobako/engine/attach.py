@@ -21,10 +21,9 @@ def check(container: Container) -> None:
 def attach(container: Container, io: Stdio, *, forward_signals: bool) -> int | None:
     """Stay with a running container to its end; its exit code, None when the keys to detach were
     typed. Input is taken where it was made with -i, signals are passed on where it has no
-    terminal."""
+    terminal. After `check`."""
     from kobako.runtime import visit
 
-    check(container)
     if not container.config["OpenStdin"]:
         io = io.replace(stdin=-1)
     return visit.stay(

@@ -88,6 +88,7 @@ def attach_and_wait(
     if container.running:
         from kobako.engine import attach
 
+        attach.check(container)
         return attach.attach(container, io, forward_signals=forward_signals)
     if not container.config["OpenStdin"]:
         io = io.replace(stdin=-1)

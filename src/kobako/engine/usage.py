@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from kobako.errors import NotFound
 from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.engine.containers import Container
     from kobako.engine.engine import Engine
+    from kobako.oci import Digest
 
 
 class Part(Record):
@@ -44,24 +46,34 @@ def _images(engine: Engine) -> Part:
     return Part("Images", len(parts), active, sum(whole.values()), spare)
 
 
-def _image_parts(engine: Engine) -> dict[str, dict[tuple[str, str], int]]:
+def _image_parts(engine: Engine) -> dict[str, dict[tuple[str, Digest], int]]:
     """Image id -> ("blob" or "tree", digest) of what it is made of -> bytes on the disk."""
     from kobako.store.closure import Closure
 
-    db, blobs, trees = engine.store.db, engine.store.blobs, engine.trees
-    closure = Closure(blobs)
-    found: dict[str, dict[tuple[str, str], int]] = {}
+    db, closure = engine.store.db, Closure(engine.store.blobs)
+    sizes: dict[tuple[str, Digest], int | None] = {}
+    found: dict[str, dict[tuple[str, Digest], int]] = {}
     for row in db.images.list():
         named = [ref.digest for ref in db.refs.of_image(row.id)]  # an index, perhaps
         held, diff_ids = closure.of([row.id, row.manifest, *named])
         parts = found[row.id] = {}
-        for digest in held:
-            if blobs.exists(digest):
-                parts["blob", digest] = blobs.size(digest)
-        for digest in diff_ids:
-            if trees.has(digest):
-                parts["tree", digest] = trees.usage(digest)
+        for part in (*(("blob", d) for d in held), *(("tree", d) for d in diff_ids)):
+            if part not in sizes:
+                sizes[part] = _size(engine, *part)
+            size = sizes[part]
+            if size is not None:
+                parts[part] = size
     return found
+
+
+def _size(engine: Engine, kind: str, digest: Digest) -> int | None:
+    """None for what is not there. Nothing is new to a collection by having been looked at here."""
+    try:
+        if kind == "tree":
+            return engine.trees.usage(digest)
+        return engine.store.blobs.size(digest)
+    except NotFound:
+        return None
 
 
 def _containers(engine: Engine) -> Part:
@@ -95,7 +107,7 @@ def _cache(engine: Engine) -> Part:
 def image_shares(engine: Engine) -> dict[str, tuple[int, int]]:
     """Image id -> (bytes on the disk of what other images have too, of what is its own)."""
     parts = _image_parts(engine)
-    users: dict[tuple[str, str], int] = {}
+    users: dict[tuple[str, Digest], int] = {}
     for held in parts.values():
         for part in held:
             users[part] = users.get(part, 0) + 1

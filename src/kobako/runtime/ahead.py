@@ -28,10 +28,10 @@ class Ahead:
     `launch`, and then `started`, or `abandon`, which sends it away, must be called. If this process
     dies first, the monitor ends by itself.
 
-    One that was made to be used `again` stays when its container has ended (it is not for `reap`)
-    and gets ready for another one when it is told to `renew`, as often as wanted; `abandon` or
-    `end` must be called then. A process that was forked from a large one costs both of them a copy
-    of every page that either writes to: of a start, a third.
+    One that was made to be used `again` stays when its container has ended (`Container.wait` is not
+    to reap it) and gets ready for another one when it is told to `renew`, as often as wanted;
+    `abandon` or `end` must be called then. A process that was forked from a large one costs both of
+    them a copy of every page that either writes to: of a start, a third.
     """
 
     def __init__(
@@ -58,7 +58,6 @@ class Ahead:
         self._control = ours
         self._detach = detach
         self._tied = tied
-        self._again = again
         self._io = io
         self._container = Container("", terminal, io, ours.duplicate() if again else ours)
         try:
@@ -88,6 +87,7 @@ class Ahead:
         """Has everything begin once more, now that the container has ended; without a terminal.
         False where the monitor is gone."""
         self._io = io
+        self._container.close()
         self._container = Container("", False, io, self._control.duplicate())
         return self._control.send(b"N", (io.stdout, io.stderr))
 
@@ -125,8 +125,7 @@ class Ahead:
     def end(self) -> None:
         """Kills what was started, if that was `tied`, and waits until nothing is left of it and of
         the monitor."""
-        if self._again:
-            self._control.close()
+        self._control.close()
         self._container.end()
         self._child = 0
 

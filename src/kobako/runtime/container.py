@@ -90,10 +90,6 @@ class Container:
                 pass  # the start failed, and was cleared up already
             self._monitor = 0
 
-    def reap(self) -> None:
-        """Waits until nothing is left of the monitor of a container that has ended."""
-        os.waitpid(self._monitor, 0)
-
     def attend(self) -> None:
         """Tell the monitor that its output is read from now on: it hands on none before.
 
@@ -123,7 +119,7 @@ class Container:
         `meanwhile(let_go)` is called when it has ended and before the monitor is let go: if this
         process is killed before it calls `let_go`, the monitor does what `launch.start` was given
         as `on_exit`.
-        Without `reap` the caller calls that itself: what is left of the monitor has nothing to do.
+        Without `reap` the monitor stays, for the next container: `ahead.Ahead.renew`.
         Raises `Unavailable` when the monitor has been killed, `OutputLost` at the end.
         """
         if not self._monitor:
@@ -137,7 +133,7 @@ class Container:
         if message is None:
             return None
         if reap or message[:1] != b"Z":
-            self.reap()
+            os.waitpid(self._monitor, 0)
         if message[:1] != b"Z":
             if meanwhile is not None:
                 from kobako.runtime import control

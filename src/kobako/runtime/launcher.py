@@ -306,7 +306,7 @@ class Launcher:
         code = monitor.finish()
         monitor.flush()
         told = monitor.control >= 0 and self.control.send(b"Z%d %d" % (code, monitor.lost))
-        monitor.reap_server()
+        monitor.see_off()
         if self.plan and self.plan.on_exit:
             if told:  # the client acts itself, unless it is killed before it has
                 monitor.let_go()

@@ -239,7 +239,7 @@ class Monitor:
 
     def finish(self) -> int:
         """Ends what is left of the container and publishes its exit code, which is returned.
-        `reap_server` comes after it."""
+        `see_off` comes after it."""
         _, status = posix.waitpid(self.pid, 0)
         code = posix.waitstatus_to_exitcode(status)
         code = 128 - code if code < 0 else code
@@ -310,8 +310,9 @@ class Monitor:
         except OSError:
             pass
 
-    def reap_server(self) -> None:
-        """Waits until nothing is left of the supervisor, which takes longer than its work."""
+    def see_off(self) -> None:
+        """Gives the guests what they are owed, and waits until nothing is left of the supervisor,
+        which takes longer than its work."""
         if self.guests is not None:
             self.guests.settle()
         if self.serve_pid:
@@ -369,7 +370,7 @@ def main(args: list[str]) -> None:
         posix.set_inheritable(fd, False)
     monitor.watch()
     monitor.finish()
-    monitor.reap_server()
+    monitor.see_off()
     if on_exit:
         posix.execv(on_exit[0], on_exit)
 

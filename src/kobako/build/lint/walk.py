@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from kobako.build.dockerfile import instructions as i
-from kobako.build.dockerfile.mounts import mount_source, parse_mount
+from kobako.build.dockerfile.mounts import parse_mount
 from kobako.build.dockerfile.parse import parse_trigger
 from kobako.build.dockerfile.source import DockerfileError, Problem, suggest
 from kobako.build.lint.subject import Visit
+from kobako.build.needs import sources
 from kobako.build.stage import StageState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kobako.build.dockerfile.source import Range
     from kobako.build.lint.origins import Origin
     from kobako.build.lint.subject import Subject
     from kobako.oci import ImageConfig, Platform
@@ -88,18 +88,6 @@ class Stages:
         return reached
 
 
-def sources(stage: i.Stage) -> Iterator[tuple[str, Range]]:
-    """What `--from` of a stage's COPY and `from=` of its mounts say, and where."""
-    for instruction in stage.instructions:
-        if isinstance(instruction, i.Copy) and instruction.from_:
-            yield instruction.from_, instruction.where
-        elif isinstance(instruction, i.Run):
-            for text in instruction.mounts:
-                word = mount_source(text)
-                if word:
-                    yield word, instruction.where
-
-
 class Walk:
     """Visits the instructions of the stages that count: the needed ones, or all of them."""
 
@@ -127,9 +115,9 @@ class Walk:
     def look_up(self, stage: i.Stage) -> None:
         """Asks for the images a stage takes files from; what `Subject.bases` raises ends it."""
         names = {other.name for other in self.stages.stages if other.name}
-        for word, where in sources(stage):
+        for word, instruction in sources(stage):
             if word != SCRATCH and word.lower() not in names and not word.isdigit():
-                self.subject.bases(word, self.subject.platform, where)
+                self.subject.bases(word, self.subject.platform, instruction.where)
 
     def visits(self, stage: i.Stage) -> Iterator[Visit]:
         """The instructions of a stage in order, triggers of its base first. Each takes effect when

@@ -10,3 +10,10 @@ class Access(Record):
 
     secrets: tuple[tuple[str, bytes], ...] = ()
     ssh: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, secrets: tuple[tuple[str, bytes], ...], ssh: tuple[tuple[str, tuple[str, ...]], ...]
+    ) -> Access:
+        """Of a build's `--secret`s and `--ssh`s, of which the one called default is meant."""
+        return cls(secrets, dict(ssh).get("default", ()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from kobako.engine.build.access import Access
 from kobako.errors import Invalid
 from kobako.record import Record
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from kobako.build.named import NamedContext
     from kobako.build.options import BuildOptions, BuildResult, Job
     from kobako.build.outputs.spec import Output
-    from kobako.engine.build.access import Access
     from kobako.engine.build.attesting import Run
     from kobako.engine.build.cache import BuildCache
     from kobako.engine.build.contexts import FetchedContext, NamedContextReader
@@ -108,7 +108,8 @@ def build_all(
 
     sweep.leftovers(engine)
     targets = [_Target(request) for request in requests]
-    contexts = _Contexts(engine, _access(requests[0]))
+    access = Access.of(requests[0].secrets, requests[0].ssh)
+    contexts = _Contexts(engine, access)
     exporting = run = caching = None
     moves_caches = any(request.cache_from or request.cache_to for request in requests)
     if moves_caches or any(target.outputs is not None for target in targets):
@@ -119,7 +120,7 @@ def build_all(
         exporting = Exporting(on_event)
         on_event = exporting.event
     with lease(engine.store, f"build {requests[0].directory}"):
-        worker = EngineWorker(engine, on_event, _access(requests[0]))
+        worker = EngineWorker(engine, on_event, access)
         if moves_caches and exporting is not None:
             from kobako.engine.build.cache import BuildCache
 
@@ -177,9 +178,10 @@ def build_up_to(engine: Engine, request: BuildRequest, on_event: OnEvent) -> Pla
     from kobako.store.leases import lease
 
     target = _Target(request)
-    contexts = _Contexts(engine, _access(request))
+    access = Access.of(request.secrets, request.ssh)
+    contexts = _Contexts(engine, access)
     with lease(engine.store, f"build {request.directory}"):
-        worker = EngineWorker(engine, on_event, _access(request))
+        worker = EngineWorker(engine, on_event, access)
         worker.keep_failed = request.keep_failed
         try:
             job = contexts.job(request, target.platforms[0])
@@ -338,13 +340,6 @@ def _origin(fetched: FetchedContext) -> str:
     if fetched.remote is not None and isinstance(fetched.remote.source, GitSource):
         return f"git source {uri(fetched.remote.source)}"
     return "remote build context"
-
-
-def _access(request: BuildRequest) -> Access:
-    """What servers of remote sources are shown."""
-    from kobako.engine.build.access import Access
-
-    return Access(request.secrets, dict(request.ssh).get("default", ()))
 
 
 def _options(request: BuildRequest, platform: Platform | None) -> BuildOptions:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kobako.build.lint.finding import Finding
     from kobako.build.lint.outline import Outline
     from kobako.build.lint.report import Checked
+    from kobako.build.lint.settings import Settings
     from kobako.build.lint.subject import Subject
     from kobako.build.lint.targets import Targets
     from kobako.build.lint.written import Written
@@ -33,10 +34,8 @@ def check(engine: Engine, request: BuildRequest) -> Checked:
     from kobako.build.dockerfile import parse
     from kobako.build.dockerfile.lines import read_directives
     from kobako.build.dockerfile.source import Source
-    from kobako.build.lint.check import check as judge
-    from kobako.build.lint.check import check_text, settings_of, violations
+    from kobako.build.lint.check import check_text, settings_of
     from kobako.build.lint.report import Checked
-    from kobako.build.lint.verdict import ChecksFailed
 
     source = Source(request.dockerfile_name, request.dockerfile)
     findings: list[Finding] = []
@@ -49,10 +48,7 @@ def check(engine: Engine, request: BuildRequest) -> Checked:
         finally:  # where several lines are wrong, the one a build would tell
             dockerfile = parse(source.text, source.name)
         subject = _subject(engine, request, dockerfile, lines, everything=not request.target)
-        judge(subject, settings, findings)
-        failure = violations(findings, settings)
-        if failure:
-            raise ChecksFailed(failure)
+        _judge(subject, settings, findings)
     except KobakoError as error:
         fault = error
     return Checked(source, tuple(findings), fault)
@@ -64,10 +60,8 @@ def outline(engine: Engine, request: BuildRequest) -> Outline:
     Raises `ChecksFailed` where the Dockerfile asks for warnings to be errors, as a build would.
     """
     from kobako.build.dockerfile import parse
-    from kobako.build.lint.check import check as judge
-    from kobako.build.lint.check import check_text, settings_of, violations
+    from kobako.build.lint.check import check_text, settings_of
     from kobako.build.lint.outline import outline as gather
-    from kobako.build.lint.verdict import ChecksFailed
 
     dockerfile = parse(request.dockerfile, request.dockerfile_name)
     given = dict(request.build_args).get(_ARGUMENT)
@@ -76,11 +70,19 @@ def outline(engine: Engine, request: BuildRequest) -> Outline:
     lines = check_text(dockerfile.source, settings, findings)
     subject = _subject(engine, request, dockerfile, lines, everything=False)
     if settings.error:
-        judge(subject, settings, findings)
-        failure = violations(findings, settings)
-        if failure:
-            raise ChecksFailed(failure)
+        _judge(subject, settings, findings)
     return gather(subject)
+
+
+def _judge(subject: Subject, settings: Settings, findings: list[Finding]) -> None:
+    """Adds what the checks find; `ChecksFailed` where that is to be an error."""
+    from kobako.build.lint.check import check, violations
+    from kobako.build.lint.verdict import ChecksFailed
+
+    check(subject, settings, findings)
+    failure = violations(findings, settings)
+    if failure:
+        raise ChecksFailed(failure)
 
 
 def targets(request: BuildRequest) -> Targets:

@@ -95,7 +95,8 @@ class Monitor:
 
 
 class _Pipes:
-    """The pipes of a command's output: a context manager that gives the ends to write to."""
+    """The pipes of a command's output: a context manager that gives the ends to write to, and takes
+    away those to read from, too, where the block fails."""
 
     def __init__(self) -> None:
         out, self._out = os.pipe2(os.O_CLOEXEC)
@@ -105,9 +106,11 @@ class _Pipes:
     def __enter__(self) -> Stdio:
         return Stdio(stdout=self._out, stderr=self._err)
 
-    def __exit__(self, *fault: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         os.close(self._out)
         os.close(self._err)
+        while kind is not None and self.readers:
+            os.close(self.readers.popitem()[0])
 
 
 def around(request: RunRequest) -> Surroundings:

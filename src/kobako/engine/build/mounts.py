@@ -146,8 +146,8 @@ class Mounts:
 
     def _places_to_make(self) -> dict[str, int]:
         """The paths in the root where nothing is yet and a mount's target, or a directory above
-        it, will be made; relative. With each the time (ns) of the
-        directory above it, 0 for one that will be made."""
+        it, will be made; relative. With each the time (ns) of the directory above it, 0 for one
+        that will be made."""
         from kobako.build.ops.rootpath import resolve
         from kobako.linux import mount as linux_mount
 

@@ -198,7 +198,8 @@ class EngineWorker:
         else:
             changes = filesystem.packable(self.engine, scratch.directory, scratch.lowers, idle)
             changes = sorted([*changes, *places], key=path_order)
-            idle = [path for path in idle if path not in [place.path for place in places]]
+            made_places = {place.path for place in places}
+            idle = [path for path in idle if path not in made_places]
         self.engine.driver.strip(scratch.directory, idle)
         if epoch is not None:
             layers.settle(scratch.directory, changes, epoch)
