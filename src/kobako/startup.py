@@ -47,6 +47,18 @@ VERBS = {
         " build.result_image build.solver build.assemble cli.units image image.mutate"
         " build.lower_run store.cache engine.moments"
     ),
+    "commit": (
+        "cli.commit engine engine.commit engine.engine engine.containers engine.image_naming"
+        " engine.images engine.layers image oci oci.mediatypes fastjson oci.digest oci.document"
+        " oci.execution oci.platform oci.config oci.descriptor oci.manifest image.mutate"
+        " store store.ingest store.leases oci.reference store.sqlite store.database store.store"
+        " store.containers runtime runtime.state store.images store.content engine.filesystem"
+        " layer layer.entry layer.format linux linux.libc linux.fs linux.ownership"
+        " layer.attributes layer.blocks layer.change layer.codec oci.hasher layer.pump layer.pax"
+        " layer.tar_writer layer.pack snapshot engine.privilege linux.mount linux.process"
+        " snapshot.driver snapshot.overlay snapshot.overlay_diff store.failures store.writer"
+        " oci.moment engine.moments store.closure"
+    ),
     "ps": (
         "cli.listing cli.ps engine engine.containers engine.engine"
         + _DATABASE

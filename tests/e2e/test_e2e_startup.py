@@ -137,6 +137,13 @@ def test_the_group_of_exec_is_what_it_imports(kobako: Kobako, name: str) -> None
     assert found - some_modes_only() == grouped(startup.EVERY, startup.VERBS["exec"])
 
 
+def test_the_group_of_commit_is_what_a_small_one_imports(kobako: Kobako, name: str) -> None:
+    kobako("run", "--name", name, "python", "sh", "-c", "echo hello > /hello")
+    found = asked_for(kobako, ["commit", name, "startup-commit"])
+    listed = grouped(startup.EVERY, startup.VERBS["commit"])
+    assert found - some_modes_only() == listed - some_modes_only()
+
+
 def test_the_group_of_build_is_what_a_cached_one_imports(kobako: Kobako, context: Path) -> None:
     words = ["build", "-t", "startup", str(context)]
     kobako(*words)

@@ -77,7 +77,7 @@ def _made_of(
 ) -> Image:
     """`base` with the layer on top and the container's config, `changes` applied to it."""
     from kobako.engine.moments import rfc3339
-    from kobako.image import config_change, mutate
+    from kobako.image import mutate
     from kobako.oci import History
 
     history = History(
@@ -86,7 +86,11 @@ def _made_of(
         author=author,
         comment=message,
     )
-    config = config_change.apply_changes(_config(container), list(changes))
+    config = _config(container)
+    if changes:
+        from kobako.image import config_change
+
+        config = config_change.apply_changes(config, changes)
     image = mutate.append_layer(base, layer.descriptor, layer.diff_id, history)
     image = mutate.with_config(image, config)
     if author:

@@ -65,8 +65,7 @@ class Image(Record):
 
     def write(self, blobs: ContentStore) -> Descriptor:
         """Put config and manifest into the store (idempotent); what points to the manifest."""
-        blobs.put(self.config.raw)
-        blobs.put(self.manifest.raw)
+        blobs.put_all(self.config.raw, self.manifest.raw)
         return self.manifest.descriptor
 
 

@@ -70,8 +70,11 @@ class BlobWriter:
             self._following.reached(self._size)
         return written
 
-    def commit(self) -> Digest:
-        """Put the blob in its place, durably. Raises `Corrupt` unless digest and size are right."""
+    def commit(self, *, unsynced: bool = False) -> Digest:
+        """Put the blob in its place, durably. Raises `Corrupt` unless digest and size are right.
+
+        `unsynced`: its name is not durable before the caller has called `sync_directory`.
+        """
         if self._file.closed:
             raise ValueError("the blob has been committed or aborted")
         digest = self._hash.digest
@@ -85,7 +88,8 @@ class BlobWriter:
                 raise Corrupt(f"blob {self._expected} has other content: its digest is {digest}")
             if self._following is not None:
                 self._following.end()
-            _install(self._store, self._file, digest, self._size)
+            if _install(self._store, self._file, digest, self._size) and not unsynced:
+                sync_directory(self._store, digest)
         except OSError as error:
             raise failed("write a blob", self._store._root, error) from error
         finally:
@@ -105,27 +109,31 @@ class BlobWriter:
         self.abort()
 
 
-def _install(store: ContentStore, file: ingest.IngestFile, digest: Digest, size: int) -> None:
-    """Put a file in its blob's place, durably; where that is there already, do nothing."""
+def _install(store: ContentStore, file: ingest.IngestFile, digest: Digest, size: int) -> bool:
+    """Put a file in its blob's place, its content durable; False where that is there already."""
     path = store.path(digest)
     with store.shared():
         if store.is_whole(path, size):
-            return
+            return False
     os.fchmod(file.fd, 0o644)
     os.fsync(file.fd)
-    directory = os.path.dirname(path)
     with store.shared():
         if store.is_whole(path, size):  # another has been faster
-            return
-        os.makedirs(directory, exist_ok=True)
+            return False
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         os.rename(file.path, path)
     file.close()
-    _sync_directory(directory)
+    return True
 
 
-def _sync_directory(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync_directory(store: ContentStore, digest: Digest) -> None:
+    """Make the names of a blob and of those beside it durable."""
+    directory = os.path.dirname(store.path(digest))
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise failed("write a blob", store._root, error) from error

@@ -376,8 +376,7 @@ def _record(
     from kobako.engine import image_naming
 
     blobs = engine.store.blobs
-    blobs.put(result.config.raw)
-    blobs.put(result.manifest.raw)
+    blobs.put_all(result.config.raw, result.manifest.raw)
     known = engine.store.db.images.get(result.config.digest)
     # Of an image that has been built before nobody need enter to look at its trees.
     size = _size(engine, sizes, result) if known is None else known.size

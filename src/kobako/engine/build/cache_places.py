@@ -68,8 +68,7 @@ class RegistryPlace:
         from kobako.engine import transfers
 
         blobs = self._engine.store.blobs
-        blobs.put(raw)
-        blobs.put(top.raw)
+        blobs.put_all(raw, top.raw)
         transfers.send(self._engine, top.digest, self._reference, on_event, insecure=self._insecure)
 
     def _secure_less(self) -> str:
