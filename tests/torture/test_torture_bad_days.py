@@ -266,6 +266,29 @@ def test_names_that_are_no_utf8(base: Kobako, place: Path) -> None:
     assert b"D /names/caf\xe9" in base("diff", "c2").raw
 
 
+def test_an_interrupt_that_a_destructor_swallows_comes_again() -> None:
+    script = """
+import os, signal, time
+from kobako import __main__
+from kobako.cli import dispatch
+
+class Ends:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+
+def main(argv):
+    Ends()
+    time.sleep(60)
+
+dispatch.main = main
+__main__.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=50)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
 def test_interrupt_in_the_middle(base: Kobako, registry: Registry, place: Path) -> None:
     """Ctrl-C: the command ends with 130, says nothing ugly, leaves nothing and can be repeated."""
     remote = f"{registry.address}/interrupted/base"
