@@ -18,17 +18,18 @@ _HEAD = 256
 def leads_here(path: str) -> bool:
     """Whether executing `path` would execute our own program, seen through our process.
 
-    The same file in a volume is somebody's wish, and another matter.
+    The same file in a volume is somebody's wish, and another matter. Which mount it is comes first:
+    a program is rarely on that of ours, and where root is emulated a `stat` is a round trip.
     """
     try:
-        ours = os.stat(_OURS)
+        ours = _mount(_OURS)
     except OSError:
         return False  # there is no /proc to reach it through
     name: bytes | str = path
     for _ in range(_INTERPRETERS):
         try:
-            if os.path.samestat(os.stat(name), ours):
-                return _mount(name) == _mount(_OURS)
+            if _mount(name) == ours and os.path.samestat(os.stat(name), os.stat(_OURS)):
+                return True
             name = _interpreter(name)
         except OSError:
             return False  # execve says what is wrong with it
