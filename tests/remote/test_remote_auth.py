@@ -18,7 +18,7 @@ from kobako.remote import auth, challenge
 from kobako.remote.client import Client
 from kobako.remote.credentials import CredentialFile, Credentials
 from kobako.remote.endpoint import HostConfig, Mirror, RegistryConfig, endpoints, is_loopback
-from kobako.remote.login import login
+from kobako.remote.login import login, logout, stored
 from kobako.remote.push import push
 from kobako.remote.registry import Registry, tags
 from kobako.remote.repository import Repository
@@ -155,6 +155,18 @@ def test_login_to_docker_io_goes_where_its_pushes_go(
     mirror = HostConfig("docker.io", (Mirror(f"http://{server.host}", push=True),))
     client = client.replace(registries=RegistryConfig((mirror,)), credentials=credentials(tmp_path))
     assert login("", "alice", "word", client).host == server.host
+
+
+def test_logout_goes_where_the_login_went(tmp_path: Path) -> None:
+    mirrored = HostConfig("docker.io", mirrors=(Mirror("http://127.0.0.1:9", push=True),))
+    file = CredentialFile(str(tmp_path / "config.json"))
+    client = Client(RegistryConfig((mirrored,)), file)
+    for domain in ("127.0.0.1:9", "docker.io"):
+        file.set(domain, Credentials("me", "word"))
+    assert stored("docker.io", client) == Credentials("me", "word")
+    assert logout("docker.io", client)
+    assert not file.list()
+    assert not logout("docker.io", client)
 
 
 def test_challenges() -> None:

@@ -21,7 +21,7 @@ from kobako.remote import registry
 from kobako.remote.client import Client
 from kobako.remote.credentials import CredentialFile
 from kobako.remote.endpoint import HostConfig, Mirror, RegistryConfig
-from kobako.remote.login import login, logout, stored_user
+from kobako.remote.login import login, logout, stored
 from kobako.remote.pull import pull
 from kobako.remote.push import push
 from kobako.remote.registry import Registry
@@ -72,7 +72,7 @@ def test_what_is_pushed_is_pulled(
 
     events.clear()
     assert pull(other, name, AMD64, client, events.append, known=manifest.digest) == pulled
-    assert all(s == ["Already exists"] for s in actions(events).values())
+    assert not actions(events)  # docker says nothing of the layers of an image it has
     events.clear()
     push(mine, manifest.digest, name, client, events.append)
     assert all(s[-1] == "Layer already exists" for s in actions(events).values())
@@ -254,7 +254,7 @@ def test_login_and_what_it_opens(
 
     done = login(guarded_registry.host, "alice", "se:cret", client)
     assert done.unencrypted_path == file.path
-    assert stored_user(guarded_registry.host, client) == "alice"
+    assert stored(guarded_registry.host, client).username == "alice"
     push(mine, manifest.digest, name, client)
     assert pull(other, name, AMD64, client).manifest == manifest.descriptor
     assert "alice/thing" in registry.catalog(guarded_registry.host, client)

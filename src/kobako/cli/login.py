@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
+    from kobako.engine.transfers import LoginResult
 
 COMMAND = Command(
     "login",
@@ -38,9 +39,13 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         password = sys.stdin.buffer.read().decode().rstrip("\r\n")
     elif values.given("password"):
         context.err("WARNING! Using --password via the CLI is insecure. Use --password-stdin.")
-    if not user or not password:
-        user, password = _ask(context, server, user, password)
-    result = transfers.login(context.engine, server, user, password)
+    result = None
+    if not user and not password:
+        result = _again(context, server)
+    if result is None:
+        if not user or not password:
+            user, password = _ask(context, server, user, password)
+        result = transfers.login(context.engine, server, user, password)
     if result.unencrypted_path:
         context.err(
             "WARNING! Your credentials are stored unencrypted in "
@@ -48,6 +53,22 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         )
     context.out("Login Succeeded")
     return 0
+
+
+def _again(context: Context, server: str) -> LoginResult | None:
+    """Log in with what is stored already; None if there is nothing, or it does not do any more."""
+    from kobako.engine import transfers
+    from kobako.errors import KobakoError
+
+    kept = transfers.stored_login(context.engine, server)
+    if not kept.username or not kept.password:
+        return None
+    context.out("Authenticating with existing credentials...")
+    try:
+        return transfers.login(context.engine, server, kept.username, kept.password)
+    except KobakoError as fault:
+        context.err(f"Login did not succeed, error: {fault.message}")
+        return None
 
 
 def _ask(context: Context, server: str, user: str, password: str) -> tuple[str, str]:
@@ -64,7 +85,7 @@ def _ask(context: Context, server: str, user: str, password: str) -> tuple[str, 
     import getpass
 
     if not user:
-        known = transfers.stored_user(context.engine, server)
+        known = transfers.stored_login(context.engine, server).username
         shown = f"Username ({known}): " if known else "Username: "
         user = input(shown).strip() or known
         if not user:

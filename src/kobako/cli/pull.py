@@ -29,11 +29,8 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.engine import transfers
 
     quiet = values.on("quiet")
-    names = [words[0]]
-    if values.on("all-tags"):
-        names = transfers.all_tags(context.engine, words[0])
-    for name in names:
-        with transfer_progress.Progress(quiet=quiet) as progress:
-            pulled = transfers.pull(context.engine, name, values.text("platform"), progress)
-        context.out(pulled)
+    pull = transfers.pull_all if values.on("all-tags") else transfers.pull
+    with transfer_progress.Progress(quiet=quiet) as progress:
+        pulled = pull(context.engine, words[0], values.text("platform"), progress)
+    context.out(pulled)
     return 0

@@ -30,11 +30,11 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     quiet = values.on("quiet")
     names = transfers.local_tags(context.engine, words[0], everything=values.on("all-tags"))
+    if not quiet:
+        if names[0].told_default:
+            context.out("Using default tag: latest")
+        context.out(f"The push refers to repository [{names[0].repository}]")
     for name in names:
-        if not quiet:
-            if name.told_default:
-                context.out("Using default tag: latest")
-            context.out(f"The push refers to repository [{name.repository}]")
         with transfer_progress.Progress(quiet=quiet) as progress:
             pushed = transfers.push(context.engine, name.reference, progress)
         if quiet:

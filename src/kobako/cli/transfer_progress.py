@@ -49,6 +49,7 @@ class Progress:
             if isinstance(event, Status):
                 self.out.write(event.message + "\n")
                 self.lines.clear()  # what was drawn above stays above
+                self.said.clear()  # and the next image may share its layers
             elif isinstance(event, LayerProgress):
                 if self.live:
                     self.draw(event)

@@ -6,7 +6,7 @@ push = true                           # pushes go to the first mirror instead
 
 [registries."127.0.0.1:5000"]
 insecure = true                       # plain HTTP, or TLS without a known certificate
-ca = "/etc/kobako/ca.pem"
+ca = "/etc/kobako/ca.pem"             # else what docker's and podman's certs.d have for it counts
 """
 
 from __future__ import annotations

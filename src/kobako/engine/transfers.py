@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kobako.image.mutate import Image
     from kobako.oci import Descriptor, Digest, Reference
     from kobako.remote.client import Client
-    from kobako.remote.credentials import CredentialFile
+    from kobako.remote.credentials import CredentialFile, Credentials
     from kobako.remote.pull import Pulled
 
 
@@ -49,8 +49,28 @@ def pull(engine: Engine, name: str, platform: str, on_event: OnEvent) -> str:
     if reference.tag is None and reference.digest is None:
         on_event(Status("Using default tag: latest"))
     reference = reference.with_default_tag()
-    _pull(engine, reference, platform, on_event)
+    newer = _pull(engine, reference, platform, on_event)
+    _say_status(on_event, reference.familiar(), newer)
     return str(reference)
+
+
+def pull_all(engine: Engine, name: str, platform: str, on_event: OnEvent) -> str:
+    """Bring every tag a registry has of a repository; the repository's full name."""
+    from kobako.oci import Reference
+    from kobako.remote.registry import tags
+
+    reference = Reference.parse(name)
+    if reference.tag or reference.digest:
+        raise Invalid("tag can't be used with --all-tags/-a")
+    found = tags(reference, client(engine))
+    newer = [_pull(engine, reference.replace(tag=tag), platform, on_event) for tag in found]
+    _say_status(on_event, reference.familiar_name, any(newer))
+    return reference.name
+
+
+def _say_status(on_event: OnEvent, shown: str, newer: bool) -> None:
+    said = "Downloaded newer image" if newer else "Image is up to date"
+    on_event(Status(f"Status: {said} for {shown}"))
 
 
 def pull_for_run(engine: Engine, name: str, platform: str, on_event: OnEvent) -> LocalImage:
@@ -60,7 +80,8 @@ def pull_for_run(engine: Engine, name: str, platform: str, on_event: OnEvent) ->
 
     reference = Reference.parse(name).with_default_tag()
     on_event(Status(f"Unable to find image '{reference.familiar()}' locally"))
-    _pull(engine, reference, platform, on_event)
+    newer = _pull(engine, reference, platform, on_event)
+    _say_status(on_event, reference.familiar(), newer)
     return images.find(engine, str(reference))
 
 
@@ -80,7 +101,8 @@ def pull_described(
     engine: Engine, reference: Reference, platform: str, target: Digest, on_event: OnEvent
 ) -> None:
     """Bring the image that `describe` found to be `target`, unpacked, and name it."""
-    _pull(engine, reference, platform, on_event, target)
+    newer = _pull(engine, reference, platform, on_event, target)
+    _say_status(on_event, reference.familiar(), newer)
 
 
 def _pull(
@@ -89,7 +111,8 @@ def _pull(
     platform: str,
     on_event: OnEvent,
     described: Digest | None = None,
-) -> None:
+) -> bool:
+    """Bring and name an image; whether the name means another one now, or the image is new."""
     from kobako.engine import image_naming, unpack
     from kobako.image.mutate import Image
     from kobako.oci import Platform
@@ -110,27 +133,11 @@ def _pull(
         target = pulled.target.digest  # an index stays what the name points to
         image_naming.record(engine, image.manifest, image.config, size, (reference,), target)
     on_event(Status(f"Digest: {pulled.target.digest}"))
-    shown = reference.familiar()
-    if before == pulled.target.digest and known:
-        on_event(Status(f"Status: Image is up to date for {shown}"))
-    else:
-        on_event(Status(f"Status: Downloaded newer image for {shown}"))
-
-
-def all_tags(engine: Engine, name: str) -> list[str]:
-    """Every tag a registry has of a repository, as names to pull."""
-    from kobako.oci import Reference
-    from kobako.remote.registry import tags
-
-    reference = Reference.parse(name)
-    if reference.tag or reference.digest:
-        raise Invalid("tag can't be used with --all-tags/-a")
-    return [f"{reference.familiar_name}:{tag}" for tag in tags(reference, client(engine))]
+    return before != pulled.target.digest or not known
 
 
 def local_tags(engine: Engine, name: str, *, everything: bool = False) -> list[PushName]:
     """What `push NAME` means: that tag, `latest`, or with `everything` each tag there is here."""
-    from kobako.engine.images import find
     from kobako.oci import Reference
 
     reference = Reference.parse(name)
@@ -143,16 +150,18 @@ def local_tags(engine: Engine, name: str, *, everything: bool = False) -> list[P
             if ref.name.startswith(reference.name + ":")
         ]
         if not names:
-            raise NotFound(f"An image does not exist locally with the tag: {reference.name}")
+            raise _not_here(engine, reference)
         return [PushName(n, False) for n in names]
     whole = reference.with_default_tag()
-    try:
-        find(engine, str(whole))
-    except NotFound:
-        raise NotFound(
-            f"An image does not exist locally with the tag: {reference.familiar()}"
-        ) from None
     return [PushName(whole, whole != reference)]
+
+
+def _not_here(engine: Engine, reference: Reference) -> NotFound:
+    """What docker says of a name that cannot be pushed because nothing bears it."""
+    if any(ref.name.startswith(reference.name + ":") for ref in engine.store.db.refs.list()):
+        return NotFound(f"tag does not exist: {reference.familiar()}")
+    name = reference.familiar_name
+    return NotFound(f"An image does not exist locally with the tag: {name}")
 
 
 def push(engine: Engine, reference: Reference, on_event: OnEvent) -> Descriptor:
@@ -166,7 +175,10 @@ def push(engine: Engine, reference: Reference, on_event: OnEvent) -> Descriptor:
 
     store = engine.store
     with lease(store, f"push {reference}") as held:
-        image = images.find(engine, str(reference))
+        try:
+            image = images.find(engine, str(reference))
+        except NotFound:
+            raise _not_here(engine, reference) from None
         held.keep(image.target)
         target = _compressed(engine, image, on_event)
         return send(store, target, reference, client(engine), on_event)
@@ -271,8 +283,17 @@ def client(engine: Engine, *, insecure: str = "") -> Client:
         )
         for r in engine.config.registries
     )
-    found = Client(RegistryConfig(hosts, engine.settings.proxies), credential_file(engine))
+    directories = tuple(os.path.join(d, "certs.d") for d in _certificate_places(engine))
+    registries = RegistryConfig(hosts, engine.settings.proxies, directories)
+    found = Client(registries, credential_file(engine))
     return _trusting(found, insecure) if insecure else found
+
+
+def _certificate_places(engine: Engine) -> tuple[str, ...]:
+    """Where docker and podman look for `certs.d`, the user's own first."""
+    own = os.path.join(engine.settings.home, ".config")
+    names = ("docker", "containers")
+    return tuple(os.path.join(base, name) for base in (own, "/etc") for name in names)
 
 
 def credential_file(engine: Engine) -> CredentialFile:
@@ -292,13 +313,13 @@ def login(engine: Engine, server: str, user: str, password: str) -> LoginResult:
 
 def logout(engine: Engine, server: str) -> bool:
     """Forget the credentials of a registry; whether there were any."""
-    from kobako.remote.credentials import registry_domain
+    from kobako.remote.login import logout as forget
 
-    return credential_file(engine).erase(registry_domain(server))
+    return forget(server, client(engine))
 
 
-def stored_user(engine: Engine, server: str) -> str:
-    """The user name kept for a registry, or ""."""
-    from kobako.remote.credentials import registry_domain
+def stored_login(engine: Engine, server: str) -> Credentials:
+    """The user name and password kept for a registry, empty if there are none."""
+    from kobako.remote.login import stored
 
-    return credential_file(engine).get(registry_domain(server)).username
+    return stored(server, client(engine))

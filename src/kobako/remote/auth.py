@@ -12,13 +12,13 @@ from kobako import fastjson
 from kobako.errors import Denied, Invalid, Unauthorized, Unavailable
 from kobako.record import Record
 from kobako.remote import challenge, failures
+from kobako.remote.credentials import Credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kobako.remote.challenge import Challenge
-    from kobako.remote.credentials import Credentials
     from kobako.remote.endpoint import Endpoint
     from kobako.remote.transport import Response, Transport
 
@@ -55,6 +55,7 @@ class Authorizer:
         self._endpoint = endpoint
         self._find = credentials
         self._found: Credentials | None = None
+        self._doubt = ""
         self._challenge: Challenge | None = None
         self._secure = False
         self._tokens: dict[tuple[str, ...], Token] = {}
@@ -63,8 +64,19 @@ class Authorizer:
     @property
     def credentials(self) -> Credentials:
         if self._found is None:
-            self._found = self._find()
+            try:
+                self._found = self._find()
+            except (Invalid, Unavailable) as fault:
+                # A helper of another machine, say. As for docker that is no reason not to fetch
+                # what anybody may have; whoever is refused is told.
+                self._found, self._doubt = Credentials(), fault.message
         return self._found
+
+    def hint(self, verb: str) -> str:
+        """What to do about a refusal: log in, or mend what keeps the credentials."""
+        if self._doubt:
+            return f"the credentials could not be read: {self._doubt}"
+        return f"{verb}: kobako login {self._endpoint.host}"
 
     def challenged(self, response: Response) -> bool:
         """Take note of a 401's challenge; whether it is one we know how to answer."""
@@ -201,9 +213,7 @@ class Authorizer:
             answer = response.answer()
             if answer.status in (400, 401):
                 said = answer.said() or "unauthorized: incorrect username or password"
-                raise Unauthorized(
-                    f"{what}: {said}", hint=f"log in again: kobako login {self._endpoint.host}"
-                )
+                raise Unauthorized(f"{what}: {said}", hint=self.hint("log in again"))
             raise failures.of_answer(answer, what)
         try:
             document = fastjson.loads(response.document(_MAX_TOKEN_BODY))

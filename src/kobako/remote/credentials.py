@@ -19,6 +19,7 @@ DOCKER_IO_KEY = "https://index.docker.io/v1/"
 """The key of docker.io's credentials, in the file and in the helpers."""
 _IDENTITY_USER = "<token>"
 _HELPER_SECONDS = 60
+_MEND = "mend the file, or remove it and log in again"
 
 
 class Credentials(Record):
@@ -167,14 +168,14 @@ class CredentialFile(Record):
         try:
             document = fastjson.loads(text) if text.strip() else {}
         except ValueError as fault:
-            raise Invalid(f"{self.path}: not JSON: {fault}") from None
+            raise Invalid(f"{self.path}: not JSON: {fault}", hint=_MEND) from None
         if not isinstance(document, dict):
-            raise Invalid(f"{self.path}: not a JSON object")
+            raise Invalid(f"{self.path}: not a JSON object", hint=_MEND)
         for key in ("auths", "credHelpers"):
             if not isinstance(document.get(key) or {}, dict):
-                raise Invalid(f"{self.path}: {key} must be an object")
+                raise Invalid(f"{self.path}: {key} must be an object", hint=_MEND)
         if not isinstance(document.get("credsStore") or "", str):
-            raise Invalid(f"{self.path}: credsStore must be a string")
+            raise Invalid(f"{self.path}: credsStore must be a string", hint=_MEND)
         return document
 
     def _save(self, document: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from kobako.errors import Invalid
 from kobako.record import Record
 
@@ -28,7 +30,8 @@ class HostConfig(Record):
 
     `insecure` allows plain HTTP and certificates nobody vouches for. `ca_file`, `client_cert` and
     `client_key` are paths of PEM files; empty means the system's authorities and no client
-    certificate.
+    certificate. `certificates` is a directory as docker's `certs.d/<host>`: authorities in
+    `*.crt`, beside the system's; client certificates in `*.cert`, each with its `*.key`.
     """
 
     domain: str
@@ -37,23 +40,31 @@ class HostConfig(Record):
     ca_file: str = ""
     client_cert: str = ""
     client_key: str = ""
+    certificates: str = ""
 
 
 class RegistryConfig(Record):
     """Everything configured about registries.
 
     `proxies` are (lower-case variable, value) pairs of `http_proxy`, `https_proxy` and `no_proxy`.
+    `certificates` are directories such as `/etc/docker/certs.d`: the first that has one named
+    after a host counts for it.
     """
 
     hosts: tuple[HostConfig, ...] = ()
     proxies: tuple[tuple[str, str], ...] = ()
+    certificates: tuple[str, ...] = ()
 
     def host(self, domain: str) -> HostConfig:
         """What is configured for `domain`; the defaults if nothing is."""
-        for host in self.hosts:
-            if host.domain == domain:
-                return host
-        return HostConfig(domain)
+        known = next((h for h in self.hosts if h.domain == domain), HostConfig(domain))
+        if known.ca_file or known.certificates or domain.strip(".") == "":
+            return known
+        for directory in self.certificates:
+            path = os.path.join(directory, domain)
+            if os.path.isdir(path):
+                return known.replace(certificates=path)
+        return known
 
     def proxy_for(self, scheme: str, host: str) -> str:
         """The proxy's URL for requests to `host` ("" for none), by the usual variables' rules."""

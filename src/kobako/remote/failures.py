@@ -154,7 +154,8 @@ def of_exception(fault: Exception, url: str, *, proxied: str = "") -> KobakoErro
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Unavailable(
                 f"{where}: tls: failed to verify certificate: {shown(cause.verify_message)}",
-                hint=f'name its authority: [registries."{where}"] ca = "..." in config.toml',
+                hint=f'name its authority: [registries."{where}"] ca = "..." in config.toml, '
+                f"or put it into /etc/docker/certs.d/{where.removesuffix(':443')}/ca.crt",
             )
         if isinstance(cause, ssl.SSLError):
             reason = cause.reason or ""

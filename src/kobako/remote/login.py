@@ -7,8 +7,6 @@ from kobako.record import Record
 from kobako.remote.client import Client
 from kobako.remote.credentials import CredentialFile, Credentials, registry_domain
 from kobako.remote.endpoint import endpoints
-from kobako.remote.session import Session
-from kobako.remote.transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +29,9 @@ def login(server: str, username: str, password: str, client: Client) -> Login:
     Where the registry's pushes go to a mirror, it is the mirror one logs in to.
     Raises `Unauthorized` if they are wrong, `Unavailable`, `Invalid`.
     """
+    from kobako.remote.session import Session
+    from kobako.remote.transport import Transport
+
     file = _file(client)
     endpoint = _endpoint(server, client)
     offered = Credentials(username, password)
@@ -54,12 +55,15 @@ def login(server: str, username: str, password: str, client: Client) -> Login:
 
 def logout(server: str, client: Client) -> bool:
     """Forget the credentials of a registry; whether there were any."""
-    return _file(client).erase(_endpoint(server, client).host)
+    found = False
+    for host in {registry_domain(server), _endpoint(server, client).host}:
+        found = _file(client).erase(host) or found
+    return found
 
 
-def stored_user(server: str, client: Client) -> str:
-    """The user name stored for a registry, empty if there is none."""
-    return _file(client).get(_endpoint(server, client).host).username
+def stored(server: str, client: Client) -> Credentials:
+    """What is stored for a registry, empty if there is nothing."""
+    return _file(client).get(_endpoint(server, client).host)
 
 
 def _endpoint(server: str, client: Client) -> Endpoint:

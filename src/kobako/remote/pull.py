@@ -62,9 +62,10 @@ def pull(
     ref points to the result. No threads are left behind; an interrupt leaves whole blobs for the
     next attempt.
 
-    Emits a `Status` and, for each layer, `LayerProgress` up to "Download complete" or
-    "Already exists". Raises `NotFound`, `Unauthorized`, `Denied`, `Invalid` for malformed or
-    unsupported manifests, `Corrupt` for content that is not what its digest says, `Unavailable`.
+    Emits a `Status` and, unless the whole image is there already, for each layer `LayerProgress`
+    up to "Download complete" or "Already exists". Raises `NotFound`, `Unauthorized`, `Denied`,
+    `Invalid` for malformed or unsupported manifests, `Corrupt` for content that is not what its
+    digest says, `Unavailable`.
     """
     reference = reference.with_default_tag()
     with Transport(client) as transport:
@@ -150,16 +151,13 @@ class _Pull:
     def _blobs(self, session: Session, manifest: Manifest, with_layers: bool) -> None:
         wanted_layers = manifest.layers if with_layers else ()
         layers = list({layer.digest: layer for layer in wanted_layers}.values())
-        missing = []
-        for layer in layers:
-            there = self._has(layer)
-            action = "Already exists" if there else "Pulling fs layer"
-            self.on_event(LayerProgress(layer.digest.short, action))
-            if not there:
-                missing.append(layer)
-        self._require_space(missing)
         config = manifest.config
         wanted = [] if self._has(config) else [config]
+        missing = [layer for layer in layers if not self._has(layer)]
+        for layer in layers if wanted or missing else ():  # of a known image docker says nothing
+            action = "Pulling fs layer" if layer in missing else "Already exists"
+            self.on_event(LayerProgress(layer.digest.short, action))
+        self._require_space(missing)
         watched = {layer.digest for layer in missing}
         parallel = self.transport.client.limits.parallel
         for layer in missing[parallel:]:

@@ -88,9 +88,11 @@ class _Push:
         for document in documents:
             for blob, shown in self._blobs(document):
                 blobs.setdefault(blob.digest, (blob, shown))
-        for _, shown in blobs.values():
-            if shown:
-                self.on_event(LayerProgress(shown, "Preparing"))
+        layers = [shown for _, shown in blobs.values() if shown]
+        for shown in layers:
+            self.on_event(LayerProgress(shown, "Preparing"))
+        for shown in layers[self.transport.client.limits.parallel :]:
+            self.on_event(LayerProgress(shown, "Waiting"))
         registry = Registry(self.reference.domain, self.transport, push=True)
         return self._to(registry.first(lambda session: session), documents, blobs)
 

@@ -205,6 +205,9 @@ class Repository:
         return self.reference.familiar_name
 
     def _fault(self, answer: failures.Answer) -> KobakoError:
+        if answer.status == 404:
+            said = answer.said() or "name unknown"
+            return NotFound(f"repository {self._named} not found: {said}")
         return self._pull_fault(answer, f"repository {self._named}")
 
     def _manifest_fault(self, answer: failures.Answer, wanted: str) -> KobakoError:
@@ -241,10 +244,8 @@ class Repository:
         return type(fault)(said, hint=self._login_hint())
 
     def _login_hint(self) -> str:
-        domain = self.session.host
         known = bool(self.session.auth.credentials)
-        verb = "log in as a user who may" if known else "log in first"
-        return f"{verb}: kobako login {domain}"
+        return self.session.auth.hint("log in as a user who may" if known else "log in first")
 
 
 class Page(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -136,7 +137,7 @@ class Transport:
         """The pools for one way of trusting and one proxy."""
         key: tuple[object, ...] = (scheme, proxy)
         if scheme == "https":
-            key += (verify, host.ca_file, host.client_cert, host.client_key)
+            key += (verify, host.ca_file, host.client_cert, host.client_key, host.certificates)
         with self._lock:
             manager = self._managers.get(key)
             if manager is None:
@@ -280,10 +281,32 @@ def _context(host: HostConfig, verify: bool) -> ssl.SSLContext:
             context.verify_mode = ssl.CERT_NONE
         if host.client_cert:
             context.load_cert_chain(host.client_cert, host.client_key or None)
+        if host.certificates:
+            _load_directory(context, host.certificates)
     except (OSError, ssl.SSLError) as fault:
-        files = ", ".join(f for f in (host.ca_file, host.client_cert, host.client_key) if f)
+        named = (host.ca_file, host.client_cert, host.client_key, host.certificates)
+        files = ", ".join(f for f in named if f)
         raise Invalid(
             f"cannot load the certificates of {host.domain} ({files}): "
             f"{failures.shown(str(fault.strerror or fault))}"
         ) from None
     return context
+
+
+def _load_directory(context: ssl.SSLContext, directory: str) -> None:
+    """The certificates of a directory as docker has them
+    (https://docs.docker.com/engine/security/certificates/).
+    """
+    names = sorted(os.listdir(directory))
+    for name in names:
+        path = os.path.join(directory, name)
+        if name.endswith(".crt"):
+            context.load_verify_locations(path)
+        elif name.endswith(".cert"):
+            key = name.removesuffix(".cert") + ".key"
+            if key not in names:
+                raise Invalid(
+                    f"missing key {key} for client certificate {path}",
+                    hint="certificates of authorities have the extension .crt",
+                )
+            context.load_cert_chain(path, os.path.join(directory, key))

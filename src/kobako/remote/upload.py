@@ -47,7 +47,6 @@ class Upload:
 
     def run(self) -> None:
         """Bring the blob there, with retries. Raises `KobakoError`s."""
-        self._say("Waiting")
         self._repository.session.retried(self._once)
 
     def _once(self) -> None:
