@@ -26,8 +26,8 @@ VERBS = {
         " runtime.program"
         " runtime.state runtime.attach runtime.join"
         + _DATABASE
-        + " store.containers engine.program engine.users runtime.process_spec runtime.seccomp"
-        " runtime.seccomp.default runtime.seccomp.profile"
+        + " store.event_log store.containers engine.program engine.users runtime.process_spec"
+        " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
     ),
     "build": (
         "cli.progress cli.progress.style cli.build_flags cli.build build events"
@@ -77,7 +77,8 @@ CREATE = (
     " runtime.process_spec runtime.spec"
     " engine.names engine.lowers linux.claim engine.images"
     + _DATABASE
-    + " oci oci.digest store.content store.images store.containers oci.reference snapshot"
+    + " store.event_log oci oci.digest store.content store.images store.containers"
+    " oci.reference snapshot"
     " snapshot.trees oci.document oci.execution engine.users snapshot.driver snapshot.overlay"
     " linux.seccomp runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
 )

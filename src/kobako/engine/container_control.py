@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from kobako.engine import containers, signals
+from kobako.engine import containers, recording, signals
 from kobako.errors import Conflict, Invalid
 from kobako.runtime import control, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kobako.engine.containers import Container
     from kobako.engine.engine import Engine
 
 STOP_SECONDS = 10
@@ -24,6 +25,7 @@ def kill(engine: Engine, name: str, signal: str = "KILL") -> None:
     number = signals.number(signal)
     if not container.running:
         raise Conflict(f"Cannot kill container: {name}: Container {container.id} is not running")
+    recording.container(engine, container, "kill", signal=str(number))
     control.kill(container.state_dir, number)
     if number == 9:
         kill_surely(container.state_dir)
@@ -44,8 +46,11 @@ def stop(
     seconds = container.config.get("StopTimeout", STOP_SECONDS) if timeout is None else timeout
     if container.state.status == "paused":
         control.resume(container.state_dir)
+    recording.container(engine, container, "kill", signal=str(number))
     if not _ended_within(container.state_dir, number, seconds):
+        recording.container(engine, container, "kill", signal="9")
         kill_surely(container.state_dir)
+    recording.container(engine, container, "stop")
 
 
 def wait(engine: Engine, name: str) -> int:
@@ -94,6 +99,7 @@ def pause(engine: Engine, name: str) -> None:
     if not container.running:
         raise Conflict(f"Container {container.id} is not running")
     control.pause(container.state_dir)
+    recording.container(engine, container, "pause")
 
 
 def unpause(engine: Engine, name: str) -> None:
@@ -101,6 +107,7 @@ def unpause(engine: Engine, name: str) -> None:
     if container.state.status != "paused":
         raise Conflict(f"Container {container.id} is not paused")
     control.resume(container.state_dir)
+    recording.container(engine, container, "unpause")
 
 
 def rename(engine: Engine, name: str, new_name: str) -> None:
@@ -113,4 +120,19 @@ def rename(engine: Engine, name: str, new_name: str) -> None:
     container = containers.find(engine, name)
     if container.name == new_name.removeprefix("/"):
         raise Conflict("Renaming a container with the same name as its current name")
-    engine.store.db.containers.rename(container.id, new_name.removeprefix("/"))
+    old, new = container.name, new_name.removeprefix("/")
+    engine.store.db.containers.rename(container.id, new)
+    container = container.replace(name=new)
+    _tell_monitor(container)
+    recording.container(engine, container, "rename", oldName="/" + old)
+
+
+def _tell_monitor(container: Container) -> None:
+    """What the monitor of a container that has been started says in its events."""
+    path = os.path.join(container.state_dir, "subject")
+    try:
+        with open(path + ".new", "wb") as file:
+            file.write(recording.about(container))
+        os.rename(path + ".new", path)
+    except OSError:  # it has never been started, or has just gone; the disk is full
+        pass

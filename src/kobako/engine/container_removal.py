@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kobako.engine.engine import Engine
+    from kobako.store.containers import ContainerRow
 
 
 def remove(engine: Engine, name: str, *, force: bool = False, volumes: bool = False) -> None:
     """Delete a container and its writable layer; a running one only with `force`. With `volumes`
     those that were made for it alone go too."""
-    from kobako.engine import container_control, containers
+    from kobako.engine import container_control, containers, recording
     from kobako.store import reserve
 
     reserve.spend(engine.settings.root)
@@ -28,6 +29,7 @@ def remove(engine: Engine, name: str, *, force: bool = False, volumes: bool = Fa
                 f'cannot remove container "/{container.name}": container is {state}: '
                 "stop the container before removing or force remove"
             )
+        recording.container(engine, container, "kill", signal="9")
         container_control.kill_surely(container.state_dir)
     discard(engine, container.id, volumes=volumes)
 
@@ -38,6 +40,15 @@ def runs(engine: Engine, container_id: str) -> bool:
 
     directory = engine.container_dir(container_id)
     return state(os.path.join(directory, "state")).status in ("running", "paused")
+
+
+def _record(engine: Engine, row: ContainerRow) -> None:
+    """Of several who remove a container at once one tells of it."""
+    from kobako.fastjson import loads
+    from kobako.store import event_log
+
+    about = event_log.of_container(row.id, row.name, row.image_ref, loads(row.spec))
+    event_log.append(engine.settings.root, event_log.line("container", "destroy", about))
 
 
 def discard(
@@ -58,8 +69,9 @@ def discard(
     from kobako.snapshot.driver import remove_tree
 
     engine.enter()  # enters: only there may what the container made be removed
-    row = engine.store.db.containers.get(container_id) if volumes else None
-    engine.store.db.containers.delete(container_id)
+    row = engine.store.db.containers.get(container_id)
+    if engine.store.db.containers.delete(container_id) and row is not None:
+        _record(engine, row)
     forgotten()
     directory = engine.container_dir(container_id)
     own = claim.take(directory, wait=True) if held is None else held
@@ -67,7 +79,7 @@ def discard(
         return  # it is gone
     try:
         remove_tree(directory)
-        if row is not None and b'"Driver":"local"' in row.spec:
+        if volumes and row is not None and b'"Driver":"local"' in row.spec:
             from kobako.engine import volume_store
 
             volume_store.remove_anonymous(engine, row.spec)

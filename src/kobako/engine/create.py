@@ -28,8 +28,9 @@ DEFAULT_LOG = "100000000,10"  # what `log_options` says for a container that ask
 class Created(Record):
     """A new container as it is on disk.
 
-    `lowers` are the trees it is stacked on, topmost first, `spec` its runtime-spec document. While
-    `held` is open, which is the caller's, nobody else mounts or removes it.
+    `lowers` are the trees it is stacked on, topmost first, `spec` its runtime-spec document,
+    `subject` what events say of it (`store.event_log`). While `held` is open, which is the
+    caller's, nobody else mounts or removes it.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Created(Record):
     lowers: list[str]
     spec: dict[str, Any]
     held: int
+    subject: bytes = b""
 
 
 def create(
@@ -45,17 +47,20 @@ def create(
     on_event: OnEvent,
     foreseen: Callable[[Created], Callable[[], None]] | None = None,
     around: Surroundings | None = None,
+    *,
+    attached: bool = False,
 ) -> Created:
     """Make a container. Pulls the image as `request.pull` says.
 
     `foreseen` is called when everything it mounts is there but not yet its row, which may still
     fail: what it returns is called then. `around` are the request's surroundings, where they are
-    known already.
+    known already. `attached`: the caller is going to stay with it.
 
     Raises `NotFound` (image), `Conflict` (name in use), `Invalid` (the request does not fit).
     """
     from kobako.engine import lowers, names
     from kobako.linux import claim
+    from kobako.store import event_log
 
     names.check(request.name)
     image = find_image(engine, request, on_event)
@@ -81,7 +86,7 @@ def create(
         if foreseen is not None:
             take_back = foreseen(created)
         _write_spec(directory, plan)
-        _add_row(engine, container_id, request, image, document)
+        name = _add_row(engine, container_id, request, image, document)
     except BaseException:
         from kobako.snapshot.driver import remove_tree
 
@@ -90,7 +95,12 @@ def create(
         remove_tree(directory)
         os.close(created.held)
         raise
-    return created
+    subject = event_log.of_container(container_id, name, request.image, document)
+    lines = event_log.line("container", "create", subject)
+    if attached:
+        lines += event_log.line("container", "attach", subject)
+    event_log.append(engine.settings.root, lines)
+    return created.replace(subject=subject)
 
 
 def find_image(engine: Engine, request: CreateRequest, on_event: OnEvent) -> LocalImage:
@@ -303,7 +313,7 @@ def _add_row(
     request: CreateRequest,
     image: LocalImage,
     document: dict[str, Any],
-) -> None:
+) -> str:
     """Take the name and the id in one step; a random name is tried again when it is taken."""
     import time
 
@@ -326,7 +336,7 @@ def _add_row(
         )
         try:
             rows.add(row)
-            return
+            return name
         except Conflict:
             if request.name:
                 raise

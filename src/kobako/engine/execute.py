@@ -7,6 +7,7 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from kobako.engine.containers import Container
@@ -45,6 +46,10 @@ def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
     process = _process(container, request)
     intercept = _interception(container, checked=process["user"]["uid"] != 0)
     profile = Bundle.load(container.directory).filtered().filter
+    record = _recorder(engine, container)
+    # As docker's events have it: a program without arguments has a space after it.
+    command = request.args[0] + " " + " ".join(request.args[1:])
+    record("exec_create: " + command, "exec_start: " + command)
     if request.detach:
         import os
 
@@ -53,7 +58,28 @@ def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
         os.setsid()
         for fd in (0, 1, 2):
             os.dup2(os.open("/dev/null", os.O_RDWR), fd)
-    return exec_(container.state_dir, process, io, intercept, profile)
+    code = exec_(container.state_dir, process, io, intercept, profile)
+    if code is not None:
+        record("exec_die", exitCode=str(code))
+    return code
+
+
+def _recorder(engine: Engine, container: Container) -> Callable[..., None]:
+    """What writes down events of one exec."""
+    import os
+
+    from kobako.store import event_log
+
+    about = event_log.of_container(
+        container.id, container.name, container.image_ref, container.document
+    )
+    root, own = engine.settings.root, os.urandom(32).hex()
+
+    def record(*actions: str, **more: str) -> None:
+        lines = [event_log.line("container", a, about, execID=own, **more) for a in actions]
+        event_log.append(root, b"".join(lines))
+
+    return record
 
 
 def _process(container: Container, request: ExecRequest) -> dict[str, Any]:

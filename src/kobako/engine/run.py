@@ -54,6 +54,7 @@ def run(
     )
     straight.load(startup.CREATE)
     from kobako.engine import create
+    from kobako.store import event_log
 
     try:
         created = create.create(
@@ -62,12 +63,13 @@ def run(
             on_event,
             lambda created: _foresee(engine, ahead, request, created),
             around,
+            attached=not detach,
         )
         on_created(created)
     except BaseException:
         ahead.abandon()
         raise
-    ahead.launch()
+    ahead.launch(event_log.journal(engine.settings.root, created.subject))
     straight.load(startup.END)  # while the monitor is at work
     started = _started(engine, ahead, request, created)
     os.close(created.held)

@@ -30,12 +30,13 @@ def restart(engine: Engine, name: str, *, timeout: int | None = None, signal: st
 
     One made with --rm is not removed by its end in between.
     """
-    from kobako.engine import container_control, containers
+    from kobako.engine import container_control, containers, recording
 
     container = containers.find(engine, name)
     with _Hold(container):
         container_control.stop(engine, container.id, timeout=timeout, signal=signal)
         _launch_detached(engine, container)
+    recording.container(engine, container, "restart")
 
 
 class _Hold:
@@ -82,16 +83,18 @@ def attach_and_wait(
 ) -> int | None:
     """Start a container joined to the caller's streams, or attach to it when it runs; its exit code
     when it ends, None when the keys to detach were typed."""
-    from kobako.engine import containers, run
+    from kobako.engine import containers, recording, run
 
     container = containers.find(engine, name)
     if container.running:
         from kobako.engine import attach
 
         attach.check(container)
+        recording.container(engine, container, "attach")
         return attach.attach(container, io, forward_signals=forward_signals)
     if not container.config["OpenStdin"]:
         io = io.replace(stdin=-1)
+    recording.container(engine, container, "attach")
     with _Hold(container):
         io = _with_stdin_held(container, io)
         started = _launch(engine, container, io, detach=False)
@@ -105,8 +108,9 @@ def _launch(
     *,
     detach: bool,
 ) -> Started:
-    from kobako.engine import bundles, run
+    from kobako.engine import bundles, recording, run
     from kobako.runtime.launch import start as launch
+    from kobako.store import event_log
 
     on_exit: tuple[str, ...] = ()
     if container.auto_remove:
@@ -125,4 +129,5 @@ def _launch(
             engine.settings.root,
         ),
         on_exit=on_exit,
+        journal=event_log.journal(engine.settings.root, recording.about(container)),
     )

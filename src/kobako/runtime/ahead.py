@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from kobako.linux import process
-from kobako.linux.channel import Channel
+from kobako.linux.channel import LIMIT, Channel
 from kobako.runtime.container import Container
 
 TYPE_CHECKING = False
@@ -108,9 +108,12 @@ class Ahead:
         self._control.send_content(b"G", marshal.dumps(values))
         self._container.state_dir = state_dir
 
-    def launch(self) -> None:
-        """Have the program started; returns at once."""
-        self._control.send(b"L")
+    def launch(self, journal: bytes = b"") -> None:
+        """Have the program started; returns at once. `journal` as in `launch.start`."""
+        if len(journal) < LIMIT:
+            self._control.send(b"L" + journal)
+        else:
+            self._control.send_content(b"L", journal)
 
     def started(self) -> Container:
         """The container, once its program runs. Raises `StartFailed` as `launch.start` does."""

@@ -172,3 +172,4 @@ class Plan(Record):
     intercept: Interception | None = None
     on_exit: tuple[str, ...] = ()
     tied: bool = False
+    journal: bytes = b""

@@ -42,6 +42,7 @@ def start(
     intercept: Interception | None = None,
     on_exit: tuple[str, ...] = (),
     tied: bool = False,
+    journal: bytes = b"",
 ) -> Container:
     """Starts the container of a bundle; returns once its program runs.
 
@@ -51,6 +52,7 @@ def start(
     on_exit: a command (absolute path first) the monitor turns into at the very end, if nobody
     attends to the container then or who did has gone and left `state_dir` behind.
 
+    journal: where and about whom the monitor records events (`Monitor.record`), b"" for nowhere.
     tied: the container does not outlive the caller: when that ends in whatever way, or lets go of
     it (`Container.end`), it is killed.
 
@@ -63,7 +65,7 @@ def start(
     bundle = bundle.filtered()
     if not detach:
         bundle = bundle.joined_to(io)
-    plan = Plan(bundle, state_dir, intercept, on_exit, tied)
+    plan = Plan(bundle, state_dir, intercept, on_exit, tied, journal)
     lock = _acquire(state_dir)
     ours, theirs = Channel.pair()
     container = Container(state_dir, bundle.terminal, io, ours)
@@ -123,9 +125,13 @@ def obey(
         init.tell(launch.setup, bundle, launch.filter_program)
         launch.lock = _acquire(state_dir)
         launch.fork_server()
-        if not control.receive()[0]:
+        message, fds = control.receive()
+        if not message:
             launch.call_off()
             return False
+        journal = content(fds[0]) if fds else message[1:]
+        if journal:
+            launch.plan = launch.plan.replace(journal=journal)
         return True
 
     launch.run(begin, set(), again=again)

@@ -162,10 +162,11 @@ class Launcher:
         monitor = Monitor(
             self.pid, self.pidfd, state, log, self.lock, self.streams,
             self.serve_pid, self.held, self.sweep, plan.on_exit, size, files,
-            self.server.fileno() if self.server else -1,
+            self.server.fileno() if self.server else -1, time.time_ns(), plan.journal,
         )  # fmt: skip
         monitor.guests = guests
-        self._write_pid(plan.state_dir, plan.bundle.terminal)
+        self._write_pid(plan.state_dir, plan.bundle.terminal, monitor.began_ns)
+        monitor.record(b"start")
         told = self.control.send(
             b"R%d" % self.pid, (self.pidfd, master) if master >= 0 else (self.pidfd,)
         )
@@ -271,12 +272,12 @@ class Launcher:
         finally:
             os._exit(0)
 
-    def _write_pid(self, state_dir: str, terminal: bool) -> None:
+    def _write_pid(self, state_dir: str, terminal: bool, began_ns: int) -> None:
         document = {
             "pid": self.pid,
             "start_time": process.start_time(self.pid),
             "monitor": os.getpid(),
-            "started_ns": time.time_ns(),
+            "started_ns": began_ns,
             "terminal": terminal,
         }
         _write_whole(f"{state_dir}/pid", fastjson.dumps(document))

@@ -25,6 +25,7 @@ _HEAD = 13  # of a record of the log
 _S_IFREG, _S_IFMT = 0o100000, 0o170000
 _NUMBERS = (
     "pid", "pidfd", "state", "log", "lock", "serve_pid", "held", "sweep", "log_size", "log_files",
+    "began_ns",
 )  # fmt: skip
 
 
@@ -39,7 +40,9 @@ class Monitor:
     get longer than `log_size` bytes (0: any length) becomes `log.1`, and of these `log_files` - 1
     are kept. `serve_pid` is the supervisor of intercepted calls, if there is one; that it is done
     with the container's files is told by the end of `served`, else by its own. `guests` are those
-    who look at the container from outside, None where nobody can.
+    who look at the container from outside, None where nobody can. `journal` is where and about
+    whom events are recorded (see `record`), b"" where nowhere; `began_ns` is when the program was
+    started.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class Monitor:
         log_size: int = 0,
         log_files: int = 1,
         served: int = -1,
+        began_ns: int = 0,
+        journal: bytes = b"",
     ) -> None:
         self.lost = 0  # why some output did not reach the client: an errno
         self.log_size = log_size
@@ -70,6 +75,8 @@ class Monitor:
         self.streams = streams
         self.serve_pid = serve_pid
         self.served = served
+        self.began_ns = began_ns
+        self.journal = journal
         self.held = held
         self.sweep = sweep
         self.on_exit = on_exit
@@ -257,6 +264,8 @@ class Monitor:
         self.end_server()
         if self.guests is not None:
             self.guests.tell(b"Z", b"%d" % code)
+        seconds = (finished - self.began_ns) // 1000000000
+        self.record(b"die", b',"exitCode":"%d","execDuration":"%d"' % (code, seconds))
         self.publish(b'{"exit_code":%d,"finished_ns":%d,"error":""}' % (code, finished))
         return code
 
@@ -293,6 +302,29 @@ class Monitor:
         if self.log >= 0:
             posix.close(self.log)
         posix.close(self.lock)
+
+    def record(self, action: bytes, more: bytes = b"") -> None:
+        """Appends an event to the log of the store: `store.event_log` tells the form of a line.
+
+        `journal` is the log's path, a zero byte and what the line says of the container; if that
+        has changed, it is in `subject` in the state directory. `more` are further attributes."""
+        path, _, subject = self.journal.partition(b"\0")
+        if not path:
+            return
+        try:
+            fd = posix.open("subject", posix.O_RDONLY | posix.O_CLOEXEC, dir_fd=self.state)
+            subject = posix.read(fd, 1 << 20)
+            posix.close(fd)
+        except OSError:  # it has kept its name
+            pass
+        head = b'{"timeNano":%d,"Type":"container","Action":"%b",' % (time.time_ns(), action)
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
+        try:
+            fd = posix.open(path, flags, 0o600)
+            posix.write(fd, b"%b%b%b}}\n" % (head, subject, more))
+            posix.close(fd)
+        except OSError:  # the disk is full, or the store is gone
+            pass
 
     def end_server(self) -> None:
         """Waits for the supervisor of intercepted calls: it writes its table at the end."""
@@ -344,7 +376,9 @@ class Monitor:
         streams = ",".join(f"{fd}:{stream}" for fd, stream in self.streams.items())
         guests = "" if self.guests is None else ",".join(map(str, self.guests.descriptors()))
         once = "once" if self.guests is not None and self.guests.once else ""
-        return [python, "-I", "-S", script, *numbers, streams, guests, once, *self.on_exit]
+        journal = self.journal.decode("utf-8", "surrogateescape")
+        begin = [python, "-I", "-S", script, *numbers, streams, guests, once]
+        return [*begin, *journal.partition("\0")[::2], *self.on_exit]
 
     def descriptors(self) -> list[int]:
         """Everything that must stay open when another program takes over."""
@@ -360,8 +394,9 @@ def main(args: list[str]) -> None:
     numbers = dict(zip(_NUMBERS, map(int, args[:at]), strict=True))
     pairs = [p.split(":") for p in args[at].split(",") if p]
     streams = {int(fd): int(stream) for fd, stream in pairs}
-    on_exit = tuple(args[at + 3 :])
-    monitor = Monitor(streams=streams, on_exit=on_exit, **numbers)
+    on_exit = tuple(args[at + 5 :])
+    journal = "\0".join(args[at + 3 : at + 5]).encode("utf-8", "surrogateescape")
+    monitor = Monitor(streams=streams, on_exit=on_exit, journal=journal, **numbers)
     if args[at + 1]:
         sys.path.append(__file__.rpartition("/")[0])
         door, *inside = map(int, args[at + 1].split(","))

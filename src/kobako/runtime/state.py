@@ -8,6 +8,7 @@
   log     what it printed; see `runtime.log`
   attach.sock  where the monitor listens, if it does; see `runtime.door`
   paused  exists while it is paused
+  subject  what events say of it from now on, once it has got another name; see `Monitor.record`
 """
 
 from __future__ import annotations
