@@ -100,14 +100,14 @@ LAYER = (
     " build.ops.rootpath layer layer.entry layer.change layer.settle layer.pax"
     " layer.tar_writer engine.filesystem engine.layers layer.format linux.ownership"
     " snapshot.overlay_diff layer.attributes layer.blocks layer.codec oci.hasher layer.pump"
-    " layer.pack snapshot.unpacking build.why build.match build.ops.choosing"
+    " layer.pack snapshot.unpacking build.why build.wildcards build.ops.choosing"
     " build.ops.chosen_digest build.why.record linux.fork store.failures store.writer"
 )
 """Of `build`, when a step is not found in the cache."""
 
 COPY = (
-    "engine.build.worker_tree build.ops.accounts linux.pouring build.ops.copying"
-    " build.ops.modes build.ops.scribe build.ops.fresh"
+    "build.ops.transferring engine.build.worker_tree build.ops.accounts linux.pouring"
+    " build.ops.copying build.ops.modes build.ops.scribe build.ops.fresh"
 )
 """Of such a step, when it copies files; after LAYER."""
 

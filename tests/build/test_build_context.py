@@ -21,11 +21,12 @@ from kobako.build.context import Context
 from kobako.build.dockerfile.source import Problem
 from kobako.build.files import Entry
 from kobako.build.ignore import parse_ignore
-from kobako.build.match import Pattern, has_wildcards, match
+from kobako.build.match import Pattern, match
 from kobako.build.memory import Memory
 from kobako.build.ops.choosing import TransferSpec
 from kobako.build.ops.chosen_digest import digest_chosen
 from kobako.build.survey import Seen, Survey
+from kobako.build.wildcards import has_wildcards
 from kobako.errors import Invalid, Unavailable
 from kobako.fastjson import dumps, loads
 from own_children import own_children

@@ -53,18 +53,6 @@ def match(pattern: str, name: str) -> bool:
     return Pattern(pattern).matches(name)
 
 
-def has_wildcards(text: str) -> bool:
-    """Whether it is a pattern at all: an escaped wildcard is an ordinary character."""
-    at = 0
-    while at < len(text):
-        if text[at] == "\\":
-            at += 1
-        elif text[at] in "*?[":
-            return True
-        at += 1
-    return False
-
-
 def _step(kind: int, value: str, name: str, ends: set[int]) -> set[int]:
     size = len(name)
     if kind == _LITERAL:

@@ -6,8 +6,9 @@ fails when `d` is empty, unless another instruction names `d` itself or somethin
 
 from __future__ import annotations
 
-from kobako.build.match import Pattern, has_wildcards
+from kobako.build.match import Pattern
 from kobako.build.ops.rootpath import parts_by_letter
+from kobako.build.wildcards import has_wildcards
 from kobako.errors import NotFound
 
 TYPE_CHECKING = False

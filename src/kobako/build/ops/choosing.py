@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kobako.build.dockerfile.source import Problem
 from kobako.build.files import DIRECTORY, LINK
-from kobako.build.match import Pattern, has_wildcards
 from kobako.build.ops.rootpath import parts_by_letter
+from kobako.build.wildcards import has_wildcards
 from kobako.errors import Invalid, NotFound
 from kobako.record import Record
 
@@ -114,6 +114,8 @@ def _is_rooted(pattern: str) -> bool:
 
 def _matching(files: Files, base: Entry, parts: list[str]) -> Iterator[Entry]:
     """The entries below a directory whose path matches part by part: `*` never spans a slash."""
+    from kobako.build.match import Pattern
+
     pattern = Pattern(parts[0])
     for entry in files.children(base).values():
         if not pattern.matches(entry.name):
@@ -171,6 +173,8 @@ def _with_several_parents(
 
 def _below(files: Files, base: Entry, kept: str) -> list[Chosen]:
     """What a pattern with `**` stands for below a directory; nothing is taken twice."""
+    from kobako.build.match import Pattern
+
     pattern = Pattern(kept, double_star=True)
     cut = len(base.path) + 1 if base.path else 0
     chosen: list[Chosen] = []
