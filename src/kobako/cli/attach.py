@@ -26,13 +26,14 @@ COMMAND = Command(
 
 def main(context: Context, values: Values, words: list[str]) -> int:
     from kobako.cli import detach_keys, terminal
-    from kobako.engine import attach, containers
+    from kobako.engine import attach, containers, recording
 
     container = containers.find(context.engine, words[0])
     attach.check(container)
     stdin = not values.on("no-stdin")
     io = terminal.attachment(container.tty, stdin, [], False)
     io = terminal.detachable(context, io, values, container.tty)
+    recording.container(context.engine, container, "attach")
     code = attach.attach(container, io, forward_signals=values.on("sig-proxy"))
     if code is None:  # unlike `run`, `start` and `exec`, as docker has it
         context.err(detach_keys.LEFT)

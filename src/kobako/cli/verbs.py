@@ -34,6 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "cp": ("cp", "Copy files/folders between a container and the local filesystem"),
     "create": ("create", "Create a new container"),
     "diff": ("diff", "Inspect changes to files or directories on a container's filesystem"),
+    "events": ("events", "Show what happens to containers, images and volumes as it happens"),
     "export": ("export", "Export a container's filesystem as a tar archive"),
     "fsck": ("fsck", "Check the whole store, and repair it with --repair"),
     "history": ("history", "Show the history of an image"),
@@ -135,6 +136,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "Manage kobako",
         {
             "df": "system_df",
+            "events": "events",
             "fsck": "fsck",
             "info": "info",
             "prune": "system_prune",

@@ -26,26 +26,29 @@ class LoadedImage(Record):
 
 def save(engine: Engine, names: Sequence[str], sink: BinaryIO, form: str) -> None:
     """Write images, each with the names given, as one archive (`form`: docker or oci)."""
-    from kobako.engine import image_platforms, images
+    from kobako.engine import image_platforms, images, recording
     from kobako.image.archive.save import save as write
     from kobako.store.leases import lease
 
     store = engine.store
     with lease(store, "save") as held:
         chosen: list[tuple[Reference | None, Digest]] = []
+        saved: list[str] = []
         for name in names:
             image = images.find(engine, name)
             held.keep(image.target)
+            saved.append(image.id)
             reference = image.reference
             if reference is not None and reference.digest is not None:
                 reference = None
             chosen.append((reference, image_platforms.portable(engine, image)))
         write(store.blobs, chosen, sink, form)
+        recording.images(engine, *(("save", i, i) for i in saved))
 
 
 def load(engine: Engine, stream: BinaryIO) -> Iterator[LoadedImage]:
     """Read images from an archive, unpacked and named as the archive says."""
-    from kobako.engine import image_naming, unpack
+    from kobako.engine import image_naming, recording, unpack
     from kobako.events import ignore
     from kobako.image.archive.load import load as read
     from kobako.store.leases import lease
@@ -66,6 +69,7 @@ def load(engine: Engine, stream: BinaryIO) -> Iterator[LoadedImage]:
                     entry.references,
                     entry.target.digest,
                 )
+                recording.images(engine, ("load", image_id, image_id))
                 yield LoadedImage(str(image_id), tuple(n.familiar() for n in entry.references))
 
 
@@ -91,7 +95,7 @@ def import_tree(
     platform: str,
 ) -> Digest:
     """Make a one-layer image of a root file system's tar; its id."""
-    from kobako.engine import image_naming, unpack
+    from kobako.engine import image_naming, recording, unpack
     from kobako.engine.moments import rfc3339
     from kobako.events import ignore
     from kobako.image.archive.root_tar import import_root
@@ -110,4 +114,7 @@ def import_tree(
         unpack.unpack(engine, image.manifest, image.config, ignore)
         size = unpack.size(engine, image.config)
         names = (reference,) if reference is not None else ()
-        return image_naming.record(engine, image.manifest, image.config, size, names)
+        image_id = image_naming.record(engine, image.manifest, image.config, size, names)
+    image_naming.tell(engine, image.config, names)
+    recording.images(engine, ("import", image_id, image_id))
+    return image_id

@@ -6,6 +6,7 @@ import os
 import time
 
 from kobako.errors import Conflict, Invalid
+from kobako.store import event_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def commit(
         image = _made_of(container, base, layer, author, message, changes)
         image.write(store.blobs)
         names = (reference,) if reference is not None else ()
-        return image_naming.record(
+        image_id = image_naming.record(
             engine,
             image.manifest,
             image.config,
@@ -65,6 +66,19 @@ def commit(
             names,
             parent=str(row.id),
         )
+    image_naming.tell(engine, image.config, names)
+    named = names[0].familiar() if names else ""
+    told = {"comment": message, "imageID": image_id, "imageRef": named}
+    event_log.append(
+        engine.settings.root, event_log.line("container", "commit", _about(container), **told)
+    )
+    return image_id
+
+
+def _about(container: Container) -> bytes:
+    return event_log.of_container(
+        container.id, container.name, container.image_ref, container.document
+    )
 
 
 def _made_of(

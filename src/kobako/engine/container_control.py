@@ -132,7 +132,7 @@ def _tell_monitor(container: Container) -> None:
     path = os.path.join(container.state_dir, "subject")
     try:
         with open(path + ".new", "wb") as file:
-            file.write(recording.about(container))
+            file.write(recording.about_container(container))
         os.rename(path + ".new", path)
     except OSError:  # it has never been started, or has just gone; the disk is full
         pass

@@ -36,6 +36,7 @@ def copy_out(engine: Engine, name: str, path: str, target: str, *, follow: bool)
         os.close(sink)
         taking = _Taking(other, from_other, there)
         other.meanwhile(taking.run, from_other)
+    _record(engine, name, "archive-path")
     return taking.size
 
 
@@ -85,6 +86,7 @@ def copy_out_stream(engine: Engine, name: str, path: str, sink: int, *, follow: 
     with CopyProcess(engine, name, writing=False) as other:
         other.start(Outgoing(name, path, sink, follow=follow, shown=True), sink)
         other.meanwhile(lambda: None, -1)
+    _record(engine, name, "archive-path")
 
 
 def copy_in(
@@ -110,6 +112,7 @@ def copy_in(
             other.meanwhile(lambda: send(found.fd, found.name, pipe, place=found.place), to_other)
         finally:
             os.close(found.fd)
+    _record(engine, name, "extract-to-dir")
     return pipe.size
 
 
@@ -122,6 +125,13 @@ def copy_in_stream(engine: Engine, stream: int, name: str, path: str) -> None:
     with CopyProcess(engine, name, writing=True) as other:
         other.start(Incoming(name, path, stream, None, owned=True), stream)
         other.meanwhile(lambda: None, -1)
+    _record(engine, name, "extract-to-dir")
+
+
+def _record(engine: Engine, name: str, action: str) -> None:
+    from kobako.engine import containers, recording
+
+    recording.container(engine, containers.find(engine, name), action)
 
 
 def _check(name: str, path: str) -> None:

@@ -41,11 +41,12 @@ def packable(
 
 def export(engine: Engine, name: str, sink: BinaryIO) -> None:
     """The whole file system as an uncompressed tar, layers merged."""
-    from kobako.engine import containers
+    from kobako.engine import containers, recording
     from kobako.engine.scratch import Scratch
     from kobako.layer.export import export as write
 
     container = containers.find(engine, name)
+    recording.container(engine, container, "export")
     lowers = [os.path.join(container.directory, "upper"), *container.document["Lowers"]]
     with Scratch(engine, lowers) as scratch:
         owners = engine.driver.owners(scratch.directory, lowers)

@@ -48,5 +48,6 @@ def from_host(
         size = unpack.size(engine, image.config)
         names = (reference,) if reference is not None else ()
         image_id = image_naming.record(engine, image.manifest, image.config, size, names)
+    image_naming.tell(engine, image.config, names)
     notes = tuple(f"{path} was left out: {why}" for path, why in collection.skipped)
     return HostImage(str(image_id), notes)

@@ -52,6 +52,19 @@ def record(
     return row.id
 
 
+def tell(engine: Engine, config: ImageConfig, names: tuple[Reference, ...]) -> None:
+    """Record that an image was given names, for `events`."""
+    from kobako.store import event_log
+
+    if names:
+        labels = config.config.get("Labels") or {}
+        lines = [
+            event_log.line("image", "tag", event_log.subject(config.digest, attributes))
+            for attributes in ({**labels, "name": name.familiar()} for name in names)
+        ]
+        event_log.append(engine.settings.root, b"".join(lines))
+
+
 def _means(db: Database, name: str, target: Digest, image: str) -> bool:
     row = db.refs.row(name)
     return row is not None and row.digest == target and row.image == image
@@ -72,6 +85,7 @@ def tag(engine: Engine, source: str, target: str) -> None:
     image = images.find(engine, source)
     reference = new_name(target)
     engine.store.db.refs.set(str(reference), image.target, image.id)
+    tell(engine, images.config(engine, image), (reference,))
 
 
 def new_name(text: str) -> Reference:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from kobako.engine import containers, image_naming, image_platforms, images, sweep
+from kobako.engine import (
+    containers,
+    image_naming,
+    image_platforms,
+    images,
+    recording,
+    sweep,
+)
 from kobako.errors import Conflict
 from kobako.store import reserve
 
@@ -42,10 +49,13 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> list[str]:
             raise Conflict(_in_use(engine, image, told, (running or users)[0]))
         for key in taken:
             db.refs.delete(key)
+        labels = recording.image_labels(engine, image.id)
         gone = [image.id] if last and not users else []
         gone += _siblings_alone(engine, image) if last else []
         for image_id in gone:
             db.images.delete(image_id)
+    recording.images(engine, *(("untag", image.id, image.id) for _ in taken), labels=labels)
+    recording.images(engine, *(("delete", i, i) for i in gone), labels={})
     lines = [f"Untagged: {image_naming.shown(n)}" for n in taken]
     if gone:
         sweep.sweep(engine, grace_seconds=0)  # what running operations need, leases keep

@@ -25,12 +25,13 @@ def top(engine: Engine, name: str, options: Sequence[str] = ()) -> Rows:
     Raises `Conflict` when it does not run, `Unsupported` when there is no ps, `Invalid` when ps
     does not like its options.
     """
-    from kobako.engine import containers
+    from kobako.engine import containers, recording
     from kobako.runtime import control
 
     container = containers.find(engine, name)
     if not container.running:
         raise Conflict(f"Container {container.id} is not running")
+    recording.container(engine, container, "top")
     pids = control.processes(container.state.pid)
     if options:
         return _chosen(_ask_ps(engine.settings.path, options, pids), frozenset(pids))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+from kobako.engine import recording
 from kobako.errors import Invalid
 from kobako.store import reserve
 
@@ -30,6 +31,7 @@ def containers(engine: Engine, filters: dict[str, list[str]]) -> Report:
     report = Report()
     with _room_to_write(engine):
         _containers(engine, filters, report)
+    recording.pruned(engine, ["container"], report.reclaimed)
     return report
 
 
@@ -39,6 +41,7 @@ def images(engine: Engine, *, everything: bool, filters: dict[str, list[str]]) -
     with _room_to_write(engine):
         _images(engine, everything, filters, report)
         _sweep(engine, report)
+    recording.pruned(engine, ["image"], report.reclaimed)
     return report
 
 
@@ -56,6 +59,7 @@ def build_cache(
     with _room_to_write(engine):
         cache_usage.prune(engine, report, everything=everything, filters=filters, bounds=bounds)
         _sweep(engine, report)
+    recording.pruned(engine, ["builder"], report.reclaimed)
     return report
 
 
@@ -70,6 +74,7 @@ def system(engine: Engine, *, everything: bool, filters: dict[str, list[str]]) -
 
             cache_usage.prune(engine, report, everything=everything)
         _sweep(engine, report)
+    recording.pruned(engine, ["container", "network", "image", "builder"], report.reclaimed)
     return report
 
 
@@ -123,6 +128,8 @@ def _images(
             if list(db.refs.of_image(row.id)) != list(names):
                 continue
             db.images.delete(row.id)
+        told = [*(("untag", row.id, row.id) for _ in names), ("delete", row.id, row.id)]
+        recording.images(engine, *told, labels={})
         report.images += [f"untagged: {Reference.parse(n.name).familiar()}" for n in names]
         report.images.append(f"deleted: {row.id}")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
 
 
-def about(container: Container) -> bytes:
+def about_container(container: Container) -> bytes:
     """What records say of a container."""
     return event_log.of_container(
         container.id, container.name, container.image_ref, container.document
@@ -21,30 +21,33 @@ def about(container: Container) -> bytes:
 
 def container(engine: Engine, container: Container, action: str, **more: str) -> None:
     """Something was done with a container; `more` are attributes besides its labels."""
-    line = event_log.line("container", action, about(container), **more)
+    line = event_log.line("container", action, about_container(container), **more)
     event_log.append(engine.settings.root, line)
 
 
-def images(engine: Engine, *events: tuple[str, str, str]) -> None:
-    """Something was done with images: (action, id, name) each, all with one image's labels or, as
-    it has gone, none."""
-    lines = [
-        event_log.line("image", action, event_log.subject(image, _labels(engine, image, name)))
-        for action, image, name in events
-    ]
-    event_log.append(engine.settings.root, b"".join(lines))
+def images(
+    engine: Engine, *events: tuple[str, str, str], labels: dict[str, str] | None = None
+) -> None:
+    """Something was done with images: (action, id or name, name) each; `labels` where they have
+    gone."""
+    lines = []
+    for action, image, name in events:
+        own = image_labels(engine, image) if labels is None else labels
+        about = event_log.subject(image, {**own, "name": name})
+        lines.append(event_log.line("image", action, about))
+    if lines:
+        event_log.append(engine.settings.root, b"".join(lines))
 
 
-def _labels(engine: Engine, image: str, name: str) -> dict[str, str]:
-    """The attributes of an image: the labels it has, if it is there, and its name."""
+def image_labels(engine: Engine, image: str) -> dict[str, str]:
+    """The labels of an image, none where it is not there."""
     from kobako.engine.images import config, find
     from kobako.errors import KobakoError
 
     try:
-        labels = config(engine, find(engine, image)).config.get("Labels") or {}
+        return config(engine, find(engine, image)).config.get("Labels") or {}
     except KobakoError:
-        labels = {}
-    return {**labels, "name": name}
+        return {}
 
 
 def volumes(root: str, action: str, names: Iterable[str]) -> None:

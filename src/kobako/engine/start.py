@@ -129,5 +129,5 @@ def _launch(
             engine.settings.root,
         ),
         on_exit=on_exit,
-        journal=event_log.journal(engine.settings.root, recording.about(container)),
+        journal=event_log.journal(engine.settings.root, recording.about_container(container)),
     )

@@ -113,7 +113,7 @@ def _pull(
     described: Digest | None = None,
 ) -> bool:
     """Bring and name an image; whether the name means another one now, or the image is new."""
-    from kobako.engine import image_naming, unpack
+    from kobako.engine import image_naming, recording, unpack
     from kobako.image.mutate import Image
     from kobako.oci import Platform
     from kobako.remote.pull import pull as fetch
@@ -132,6 +132,7 @@ def _pull(
         known = store.db.images.of_manifest(image.manifest.digest) is not None
         target = pulled.target.digest  # an index stays what the name points to
         image_naming.record(engine, image.manifest, image.config, size, (reference,), target)
+    recording.images(engine, ("pull", reference.familiar(), reference.familiar_name))
     on_event(Status(f"Digest: {pulled.target.digest}"))
     return before != pulled.target.digest or not known
 
@@ -169,7 +170,7 @@ def push(engine: Engine, reference: Reference, on_event: OnEvent) -> Descriptor:
 
     An index goes with all of its images if all of them are here, else only this machine's does.
     """
-    from kobako.engine import images
+    from kobako.engine import images, recording
     from kobako.remote.push import push as send
     from kobako.store.leases import lease
 
@@ -181,7 +182,9 @@ def push(engine: Engine, reference: Reference, on_event: OnEvent) -> Descriptor:
             raise _not_here(engine, reference) from None
         held.keep(image.target)
         target = _compressed(engine, image, on_event)
-        return send(store, target, reference, client(engine), on_event)
+        sent = send(store, target, reference, client(engine), on_event)
+    recording.images(engine, ("push", reference.familiar(), reference.familiar_name))
+    return sent
 
 
 def send(

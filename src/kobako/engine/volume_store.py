@@ -93,12 +93,15 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> None:
 def prune(engine: Engine, *, everything: bool) -> tuple[list[str], int]:
     """Deletes the anonymous volumes nobody mounts, with `everything` the named ones too: (names,
     bytes)."""
+    from kobako.engine import recording
+
     gone, size = [], 0
     for volume in select(engine, {"dangling": ["true"]}):
         if everything or is_anonymous(volume.name):
             size += usage(engine, volume)
             _delete(engine, volume.name)
             gone.append(volume.name)
+    recording.pruned(engine, ["volume"], size)
     return gone, size
 
 
@@ -124,10 +127,12 @@ def remove_anonymous(engine: Engine, spec: bytes) -> None:
 
 
 def _delete(engine: Engine, name: str) -> None:
+    from kobako.engine import recording
     from kobako.snapshot.driver import remove_tree
 
     engine.enter()
     remove_tree(os.path.join(engine.volumes_dir, name))
+    recording.volumes(engine.settings.root, "destroy", [name])
 
 
 def _volume(base: str, name: str, used: dict[str, list[str]]) -> Volume:

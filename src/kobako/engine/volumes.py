@@ -112,7 +112,11 @@ def named(name: str, volumes_dir: str) -> str:
             hint="If you intended to pass a host directory, use an absolute path.",
         )
     path = os.path.join(volumes_dir, name, "_data")
-    os.makedirs(path, exist_ok=True)
+    if not os.path.isdir(path):
+        from kobako.engine import recording
+
+        os.makedirs(path, exist_ok=True)
+        recording.volumes(os.path.dirname(volumes_dir), "create", [name])
     return path
 
 

@@ -381,9 +381,11 @@ def _record(
     # Of an image that has been built before nobody need enter to look at its trees.
     size = _size(engine, sizes, result) if known is None else known.size
     made_ns = time_ns() if known is None else known.created_ns
-    return image_naming.record(
+    image_id = image_naming.record(
         engine, result.manifest, result.config, size, names, created_ns=made_ns
     )
+    image_naming.tell(engine, result.config, names)
+    return image_id
 
 
 def _size(engine: Engine, sizes: dict[str, int], result: BuildResult) -> int:

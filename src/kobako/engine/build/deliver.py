@@ -207,6 +207,7 @@ class _Delivery:
             made.target.digest,
             created_ns=image_naming.made_ns(self.engine, image.config),
         )
+        image_naming.tell(self.engine, image.config, names)
         if made.is_index and not names:
             vertex.warn(
                 "an index without a name is not kept: only the image for "
