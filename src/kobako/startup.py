@@ -45,7 +45,7 @@ VERBS = {
         " build.lower_stage build.named build.needs oci.document oci.execution oci.config"
         " build.lower build.ops.run build.reporting oci.mediatypes oci.manifest"
         " build.result_image build.solver build.assemble cli.units image image.mutate"
-        " build.lower_run store.cache engine.moments"
+        " build.lower_run store.cache engine.moments store.event_log"
     ),
     "commit": (
         "cli.commit engine engine.commit engine.engine engine.containers engine.image_naming"
@@ -57,7 +57,7 @@ VERBS = {
         " layer.attributes layer.blocks layer.change layer.codec oci.hasher layer.pump layer.pax"
         " layer.tar_writer layer.pack snapshot engine.privilege linux.mount linux.process"
         " snapshot.driver snapshot.overlay snapshot.overlay_diff store.failures store.writer"
-        " oci.moment engine.moments store.closure"
+        " oci.moment engine.moments store.closure store.event_log"
     ),
     "ps": (
         "cli.listing cli.ps engine engine.containers engine.engine"

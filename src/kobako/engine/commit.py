@@ -6,7 +6,6 @@ import os
 import time
 
 from kobako.errors import Conflict, Invalid
-from kobako.store import event_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,18 +66,20 @@ def commit(
             parent=str(row.id),
         )
     image_naming.tell(engine, image.config, names)
-    named = names[0].familiar() if names else ""
-    told = {"comment": message, "imageID": image_id, "imageRef": named}
-    event_log.append(
-        engine.settings.root, event_log.line("container", "commit", _about(container), **told)
-    )
+    _tell(engine, container, message, image_id, names[0].familiar() if names else "")
     return image_id
 
 
-def _about(container: Container) -> bytes:
-    return event_log.of_container(
+def _tell(engine: Engine, container: Container, comment: str, image: str, name: str) -> None:
+    from kobako.store import event_log
+
+    about = event_log.of_container(
         container.id, container.name, container.image_ref, container.document
     )
+    line = event_log.line(
+        "container", "commit", about, comment=comment, imageID=image, imageRef=name
+    )
+    event_log.append(engine.settings.root, line)
 
 
 def _made_of(

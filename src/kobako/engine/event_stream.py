@@ -32,7 +32,7 @@ class Happening(Record):
         """docker's JSON of it."""
         found: dict[str, Any] = {}
         if self.type in ("container", "image"):
-            found = {"status": self.action, "id": self.subject}
+            found = {"status": self.action, **({"id": self.subject} if self.subject else {})}
         if self.type == "container" and "image" in self.attributes:
             found["from"] = self.attributes["image"]
         return {
