@@ -60,15 +60,22 @@ def line(kind: str, action: str, about: bytes, **more: str) -> bytes:
     return b"%b%b%b}}\n" % (head, about, extra)
 
 
+def _begin(file: str) -> int:
+    try:
+        os.mkdir(os.path.dirname(file))
+    except FileExistsError:  # by another process, just now
+        pass
+    return os.open(file, _FLAGS, 0o600)
+
+
 def append(root: str, lines: bytes) -> None:
     """Write lines down. That this cannot be done stops nobody: events are for who watches."""
     file = path(root)
     try:
         try:
             fd = os.open(file, _FLAGS, 0o600)
-        except FileNotFoundError:
-            os.mkdir(os.path.dirname(file))
-            fd = os.open(file, _FLAGS, 0o600)
+        except FileNotFoundError:  # an older store; where its root has gone, nothing is made
+            fd = _begin(file)
         try:
             os.write(fd, lines)
             full = os.lseek(fd, 0, os.SEEK_CUR) > _FULL

@@ -36,8 +36,11 @@ class EventReader:
     def read(self, since_ns: int = 0) -> Iterator[dict[str, Any]]:
         """The next records, none from before `since_ns`; those that cannot be read are left out."""
         named = self._look()
-        for inode, file in list(self._open.items()):
-            for line in file.lines():
+        # The newest is read first, that nothing is given before what was written earlier: one who
+        # has written to it has by then written all he had for an older one.
+        found = [(inode, file, file.rest()) for inode, file in reversed(self._open.items())]
+        for inode, file, data in reversed(found):
+            for line in file.lines(data):
                 record = parse(line, since_ns)
                 if record is not None:
                     yield record
@@ -75,12 +78,19 @@ class _File:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._rest = b""
+        self._begun = b""
 
-    def lines(self) -> Iterator[bytes]:
+    def rest(self) -> bytes:
+        """What has not been read yet."""
+        parts = []
         while data := os.read(self.fd, _CHUNK):
-            *whole, self._rest = (self._rest + data).split(b"\n")
-            yield from whole
+            parts.append(data)
+        return b"".join(parts)
+
+    def lines(self, data: bytes) -> list[bytes]:
+        """The lines that end in what was read now."""
+        *whole, self._begun = (self._begun + data).split(b"\n")
+        return whole
 
 
 def parse(line: bytes, since_ns: int = 0) -> dict[str, Any] | None:
