@@ -96,7 +96,7 @@ def test_the_number_of_arguments_is_checked() -> None:
 
 
 def test_rare_flags_are_looked_at_for_a_word_that_is_no_other() -> None:
-    command = RUN.replace(rare="unmet_flags health_flags")
+    command = RUN.replace(rare="unmet_flags health_flags limit_flags")
     values, rest = flags.parse(command, ["--rm", "image", "--memory", "1g"])
     assert not values.knows("memory") and not values.given("memory") and rest[1:]
     values, rest = flags.parse(command, ["--rm", "-m", "1g", "--no-healthcheck", "image"])

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kobako.cli.context import Context
     from kobako.engine.requests import CreateRequest
 
-RARE = "unmet_flags health_flags"
+RARE = "unmet_flags health_flags limit_flags"
 """`Command.rare` of both."""
 FLAGS = (
     Flag(
@@ -90,12 +90,14 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
     """The request of `run` or `create`; files and the environment are read here."""
     from kobako.engine.requests import CreateRequest
 
-    healthcheck = None
+    healthcheck = limits = None
+    parent = ""
     if values.knows("health-cmd"):
-        from kobako.cli import health_flags, unmet_flags
+        from kobako.cli import health_flags, limit_flags, unmet_flags
 
         unmet_flags.check(context, values)
         healthcheck = health_flags.healthcheck(context, values)
+        limits, parent = limit_flags.limits(context, values)
     env: list[str] = []
     if values.given("env") or values.given("env-file"):
         from kobako.cli.environment import environment
@@ -119,6 +121,8 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         oom_score_adj=_oom_score(values.number("oom-score-adj")),
         auto_remove=values.on("rm"),
         healthcheck=healthcheck,
+        limits=limits,
+        cgroup_parent=parent,
         annotations=tuple(pairs(values.many("annotation"))),
         log_driver=values.text("log-driver"),
         log_options=tuple(pairs(values.many("log-opt"))),

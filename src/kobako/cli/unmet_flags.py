@@ -1,6 +1,6 @@
 """Flags of docker's `run` and `create` that kobako knows and does not carry out.
 
-Limits and restarts are left out with a warning: the container works without them. What would make
+Restarts are left out with a warning: the container works without them. What would make
 another container of it, a device or a network that is not there, is refused.
 """
 
@@ -13,20 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.cli.context import Context
 
-_LIMITS = (
-    ("blkio-weight", TEXT), ("blkio-weight-device", LIST), ("cgroup-parent", TEXT),
-    ("cpu-count", TEXT), ("cpu-percent", TEXT), ("cpu-period", TEXT), ("cpu-quota", TEXT),
-    ("cpu-rt-period", TEXT), ("cpu-rt-runtime", TEXT), ("cpu-shares", TEXT), ("cpus", TEXT),
-    ("cpuset-cpus", TEXT), ("cpuset-mems", TEXT), ("device-read-bps", LIST),
-    ("device-read-iops", LIST), ("device-write-bps", LIST), ("device-write-iops", LIST),
-    ("kernel-memory", TEXT), ("memory", TEXT), ("memory-reservation", TEXT),
-    ("memory-swap", TEXT), ("memory-swappiness", TEXT), ("oom-kill-disable", BOOL),
-    ("pids-limit", TEXT),
-)  # fmt: skip
-_SHOWN = ("cpus", "memory")
-_SHORT = {"cpu-shares": "c", "memory": "m"}
-_SIZES = ("memory", "memory-reservation", "kernel-memory")
-_LEAST_MEMORY = 6 << 20
+_LEFT_OUT = (("cpu-count", TEXT), ("cpu-percent", TEXT), ("kernel-memory", TEXT))
 _REFUSED = (
     ("device-cgroup-rule", LIST, "there is no device cgroup"),
     ("gpus", TEXT, "no device can be added to a container"),
@@ -49,10 +36,7 @@ _ONLY = (
 )
 
 FLAGS = (
-    *(
-        Flag(name, _SHORT.get(name, ""), kind, "Not enforced: a limit", hidden=name not in _SHOWN)
-        for name, kind in _LIMITS
-    ),
+    *(Flag(name, "", kind, "Not enforced: a limit", hidden=True) for name, kind in _LEFT_OUT),
     *(Flag(name, "", kind, f"Not supported: {why}", hidden=True) for name, kind, why in _REFUSED),
     *(Flag(name, "", kind, "Accepted for docker's sake", hidden=True) for name, kind, _ in _ONLY),
     Flag("publish", "p", LIST, "Publish a container's port(s) to the host"),
@@ -72,39 +56,11 @@ def check(context: Context, values: Values) -> None:
                 f"--{name} {values.text(name)} is not supported",
                 hint=f"There is {known[-1]} alone: leave the flag out.",
             )
-    for name, kind in _LIMITS:
-        if not values.given(name) or (kind == BOOL and not values.on(name)):
-            continue
-        if name in _SIZES:
-            _check_size(name, values.text(name))
-        elif name == "cpus":
-            _check_number(name, values.text(name))
-        context.err(f"WARNING: --{name} is not enforced yet. Limitation discarded.")
+    for name, _ in _LEFT_OUT:
+        if values.given(name):
+            context.err(f"WARNING: --{name} is not enforced. Limitation discarded.")
     _check_restart(context, values)
     _check_ports(context, values)
-
-
-def _check_size(name: str, text: str) -> None:
-    from kobako.cli.units import parse_size
-
-    try:
-        size = parse_size(text)
-    except ValueError:
-        raise Invalid(
-            f'invalid argument "{text}" for "--{name}" flag: invalid size: \'{text}\''
-        ) from None
-    if name == "memory" and 0 < size < _LEAST_MEMORY:
-        raise Invalid("Minimum memory limit allowed is 6MB")
-
-
-def _check_number(name: str, text: str) -> None:
-    try:
-        float(text)
-    except ValueError:
-        raise Invalid(
-            f'invalid argument "{text}" for "--{name}" flag: '
-            f"failed to parse {text} as a rational number"
-        ) from None
 
 
 def _check_restart(context: Context, values: Values) -> None:

@@ -95,6 +95,10 @@ def host_config(request: CreateRequest) -> dict[str, Any]:
         from kobako.engine import devices
 
         asked["Devices"] = devices.listed(request.devices)
+    if request.limits:
+        asked |= request.limits
+    if request.cgroup_parent:
+        asked["CgroupParent"] = request.cgroup_parent
     if request.ulimits:
         made = [program.ulimit(text) for text in request.ulimits]
         asked["Ulimits"] = [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in made]

@@ -78,6 +78,10 @@ def discard(
     if own is None:
         return  # it is gone
     try:
+        if row is None or b'"Limited"' in row.spec:
+            from kobako.engine import limits
+
+            limits.clear(directory)
         remove_tree(directory)
         if volumes and row is not None and b'"Driver":"local"' in row.spec:
             from kobako.engine import volume_store

@@ -159,7 +159,7 @@ def _document(
         own.append(init_program.bind())
         run = [*init_program.COMMAND, *words]
     process = _process(request, config, run, hostname, lowers)
-    document = {
+    document: dict[str, Any] = {
         "Config": container_document.config(request, config, entrypoint, command, hostname),
         "HostConfig": container_document.host_config(request),
         "Path": words[0],
@@ -169,6 +169,14 @@ def _document(
         "Lowers": lowers,
     }
     options = _options(request, process, around, hostname, own + binds, tmpfs)
+    if request.limits:
+        from kobako.engine import limits
+
+        found = limits.resources(request.limits)
+        if found:
+            path = limits.path(request.cgroup_parent, container_id)
+            options = options.replace(resources=found, cgroups_path=path)
+            document["Limited"] = True
     if request.devices:
         from kobako.engine import devices
 

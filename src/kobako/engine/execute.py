@@ -45,7 +45,8 @@ def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
         raise Conflict(f"Container {container.id} is not running")
     process = _process(container, request)
     intercept = _interception(container, checked=process["user"]["uid"] != 0)
-    profile = Bundle.load(container.directory).filtered().filter
+    bundle = Bundle.load(container.directory)
+    profile, linux = bundle.filtered().filter, bundle.spec.get("linux", {})
     record = _recorder(engine, container)
     # As docker's events have it: a program without arguments has a space after it.
     command = request.args[0] + " " + " ".join(request.args[1:])
@@ -58,7 +59,9 @@ def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
         os.setsid()
         for fd in (0, 1, 2):
             os.dup2(os.open("/dev/null", os.O_RDWR), fd)
-    code = exec_(container.state_dir, process, io, intercept, profile)
+    code = exec_(
+        container.state_dir, process, io, intercept, profile, limited="cgroupsPath" in linux
+    )
     if code is not None:
         record("exec_die", exitCode=str(code))
     return code

@@ -19,6 +19,7 @@ class CreateRequest(Record):
     `source:target[:options]` with an absolute source, a volume's name, or only a target. The
     "default" network is the host's as long as there is no other. `healthcheck` is docker's
     document, None keeps the image's. `detached`: it is made to be started with nobody attached.
+    `limits` are HostConfig's, None for none.
     """
 
     image: str
@@ -60,6 +61,8 @@ class CreateRequest(Record):
     expose: tuple[str, ...] = ()
     healthcheck: dict[str, Any] | None = None
     annotations: tuple[tuple[str, str], ...] = ()
+    limits: dict[str, Any] | None = None
+    cgroup_parent: str = ""
     log_driver: str = ""
     log_options: tuple[tuple[str, str], ...] = ()
     init: bool = False

@@ -90,6 +90,9 @@ def _orphaned_containers(engine: Engine) -> None:
             os.close(fd)
     for path, fd in claimed:
         if os.path.basename(path) not in known:
+            from kobako.engine import limits
+
+            limits.clear(path)
             try:
                 remove_tree(path)
             finally:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from kobako.linux.seccomp import Filter
     from kobako.runtime.bundle import Interception, Stdio
+    from kobako.runtime.cgroup import Place
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 
@@ -39,11 +40,13 @@ def exec_(
     io: Stdio,
     intercept: Interception | None = None,
     profile: Filter | None = None,
+    *,
+    limited: bool = False,
 ) -> int | None:
     """Runs a runtime-spec `process` object in the container and stays until it ends.
 
-    `profile` is the container's seccomp filter. Output is not logged. With a terminal, stdin is in
-    raw mode meanwhile if it is one.
+    `profile` is the container's seccomp filter, `limited` says that it may have a cgroup. Output is
+    not logged. With a terminal, stdin is in raw mode meanwhile if it is one.
     `intercept.serve` gets the listener and P's pid and hands the listener on: it must soon return.
     Returns the exit code (128 + signal when killed); None when `io.detach_keys` were typed, and
     the program runs on. Raises `Conflict` when the container does not
@@ -56,7 +59,12 @@ def exec_(
     pidfd = state.open_process(state_dir)
     try:
         flags = process.namespaces_apart_from(now.pid)
-        return _Exec(document, io, intercept, profile).run(pidfd, flags)
+        one = _Exec(document, io, intercept, profile)
+        if limited:
+            from kobako.runtime import cgroup
+
+            one.cgroup = cgroup.places(f"{state_dir}/cgroup")
+        return one.run(pidfd, flags)
     finally:
         os.close(pidfd)
 
@@ -73,6 +81,7 @@ class _Exec:
         self.io = io
         self.intercept = intercept
         self.profile = profile
+        self.cgroup: list[Place] = []
         self.terminal = bool(document.get("terminal"))
         self.pid = 0
         self.target = -1  # where stdin is pumped to
@@ -211,6 +220,8 @@ class _Exec:
         """P's whole life before it becomes the program."""
         try:
             gc.disable()
+            if self.cgroup:
+                self._confine()
             program.set_oom_score(self.document)
             program.preload(self.document)
             program.forget_imports()
@@ -230,6 +241,14 @@ class _Exec:
             program.report(channel, fault)
         finally:
             os._exit(125)
+
+    def _confine(self) -> None:
+        from kobako.runtime import cgroup
+
+        try:
+            cgroup.join(self.cgroup)
+        except OSError as fault:
+            raise StartFailed(f"cannot join the container's cgroup: {fault.strerror}") from None
 
     def _become(self, channel: Channel) -> None:
         if self.terminal:

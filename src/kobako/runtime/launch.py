@@ -125,6 +125,7 @@ def obey(
         init.tell(launch.setup, bundle, launch.filter_program)
         launch.lock = _acquire(state_dir)
         launch.fork_server()
+        launch.confine()
         message, fds = control.receive()
         if not message:
             launch.call_off()

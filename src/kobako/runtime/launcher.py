@@ -57,6 +57,7 @@ class Launcher:
         self.server: Channel | None = None  # to the supervisor, for as long as that works
         self.serve_pid = 0
         self.held = -1
+        self.limited = False
 
     @property
     def filter_program(self) -> bytes:
@@ -98,6 +99,7 @@ class Launcher:
         bundle, filter_program = self.plan.bundle, self.filter_program
         self.clone(bundle.namespaces, bundle.terminal, lambda _: (bundle, filter_program))
         self.fork_server()
+        self.confine()
         return True
 
     def clone(
@@ -138,6 +140,10 @@ class Launcher:
                 os.waitpid(self.serve_pid, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass
+        if self.limited and self.plan:
+            from kobako.runtime import cgroup
+
+            cgroup.remove(cgroup.places(f"{self.plan.state_dir}/cgroup"))
 
     def _stand_apart(self, keep: set[int]) -> None:
         """Leaves the caller's session, signals and descriptors."""
@@ -165,6 +171,10 @@ class Launcher:
             self.server.fileno() if self.server else -1, time.time_ns(), plan.journal,
         )  # fmt: skip
         monitor.guests = guests
+        if self.limited:
+            from kobako.runtime import cgroup
+
+            monitor.limited, monitor.cgroup = 1, cgroup
         self._write_pid(plan.state_dir, plan.bundle.terminal, monitor.began_ns)
         monitor.record(b"start")
         told = self.control.send(
@@ -271,6 +281,16 @@ class Launcher:
             os._exit(1)
         finally:
             os._exit(0)
+
+    def confine(self) -> None:
+        """Puts the first process, which makes its mounts meanwhile, into a cgroup, where the plan
+        has limits."""
+        assert self.plan is not None
+        linux = self.plan.bundle.spec.get("linux", {})
+        if "cgroupsPath" in linux:
+            from kobako.runtime import cgroup_confine
+
+            self.limited = cgroup_confine.confine(self.plan.state_dir, linux, self.pid)
 
     def _write_pid(self, state_dir: str, terminal: bool, began_ns: int) -> None:
         document = {

@@ -3,7 +3,7 @@
 It runs in two ways with the same code: inside the process the launcher forked, while a client is
 attached; and, detached, as a fresh interpreter that has replaced that process
 (`python -I -S monitor.py ...`) and so keeps it small. Hence this file imports built-in modules
-alone, and of kobako only `guests`.
+alone, and of kobako only `guests` and `cgroup`.
 
 What it leaves in the state directory is described in `runtime.state`.
 """
@@ -15,6 +15,8 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from kobako.runtime.guests import Guests
 
 _POLLIN, _POLLOUT, _POLLGONE = 1, 4, 8 | 16 | 32  # ERR, HUP, NVAL
@@ -25,7 +27,7 @@ _HEAD = 13  # of a record of the log
 _S_IFREG, _S_IFMT = 0o100000, 0o170000
 _NUMBERS = (
     "pid", "pidfd", "state", "log", "lock", "serve_pid", "held", "sweep", "log_size", "log_files",
-    "began_ns",
+    "began_ns", "limited",
 )  # fmt: skip
 
 
@@ -42,7 +44,7 @@ class Monitor:
     with the container's files is told by the end of `served`, else by its own. `guests` are those
     who look at the container from outside, None where nobody can. `journal` is where and about
     whom events are recorded (see `record`), b"" where nowhere; `began_ns` is when the program was
-    started.
+    started. `limited`: the container has a cgroup, and `cgroup` is the module of that name.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Monitor:
         served: int = -1,
         began_ns: int = 0,
         journal: bytes = b"",
+        limited: int = 0,
     ) -> None:
         self.lost = 0  # why some output did not reach the client: an errno
         self.log_size = log_size
@@ -81,6 +84,8 @@ class Monitor:
         self.sweep = sweep
         self.on_exit = on_exit
         self.guests: Guests | None = None
+        self.limited = limited
+        self.cgroup: Any = None
         self.control = -1
         self.sinks: dict[int, int] = {}
         self.broken: set[int] = set()  # sinks whose reader has gone
@@ -262,11 +267,15 @@ class Monitor:
                 if sink >= 0:
                     self.late.append((sink, data))
         self.end_server()
+        oom = b""
+        if self.limited and self.cgroup.end(self.state):
+            oom = b',"oom":true'
+            self.record(b"oom")
         if self.guests is not None:
             self.guests.tell(b"Z", b"%d" % code)
         seconds = (finished - self.began_ns) // 1000000000
         self.record(b"die", b',"exitCode":"%d","execDuration":"%d"' % (code, seconds))
-        self.publish(b'{"exit_code":%d,"finished_ns":%d,"error":""}' % (code, finished))
+        self.publish(b'{"exit_code":%d,"finished_ns":%d,"error":""%b}' % (code, finished, oom))
         return code
 
     def flush(self) -> None:
@@ -397,8 +406,11 @@ def main(args: list[str]) -> None:
     on_exit = tuple(args[at + 5 :])
     journal = "\0".join(args[at + 3 : at + 5]).encode("utf-8", "surrogateescape")
     monitor = Monitor(streams=streams, on_exit=on_exit, journal=journal, **numbers)
-    if args[at + 1]:
+    if args[at + 1] or monitor.limited:
         sys.path.append(__file__.rpartition("/")[0])
+    if monitor.limited:
+        monitor.cgroup = __import__("cgroup")
+    if args[at + 1]:
         door, *inside = map(int, args[at + 1].split(","))
         monitor.guests = __import__("guests").Guests(door, bool(args[at + 2]), inside)
     for fd in monitor.descriptors():

@@ -40,7 +40,8 @@ class ContainerOptions(Record):
 
     `seccomp`: "" for the default profile, "unconfined", or a profile's JSON text. The annotation
     `bundle.LOG_ANNOTATION` is "SIZE,FILES": the bytes a file of the container's log may have (0:
-    any), and how many are kept (0: there is no log).
+    any), and how many are kept (0: there is no log). `resources` are limits, as the spec's
+    `linux.resources` has them, for the cgroup `cgroups_path`; "" for none.
     """
 
     process: ProcessOptions
@@ -55,6 +56,8 @@ class ContainerOptions(Record):
     seccomp: str = ""
     device_rules: tuple[dict[str, Any], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
+    resources: dict[str, Any] | None = None
+    cgroups_path: str = ""
 
 
 def document(options: ContainerOptions) -> dict[str, Any]:
@@ -70,6 +73,9 @@ def document(options: ContainerOptions) -> dict[str, Any]:
         "mounts": _mounts(around["mounts"], options),
         "linux": {**around["linux"], "rootfsPropagation": _root_propagation(options)},
     }
+    if options.cgroups_path:
+        spec["linux"]["cgroupsPath"] = options.cgroups_path
+        spec["linux"]["resources"] = {**around["linux"]["resources"], **(options.resources or {})}
     if options.seccomp != "unconfined":
         from kobako.runtime.seccomp import profile
 

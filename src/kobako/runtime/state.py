@@ -4,10 +4,12 @@
   lock    held (flock) by the monitor for its life
   pid     JSON: pid, start_time (clock ticks since boot), monitor, started_ns, terminal; written
           when the program runs
-  exit    JSON: exit_code, finished_ns, error; written whole when it has ended or not started
+  exit    JSON: exit_code, finished_ns, error, oom; written whole when it has ended or not
+          started
   log     what it printed; see `runtime.log`
   attach.sock  where the monitor listens, if it does; see `runtime.door`
   paused  exists while it is paused
+  cgroup  of one that has limits, while it has a cgroup; see `runtime.cgroup`
   subject  what events say of it from now on, once it has got another name; see `Monitor.record`
 """
 
@@ -34,7 +36,8 @@ class State(Record):
     """`status` is "created" (never started), "running", "paused" or "exited".
 
     `pid` is 0 unless running or paused. `exit_code` and `finished_ns` are 0 before the end. `error`
-    says why a start failed, or what else went wrong. `terminal`: the program has one.
+    says why a start failed, or what else went wrong. `oom`: the kernel has killed one of its
+    processes for want of memory. `terminal`: the program has one.
     """
 
     status: str
@@ -71,7 +74,13 @@ def state(state_dir: str) -> State:
     if ended is None:
         return State("exited", 0, _LOST, started, _last_sign(state_dir, started), _LOST_TEXT)
     return State(
-        "exited", 0, ended["exit_code"], started, ended["finished_ns"], ended.get("error", "")
+        "exited",
+        0,
+        ended["exit_code"],
+        started,
+        ended["finished_ns"],
+        ended.get("error", ""),
+        bool(ended.get("oom")),
     )
 
 
