@@ -70,11 +70,10 @@ def test_attached_and_detached_exclude_each_other(kobako: Kobako) -> None:
 
 
 def test_what_is_left_out_is_said(kobako: Kobako, name: str) -> None:
-    flags = ["--kernel-memory", "9m", "--restart", "always", "--health-cmd", "true"]
+    flags = ["--kernel-memory", "9m", "--health-cmd", "true"]
     result = kobako("run", "--name", name, *flags, "python", "true")
     assert result.err.splitlines() == [
         "WARNING: --kernel-memory is not enforced. Limitation discarded.",
-        "WARNING: --restart=always is not carried out: nothing restarts the container.",
         "WARNING: health checks are not carried out yet: nothing checks the container.",
     ]
     shown = kobako.show("{{json .Config.Healthcheck}}", name)

@@ -90,12 +90,13 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
     """The request of `run` or `create`; files and the environment are read here."""
     from kobako.engine.requests import CreateRequest
 
-    healthcheck = limits = None
+    healthcheck = restart_policy = limits = None
     parent = ""
     if values.knows("health-cmd"):
         from kobako.cli import health_flags, limit_flags, unmet_flags
 
         unmet_flags.check(context, values)
+        restart_policy = unmet_flags.restart_policy(values)
         healthcheck = health_flags.healthcheck(context, values)
         limits, parent = limit_flags.limits(context, values)
     env: list[str] = []
@@ -123,6 +124,7 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         healthcheck=healthcheck,
         limits=limits,
         cgroup_parent=parent,
+        restart_policy=restart_policy,
         annotations=tuple(pairs(values.many("annotation"))),
         log_driver=values.text("log-driver"),
         log_options=tuple(pairs(values.many("log-opt"))),

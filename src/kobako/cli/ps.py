@@ -130,6 +130,8 @@ def status(container: Container) -> str:
     if state.status in ("running", "paused"):
         up = "Up " + units.duration(now - state.started_ns / 1e9)
         return up + " (Paused)" if state.status == "paused" else up
+    if state.status == "restarting":
+        return f"Restarting ({state.exit_code}) {units.ago(now - state.finished_ns / 1e9)}"
     if state.status == "created":
         return "Created"
     if state.status == "dead":

@@ -1,6 +1,6 @@
 """Flags of docker's `run` and `create` that kobako knows and does not carry out.
 
-Restarts are left out with a warning: the container works without them. What would make
+What the container works without is left out with a warning. What would make
 another container of it, a device or a network that is not there, is refused.
 """
 
@@ -11,6 +11,8 @@ from kobako.errors import Invalid, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from kobako.cli.context import Context
 
 _LEFT_OUT = (("cpu-count", TEXT), ("cpu-percent", TEXT), ("kernel-memory", TEXT))
@@ -41,7 +43,7 @@ FLAGS = (
     *(Flag(name, "", kind, "Accepted for docker's sake", hidden=True) for name, kind, _ in _ONLY),
     Flag("publish", "p", LIST, "Publish a container's port(s) to the host"),
     Flag("publish-all", "P", BOOL, "Publish all exposed ports to random ports"),
-    Flag("restart", "", TEXT, "Restart policy: not carried out", default="no"),
+    Flag("restart", "", TEXT, "Restart policy to apply when a container exits", default="no"),
 )
 
 
@@ -59,21 +61,21 @@ def check(context: Context, values: Values) -> None:
     for name, _ in _LEFT_OUT:
         if values.given(name):
             context.err(f"WARNING: --{name} is not enforced. Limitation discarded.")
-    _check_restart(context, values)
     _check_ports(context, values)
 
 
-def _check_restart(context: Context, values: Values) -> None:
-    policy, colon, count = values.text("restart").partition(":")
-    if policy in ("", "no"):
-        return
-    if policy not in ("always", "unless-stopped", "on-failure"):
-        raise Invalid(f"invalid restart policy '{policy}'")
-    if colon and not count.isdigit():
-        raise Invalid("invalid restart policy format: maximum retry count must be an integer")
+def restart_policy(values: Values) -> dict[str, Any] | None:
+    """docker's RestartPolicy as --restart says it; None when nothing is to be restarted."""
+    if not values.given("restart"):
+        return None
+    from kobako.engine import restarting
+
+    found = restarting.policy(values.text("restart"))
+    if found["Name"] == "no":
+        return None
     if values.on("rm"):
         raise Invalid("conflicting options: cannot specify both --restart and --rm")
-    context.err(f"WARNING: --restart={policy} is not carried out: nothing restarts the container.")
+    return found
 
 
 def _check_ports(context: Context, values: Values) -> None:

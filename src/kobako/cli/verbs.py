@@ -61,7 +61,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Print a shell completion script (bash, zsh, fish)"),
 }
 
-HIDDEN: dict[str, tuple[str, str]] = {"__reap": ("reap", "")}
+HIDDEN: dict[str, tuple[str, str]] = {"__reap": ("reap", ""), "__restart": ("restart_again", "")}
 """Verbs kobako says to itself."""
 
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {

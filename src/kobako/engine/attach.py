@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 def check(container: Container) -> None:
     """`Conflict` unless it can be attached to."""
+    if container.state.status == "restarting":
+        raise Conflict("You cannot attach to a restarting container, wait until it is running")
     if not container.running:
         raise Conflict("You cannot attach to a stopped container, start it first")
     if container.state.status == "paused":

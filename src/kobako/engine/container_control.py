@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from kobako.engine import containers, recording, signals
 from kobako.errors import Conflict, Invalid
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
 
 STOP_SECONDS = 10
+_RESTART_PAUSE_S = 0.02
 
 
 def kill(engine: Engine, name: str, signal: str = "KILL") -> None:
@@ -23,8 +25,13 @@ def kill(engine: Engine, name: str, signal: str = "KILL") -> None:
     """
     container = containers.find(engine, name)
     number = signals.number(signal)
-    if not container.running:
+    if not container.active:
         raise Conflict(f"Cannot kill container: {name}: Container {container.id} is not running")
+    configured = container.config.get("StopSignal")
+    cancels = number == 9 or not configured or signals.number(configured) == number
+    container = _kept_down(engine, container, cancel=cancels)
+    if not container.running:
+        return
     recording.container(engine, container, "kill", signal=str(number))
     control.kill(container.state_dir, number)
     if number == 9:
@@ -40,6 +47,8 @@ def stop(
 ) -> None:
     """Ask the container to end, and kill it after `timeout` seconds (-1: never)."""
     container = containers.find(engine, name)
+    if container.active:
+        container = _kept_down(engine, container)
     if not container.running:
         return
     number = signals.number(signal or container.config.get("StopSignal") or "TERM")
@@ -56,9 +65,26 @@ def stop(
 def wait(engine: Engine, name: str) -> int:
     """Block until the container has ended; its exit code."""
     container = containers.find(engine, name)
+    while container.state.status == "restarting":  # docker's waits for the next end
+        time.sleep(_RESTART_PAUSE_S)
+        container = containers.find(engine, container.id)
     if not container.running:
         return container.state.exit_code
     return control.wait(container.state_dir)
+
+
+def _kept_down(engine: Engine, container: Container, *, cancel: bool = True) -> Container:
+    """Before it is sent a signal that may end it: its restart policy does not hold for that. Looked
+    at again where it was about to be restarted."""
+    if "RestartPolicy" not in container.document["HostConfig"]:
+        return container
+    from kobako.engine import restarting
+
+    restarting.forbid(container, cancel=cancel)
+    if container.state.status != "restarting" or not cancel:
+        return container
+    restarting.call_off(container)
+    return containers.find(engine, container.id)
 
 
 def _ended_within(state_dir: str, signal: int, seconds: float) -> bool:
@@ -83,6 +109,14 @@ def _ended_within(state_dir: str, signal: int, seconds: float) -> bool:
     return True
 
 
+def end(engine: Engine, container: Container) -> None:
+    """SIGKILL to a container that is to be removed, and wait for the end."""
+    container = _kept_down(engine, container)
+    if container.running:
+        recording.container(engine, container, "kill", signal="9")
+        kill_surely(container.state_dir)
+
+
 def kill_surely(state_dir: str) -> None:
     """SIGKILL, and wait for the end; no fault when it had ended already."""
     try:
@@ -96,10 +130,19 @@ def pause(engine: Engine, name: str) -> None:
     container = containers.find(engine, name)
     if container.state.status == "paused":
         raise Conflict(f"Container {container.id} is already paused")
+    not_restarting(container)
     if not container.running:
         raise Conflict(f"Container {container.id} is not running")
     control.pause(container.state_dir)
     recording.container(engine, container, "pause")
+
+
+def not_restarting(container: Container) -> None:
+    """`Conflict`, in docker's words, while it is between an end and the restart."""
+    if container.state.status == "restarting":
+        raise Conflict(
+            f"Container {container.id} is restarting, wait until the container is running"
+        )
 
 
 def unpause(engine: Engine, name: str) -> None:

@@ -88,6 +88,7 @@ def host_config(request: CreateRequest) -> dict[str, Any]:
         "CgroupnsMode": request.cgroupns,
         "Annotations": dict(request.annotations),
         "Init": request.init,
+        "RestartPolicy": request.restart_policy,
         "VolumesFrom": list(request.volumes_from),
         "Sysctls": dict(request.sysctls),
     }

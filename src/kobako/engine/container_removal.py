@@ -17,20 +17,19 @@ if TYPE_CHECKING:
 def remove(engine: Engine, name: str, *, force: bool = False, volumes: bool = False) -> None:
     """Delete a container and its writable layer; a running one only with `force`. With `volumes`
     those that were made for it alone go too."""
-    from kobako.engine import container_control, containers, recording
+    from kobako.engine import container_control, containers
     from kobako.store import reserve
 
     reserve.spend(engine.settings.root)
     container = containers.find(engine, name)
-    if container.running:
+    if container.active:
         if not force:
             state = container.state.status
             raise Conflict(
                 f'cannot remove container "/{container.name}": container is {state}: '
                 "stop the container before removing or force remove"
             )
-        recording.container(engine, container, "kill", signal="9")
-        container_control.kill_surely(container.state_dir)
+        container_control.end(engine, container)
     discard(engine, container.id, volumes=volumes)
 
 

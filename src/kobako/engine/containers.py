@@ -60,6 +60,11 @@ class Container(Record):
         return self.state.status in ("running", "paused")
 
     @property
+    def active(self) -> bool:
+        """Whether docker calls it running: also between an end and the restart."""
+        return self.running or self.state.status == "restarting"
+
+    @property
     def state_dir(self) -> str:
         return os.path.join(self.directory, "state")
 
@@ -79,14 +84,22 @@ def _container(engine: Engine, row: ContainerRow) -> Container:
     from kobako.runtime.state import state
 
     directory = engine.container_dir(row.id)
+    state_dir = os.path.join(directory, "state")
+    document, now = loads(row.spec), state(state_dir)
+    if "RestartPolicy" in document["HostConfig"]:
+        from kobako.engine import restarting
+
+        policy = restarting.of(document)
+        if policy is not None:
+            now = restarting.look(row.id, policy, state_dir, now)
     return Container(
         id=row.id,
         name=row.name,
         image_id=str(row.image_id),
         image_ref=row.image_ref,
         created_ns=row.created_ns,
-        document=loads(row.spec),
-        state=state(os.path.join(directory, "state")),
+        document=document,
+        state=now,
         directory=directory,
     )
 
@@ -106,7 +119,7 @@ def select(
     found = [_container(engine, row) for row in engine.store.db.containers.list()]
     found.sort(key=lambda c: -c.created_ns)
     if not (everything or "status" in filters or "exited" in filters):
-        found = [c for c in found if c.running]
+        found = [c for c in found if c.active]
     for name, values in filters.items():
         found = [c for c in found if container_filters.passes(engine, c, name, values)]
     return found[:last] if last else found

@@ -29,8 +29,8 @@ class Created(Record):
     """A new container as it is on disk.
 
     `lowers` are the trees it is stacked on, topmost first, `spec` its runtime-spec document,
-    `subject` what events say of it (`store.event_log`). While `held` is open, which is the
-    caller's, nobody else mounts or removes it.
+    `document` docker's Config and HostConfig, `subject` what events say of it (`store.event_log`).
+    While `held` is open, which is the caller's, nobody else mounts or removes it.
     """
 
     id: str
@@ -38,6 +38,7 @@ class Created(Record):
     lowers: list[str]
     spec: dict[str, Any]
     held: int
+    document: dict[str, Any]
     subject: bytes = b""
 
 
@@ -70,7 +71,7 @@ def create(
         engine, request, image, container_id, trees, around or surroundings.of_request(request)
     )
     directory = engine.container_dir(container_id)
-    created = Created(container_id, directory, trees, plan, claim.make(directory))
+    created = Created(container_id, directory, trees, plan, claim.make(directory), document)
     take_back = None
     try:
         engine.driver.prepare(directory, trees)

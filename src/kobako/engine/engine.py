@@ -67,6 +67,12 @@ class Engine:
             self._mode = privilege.enter(self.settings.mode)
         return self._mode
 
+    def stay(self, mode: str) -> None:
+        """Instead of `enter`: what a container's monitor has turned into is where it is to be."""
+        from kobako.engine import privilege
+
+        self._mode = privilege.stay(mode)
+
     def enter(self) -> None:
         """Become root in this engine's mode, if that has not happened: before threads exist, and
         before what was made inside a user namespace is read or removed."""

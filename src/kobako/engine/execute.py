@@ -41,6 +41,10 @@ def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
     container = containers.find(engine, request.container)
     if container.state.status == "paused":
         raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
+    if container.state.status == "restarting":
+        from kobako.engine import container_control
+
+        container_control.not_restarting(container)
     if not container.running:
         raise Conflict(f"Container {container.id} is not running")
     process = _process(container, request)

@@ -82,7 +82,7 @@ def _siblings_alone(engine: Engine, image: LocalImage) -> list[Digest]:
 
 
 def _runs(engine: Engine, container: str) -> bool:
-    return containers.find(engine, container).running
+    return containers.find(engine, container).active
 
 
 def _names_meant(names: list[str], image: LocalImage) -> list[str]:
@@ -101,7 +101,7 @@ def _in_use(engine: Engine, image: LocalImage, name: str, container: str) -> str
             f'conflict: unable to remove repository reference "{name}" (must force) - container '
             f"{container[:12]} is using its referenced image {image.id.short}"
         )
-    running = containers.find(engine, container).running
+    running = containers.find(engine, container).active
     state = "running" if running else "stopped"
     forced = "cannot be forced" if running else "must be forced"
     return (

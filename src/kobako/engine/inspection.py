@@ -59,9 +59,9 @@ def _container(engine: Engine, container: Container, size: bool) -> dict[str, An
         "Args": document["Args"],
         "State": {
             "Status": status,
-            "Running": container.running,
+            "Running": container.active,
             "Paused": status == "paused",
-            "Restarting": False,
+            "Restarting": status == "restarting",
             "OOMKilled": state.oom,
             "Dead": False,
             "Pid": state.pid,
@@ -98,6 +98,10 @@ def _container(engine: Engine, container: Container, size: bool) -> dict[str, An
             "Networks": {container.network: dict(host_config.ENDPOINT)},
         },
     }
+    if "RestartPolicy" in document["HostConfig"]:
+        from kobako.engine import restarting
+
+        found["RestartCount"] = restarting.past(container.state_dir).count
     if size:
         from kobako.engine import usage
 

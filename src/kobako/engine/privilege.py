@@ -51,6 +51,16 @@ def enter(forced: str = "") -> Mode:
     )
 
 
+def stay(name: str) -> Mode:
+    """Of a process whose parent has entered in the mode of this name: only its mounts become its
+    own."""
+    from kobako.linux import mount, process
+
+    process.unshare(process.CLONE_NEWNS)
+    mount.set_propagation("/", "rslave")
+    return next(mode for mode in MODES if mode.name == name)
+
+
 def expected(forced: str = "") -> Mode:
     """The mode `enter` will try first: for places that must not enter."""
     return _candidates(forced)[0]

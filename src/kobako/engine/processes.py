@@ -29,6 +29,10 @@ def top(engine: Engine, name: str, options: Sequence[str] = ()) -> Rows:
     from kobako.runtime import control
 
     container = containers.find(engine, name)
+    if container.state.status == "restarting":
+        from kobako.engine import container_control
+
+        container_control.not_restarting(container)
     if not container.running:
         raise Conflict(f"Container {container.id} is not running")
     recording.container(engine, container, "top")

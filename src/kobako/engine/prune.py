@@ -94,7 +94,7 @@ def _containers(engine: Engine, filters: dict[str, list[str]], report: Report) -
 
     before = _until(filters)
     for container in containers.select(engine, everything=True, filters={}):
-        if container.running or (before and container.created_ns >= before):
+        if container.active or (before and container.created_ns >= before):
             continue
         if not _labelled(container.labels, filters):
             continue

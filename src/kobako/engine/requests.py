@@ -18,7 +18,8 @@ class CreateRequest(Record):
     `entrypoint` None keeps the image's, () clears it. `volumes` are docker's
     `source:target[:options]` with an absolute source, a volume's name, or only a target. The
     "default" network is the host's as long as there is no other. `healthcheck` is docker's
-    document, None keeps the image's. `detached`: it is made to be started with nobody attached.
+    document, None keeps the image's; `restart_policy` docker's RestartPolicy.
+    `detached`: it is made to be started with nobody attached.
     `limits` are HostConfig's, None for none.
     """
 
@@ -66,6 +67,7 @@ class CreateRequest(Record):
     log_driver: str = ""
     log_options: tuple[tuple[str, str], ...] = ()
     init: bool = False
+    restart_policy: dict[str, Any] | None = None
     volumes_from: tuple[str, ...] = ()
     shm_size: int = 64 << 20
     stop_signal: str = ""

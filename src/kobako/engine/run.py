@@ -98,7 +98,7 @@ def _foresee(
     ahead.foresee(
         Bundle(created.directory, created.spec, mounts),
         os.path.join(created.directory, "state"),
-        on_exit=reaper(engine, created.id) if request.auto_remove else (),
+        on_exit=last_act(engine, created.id, created.document),
         given=(created.directory, created.lowers),
     )
     return ahead.abandon
@@ -150,6 +150,18 @@ def reap(engine: Engine, container_id: str, forgotten: Callable[[], None] = lamb
     finally:
         if held is not None:
             os.close(held)
+
+
+def last_act(engine: Engine, container_id: str, document: dict[str, Any]) -> tuple[str, ...]:
+    """The command the container's monitor turns into at the end, if any."""
+    host = document["HostConfig"]
+    if host["AutoRemove"]:
+        return reaper(engine, container_id)
+    if "RestartPolicy" not in host:
+        return ()
+    from kobako.engine import restarting
+
+    return restarting.restarter(engine, container_id) if restarting.of(document) else ()
 
 
 def reaper(engine: Engine, container_id: str) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ def start(engine: Engine, name: str) -> None:
     from kobako.engine import containers
 
     container = containers.find(engine, name)
-    if container.running:
+    if container.active:
         return
-    with _Hold(container):
+    with hold(container):
         _launch_detached(engine, container)
 
 
@@ -33,13 +33,15 @@ def restart(engine: Engine, name: str, *, timeout: int | None = None, signal: st
     from kobako.engine import container_control, containers, recording
 
     container = containers.find(engine, name)
-    with _Hold(container):
+    if container.state.status == "restarting":
+        container_control.stop(engine, container.id)
+    with hold(container):
         container_control.stop(engine, container.id, timeout=timeout, signal=signal)
         _launch_detached(engine, container)
     recording.container(engine, container, "restart")
 
 
-class _Hold:
+class hold:  # noqa: N801 - read as a state: with hold(container)
     """While it lasts, nobody removes a container made with --rm that has ended (`run.reap`), and
     nobody mounts the tree of one that does not run to write in it (`container_tree`)."""
 
@@ -62,6 +64,19 @@ class _Hold:
 
 
 def _launch_detached(engine: Engine, container: Container) -> None:
+    _begin_anew(container)
+    launch_again(engine, container)
+
+
+def _begin_anew(container: Container) -> None:
+    if "RestartPolicy" in container.document["HostConfig"]:
+        from kobako.engine import restarting
+
+        restarting.begin_anew(container)
+
+
+def launch_again(engine: Engine, container: Container) -> None:
+    """Start in the background a container that is held, as its restart policy says."""
     from kobako.runtime.bundle import Stdio
 
     _launch(engine, container, _with_stdin_held(container, Stdio()), detach=True)
@@ -86,7 +101,7 @@ def attach_and_wait(
     from kobako.engine import containers, recording, run
 
     container = containers.find(engine, name)
-    if container.running:
+    if container.active:
         from kobako.engine import attach
 
         attach.check(container)
@@ -95,7 +110,8 @@ def attach_and_wait(
     if not container.config["OpenStdin"]:
         io = io.replace(stdin=-1)
     recording.container(engine, container, "attach")
-    with _Hold(container):
+    with hold(container):
+        _begin_anew(container)
         io = _with_stdin_held(container, io)
         started = _launch(engine, container, io, detach=False)
     return run.attend(engine, started, container.id, container.auto_remove, forward_signals)
@@ -112,9 +128,6 @@ def _launch(
     from kobako.runtime.launch import start as launch
     from kobako.store import event_log
 
-    on_exit: tuple[str, ...] = ()
-    if container.auto_remove:
-        on_exit = run.reaper(engine, container.id)
     bundle = bundles.bundle(engine, container)
     return launch(
         bundle,
@@ -128,6 +141,6 @@ def _launch(
             bundle.spec,
             engine.settings.root,
         ),
-        on_exit=on_exit,
+        on_exit=run.last_act(engine, container.id, container.document),
         journal=event_log.journal(engine.settings.root, recording.about_container(container)),
     )

@@ -38,9 +38,9 @@ def info(engine: Engine) -> dict[str, Any]:
     return {
         "ID": "",
         "Containers": len(found),
-        "ContainersRunning": states.count("running"),
+        "ContainersRunning": sum(c.active and c.state.status != "paused" for c in found),
         "ContainersPaused": states.count("paused"),
-        "ContainersStopped": len(states) - states.count("running") - states.count("paused"),
+        "ContainersStopped": sum(not c.active for c in found),
         "Images": len(engine.store.db.images.list()),
         "Driver": driver,
         "Mode": mode,

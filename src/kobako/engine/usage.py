@@ -81,8 +81,8 @@ def _containers(engine: Engine) -> Part:
 
     found = containers.select(engine, everything=True, filters={})
     sizes = [engine.driver.usage(c.directory) for c in found]
-    idle = sum(n for c, n in zip(found, sizes, strict=True) if not c.running)
-    active = sum(c.running for c in found)
+    idle = sum(n for c, n in zip(found, sizes, strict=True) if not c.active)
+    active = sum(c.active for c in found)
     return Part("Containers", len(found), active, sum(sizes), idle)
 
 

@@ -92,6 +92,12 @@ def _last_sign(state_dir: str, started_ns: int) -> int:
         return started_ns
 
 
+def monitor(state_dir: str) -> int:
+    """The pid of the monitor of the last start, whatever has become of it; 0 when there is none."""
+    begun = _read(state_dir, "pid")
+    return int(begun.get("monitor", 0)) if begun else 0
+
+
 def wait_unlocked(state_dir: str) -> None:
     """Blocks while a monitor lives."""
     try:
