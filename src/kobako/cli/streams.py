@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
 class output:  # noqa: N801 - read as a verb: with output(path) as sink
     """A sink for an archive: standard output (never a terminal), or a file that appears whole.
 
-    The file is written beside its final place and renamed when the block ends well, so that a
-    failure leaves an older file as it was.
+    The file is written without a name, or beside its final place where the file system has no
+    such files, and named when the block ends well: a failure leaves an older file as it was, and
+    `kill -9` nothing.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.partial = ""
+        self.unnamed = False
 
     def __enter__(self) -> BinaryIO:
         if not self.path or self.path == "-":
@@ -41,7 +44,7 @@ class output:  # noqa: N801 - read as a verb: with output(path) as sink
                 self.partial = ""  # a device or a FIFO is written, not replaced
                 self.file = open(self.path, "wb")
             else:
-                self.file = open(self.partial, "xb")
+                self.file = self._open_unnamed(directory) or open(self.partial, "xb")
         except OSError as fault:
             self.partial = ""
             raise Invalid(f"open {self.path}: {fault.strerror}") from None
@@ -58,18 +61,45 @@ class output:  # noqa: N801 - read as a verb: with output(path) as sink
         if self.file is sys.stdout.buffer:
             self.file.flush()
             return
-        self._close()
-        if self.partial and kind is None:
-            os.rename(self.partial, self.path)
-        elif self.partial:
-            os.unlink(self.partial)
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            try:
+                self._close()
+            finally:
+                if self.partial and not self.unnamed:
+                    os.unlink(self.partial)
+
+    def _open_unnamed(self, directory: str) -> BinaryIO | None:
+        if not os.path.isdir("/proc/self/fd"):
+            return None  # nothing to name it by
+        try:
+            fd = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        except OSError as fault:
+            if fault.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+                return None
+            raise
+        self.unnamed = True
+        return open(fd, "wb")
+
+    def _finish(self) -> None:
+        """Write what is left, and give the file its name."""
+        self.file.flush()
+        if not self.partial:
+            return
+        if self.unnamed:
+            fd = self.file.fileno()
+            # With a directory's descriptor it is linkat, which follows: proc(5), /proc/pid/fd.
+            os.link(f"/proc/self/fd/{fd}", self.partial, src_dir_fd=fd)
+            self.unnamed = False
+        os.rename(self.partial, self.path)
+        self.partial = ""
 
     def _close(self) -> None:
         try:
             self.file.close()
         except OSError as fault:
-            if self.partial:
-                os.unlink(self.partial)
             fault.filename = self.path
             raise
 

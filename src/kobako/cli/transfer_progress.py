@@ -65,15 +65,22 @@ class Progress:
 
     def draw(self, event: LayerProgress) -> None:
         """Redraw the one line of this layer; the cursor rests below the last line."""
+        import os
         import time
 
+        try:
+            columns, rows = os.get_terminal_size(self.out.fileno())
+        except OSError:
+            columns, rows = 0, 0
+        columns, rows = columns or 80, rows or 24
         text = f"{event.id}: {event.action}"
         if event.action in _QUIET_ACTIONS and event.total:
             now = time.monotonic()
             if now - self.painted < 0.04 and event.current < event.total:
                 return
             self.painted = now
-            text += " " + bar(event.current, event.total)
+            text += " " + bar(event.current, event.total, columns)
+        text = text[: columns - 1]  # a line that wraps would be two to go up
         if event.id not in self.lines:
             self.lines[event.id] = text
             self.out.write(text + "\n")
@@ -82,13 +89,17 @@ class Progress:
             return
         self.lines[event.id] = text
         up = len(self.lines) - list(self.lines).index(event.id)
+        if up >= rows:
+            return  # scrolled away: what is there now is another line
         self.out.write(f"\x1b[{up}A\r\x1b[2K{text}\x1b[{up}B\r")
 
 
-def bar(current: int, total: int) -> str:
-    """`[=====>      ]  1.2MB/3.4MB`, 50 wide as docker's."""
+def bar(current: int, total: int, columns: int) -> str:
+    """`[=====>      ]  1.2MB/3.4MB`, 50 wide; like docker the sizes alone on narrow terminals."""
     from kobako.cli import units
 
+    if columns <= 110:
+        return f"{units.size(current):>8}/{units.size(total)}"
     filled = min(50, current * 50 // total)
     line = "=" * filled + (">" if filled < 50 else "")
     return f"[{line:<50}]  {units.size(current)}/{units.size(total)}"
