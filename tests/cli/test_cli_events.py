@@ -49,6 +49,9 @@ def test_a_template() -> None:
     written = events._form("{{.Type}} {{.Action}} {{.From}} {{.Actor.Attributes.name}} {{.Time}}")
     died = next(e for e in recorded() if e.action == "die" and e.attributes["name"] == "r1")
     assert written(died) == f"container die bb r1 {died.time_ns // 10**9}"
+    written = events._form("{{.Actor.Attributes.signal}}|{{json .Actor.Attributes}}")
+    made = next(e for e in recorded() if e.type == "volume")
+    assert written(made) == '|{"driver":"local"}'
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,16 @@ def _moment(ns: int) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{rest:09}{zone}"
 
 
+class _Attributes(dict[str, str]):
+    """For a template one that an event does not have is empty, as in Go's maps."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
 def _fields(event: Happening) -> dict[str, object]:
     """The fields of docker's message, for a template."""
     found = event.document()
@@ -88,7 +98,7 @@ def _fields(event: Happening) -> dict[str, object]:
         "From": found.get("from", ""),
         "Type": event.type,
         "Action": event.action,
-        "Actor": found["Actor"],
+        "Actor": {"ID": event.subject, "Attributes": _Attributes(event.attributes)},
         "Scope": "local",
         "Time": found["time"],
         "TimeNano": event.time_ns,
