@@ -132,6 +132,18 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "tag": "tag",
         },
     ),
+    "network": (
+        "Manage networks: the host's and none are all there are",
+        {
+            "connect": "network_change",
+            "create": "network_change",
+            "disconnect": "network_change",
+            "inspect": "network_inspect",
+            "ls": "network_ls",
+            "list": "network_ls",
+            "rm": "network_change",
+        },
+    ),
     "system": (
         "Manage kobako",
         {

@@ -1,0 +1,51 @@
+"""network: the two there are, as docker shows them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from e2e_command import Kobako
+
+# docker 20.10's `network inspect none`, but for the id and the time.
+INSPECTED: dict[str, Any] = {
+    "Name": "none", "Scope": "local", "Driver": "null", "EnableIPv6": False,
+    "IPAM": {"Driver": "default", "Options": None, "Config": []}, "Internal": False,
+    "Attachable": False, "Ingress": False, "ConfigFrom": {"Network": ""}, "ConfigOnly": False,
+    "Containers": {}, "Options": {}, "Labels": {},
+}  # fmt: skip
+
+
+def test_list(kobako: Kobako) -> None:
+    lines = [line.split() for line in kobako("network", "ls").out.splitlines()]
+    assert lines[0] == ["NETWORK", "ID", "NAME", "DRIVER", "SCOPE"]
+    assert [line[1:] for line in lines[1:]] == [
+        ["host", "host", "local"],
+        ["none", "null", "local"],
+    ]
+    ids = kobako("network", "ls", "-q", "--no-trunc").out.split()
+    assert [one[:12] for one in ids] == [line[0] for line in lines[1:]]
+    assert kobako("network", "ls", "-f", "driver=null", "--format", "{{.Name}}").out == "none"
+    kobako.fails("network", "ls", "-f", "colour=red", says="invalid filter 'colour'")
+
+
+def test_inspect(kobako: Kobako, name: str) -> None:
+    (none,) = json.loads(kobako("network", "inspect", "none").out)
+    assert {k: v for k, v in none.items() if k not in ("Id", "Created", "Containers")} == {
+        k: v for k, v in INSPECTED.items() if k != "Containers"
+    }
+    assert list(none) == ["Name", "Id", "Created", *list(INSPECTED)[1:]]
+    kobako("run", "-d", "--name", name, "--network", "none", "python", "sleep", "100")
+    container = kobako.show("{{.Id}}", name)
+    template = "{{range .Containers}}{{.Name}} {{end}}"
+    assert name in kobako("network", "inspect", "-f", template, "none").out.split()
+    assert name not in kobako("network", "inspect", "-f", template, "host").out.split()
+    assert container in json.loads(kobako("network", "inspect", none["Id"]).out)[0]["Containers"]
+    kobako.fails("network", "inspect", "nope", says="network nope not found")
+
+
+@pytest.mark.parametrize("verb", ["create", "rm", "connect"])
+def test_what_cannot_be(kobako: Kobako, verb: str) -> None:
+    kobako.fails("network", verb, "shop", says="there are no networks but host and none")
+    kobako.fails("network", verb, "host", says="host is a pre-defined network")
