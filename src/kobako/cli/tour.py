@@ -79,6 +79,7 @@ def _prepare(stage: Stage) -> None:
     stage.run("image from-host --name python bash python3 coreutils", quiet=True)
     stage.run("login --username admin --password-stdin", stdin=stage.admin_password)
     stage.run("push python", expect=["The push refers to repository [docker.io/library/python]"])
+    stage.run("logout")  # what follows is done by another account
     stage.run("rmi python", expect=["Untagged: python:latest"])
 
 
