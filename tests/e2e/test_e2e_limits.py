@@ -144,3 +144,40 @@ def test_one_without_limits(kobako: Kobako, name: str) -> None:
     template = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{json .HostConfig.PidsLimit}}"
     assert kobako.show(template, name) == "0 0 null"
     assert kobako.show("{{.State.OOMKilled}}", name) == "false"
+
+
+@pytest.mark.only("root")
+def test_update_of_what_runs_and_of_what_does_not(kobako: Kobako, name: str) -> None:
+    kobako("run", "-d", "--name", name, "python", "sleep", "600")
+    assert (
+        kobako("update", "--pids-limit", "12", "-m", "64m", "--memory-swap", "64m", name).out
+        == name
+    )
+    assert kobako("exec", name, "python3", "-c", FORKS).out == "10"
+    kobako.fails("exec", name, "python3", "-c", TAKES, code=137)
+    stats = "stats --no-stream --format {{.MemUsage}}".split()
+    assert kobako(*stats, name).out.endswith("/ 64MiB")
+    refused = kobako.fails("update", "-m", "80m", name, code=1)
+    assert "update the memoryswap at the same time" in refused.err
+    kobako("update", "--pids-limit", "-1", name)
+    assert kobako("exec", name, "python3", "-c", FORKS).out == "50"
+    kobako("kill", name)
+    kobako("update", "--pids-limit", "9", name)
+    kobako("start", name)
+    assert kobako("exec", name, "python3", "-c", FORKS).out == "7"
+    where = places(kobako, name)
+    assert where and all(at.is_dir() for at in where)
+    kobako("rm", "-f", name)
+    assert not any(at.exists() for at in where)
+
+
+def test_update_says_what_is_wrong(kobako: Kobako, name: str) -> None:
+    kobako("create", "--name", name, "python", "true")
+    said = kobako.fails("update", name, code=1).err
+    assert said == "You must provide one or more flags when using this command."
+    assert "6MB" in kobako.fails("update", "-m", "1m", name, code=1).err
+    assert "No such container" in kobako.fails("update", "-m", "64m", "nobody-here", code=1).err
+    assert "invalid restart policy" in kobako.fails("update", "--restart", "now", name, code=1).err
+    kobako("update", "--restart", "on-failure:3", name)
+    shown = json.loads(kobako.show("{{json .HostConfig.RestartPolicy}}", name))
+    assert shown == {"Name": "on-failure", "MaximumRetryCount": 3}

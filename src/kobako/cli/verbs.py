@@ -57,6 +57,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "tag": ("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
     "top": ("top", "Display the running processes of a container"),
     "unpause": ("unpause", "Unpause all processes within one or more containers"),
+    "update": ("update", "Update configuration of one or more containers"),
     "wait": ("wait", "Block until one or more containers stop, then print their exit codes"),
     "completion": ("completion", "Print a shell completion script (bash, zsh, fish)"),
 }
@@ -106,6 +107,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "stop": "stop",
             "top": "top",
             "unpause": "unpause",
+            "update": "update",
             "wait": "wait",
         },
     ),

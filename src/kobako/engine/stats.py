@@ -1,6 +1,6 @@
 """stats: what running containers use of the machine, summed up from /proc.
 
-No container has a cgroup of its own, so nobody else has counted: a process that ended without
+Few containers have a cgroup of their own, so nobody else has counted: a process that ended without
 having been waited for by another of the container is missing.
 """
 
@@ -37,8 +37,8 @@ class Use(Record):
 
 
 class Stats(Record):
-    """`cpu` in per cent of one core, since the last look; `limit` is the machine's memory, 0 for a
-    container that does not run."""
+    """`cpu` in per cent of one core, since the last look; `limit` is the container's of memory, or
+    the machine's memory; 0 for a container that does not run."""
 
     container: Container
     use: Use
@@ -66,7 +66,18 @@ class Meter:
         self._last[container.id] = now
         span = now.at_ns - before.at_ns
         cpu = 100 * max(0, now.cpu_ns - before.cpu_ns) / span if span else 0.0
-        return Stats(container, now, cpu, self._limit)
+        return Stats(container, now, cpu, min(_limit(container) or self._limit, self._limit))
+
+
+def _limit(container: Container) -> int:
+    """How much memory its cgroup allows a container, bytes; 0 where nothing is enforced."""
+    memory: int = container.document["HostConfig"].get("Memory", 0)
+    if memory <= 0:
+        return 0
+    from kobako.runtime import cgroup
+
+    here = cgroup.places(os.path.join(container.state_dir, "cgroup"))
+    return memory if any("memory" in controllers for _, controllers, _ in here) else 0
 
 
 def select(engine: Engine, names: Sequence[str], *, everything: bool) -> list[Container]:
