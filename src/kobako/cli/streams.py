@@ -24,8 +24,9 @@ class output:  # noqa: N801 - read as a verb: with output(path) as sink
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.partial = ""
+        self.partial = ""  # a name in the directory
         self.unnamed = False
+        self.directory = -1  # where the file goes, as it was seen before anybody changed mounts
 
     def __enter__(self) -> BinaryIO:
         if not self.path or self.path == "-":
@@ -35,18 +36,20 @@ class output:  # noqa: N801 - read as a verb: with output(path) as sink
                 )
             self.file: BinaryIO = sys.stdout.buffer
             return self.file
-        self.partial = f"{self.path}.{os.getpid()}.part"
-        directory = os.path.dirname(self.path) or "."
+        directory, name = os.path.split(self.path)
+        directory = directory or "."
         if not os.path.isdir(directory):
             raise Invalid(f'invalid output path: directory "{directory}" does not exist')
         try:
             if os.path.exists(self.path) and not os.path.isfile(self.path):
-                self.partial = ""  # a device or a FIFO is written, not replaced
-                self.file = open(self.path, "wb")
+                self.file = open(self.path, "wb")  # a device or a FIFO is written, not replaced
             else:
-                self.file = self._open_unnamed(directory) or open(self.partial, "xb")
+                self.directory = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                self.partial = f"{name}.{os.getpid()}.part"
+                self.file = self._open_unnamed(directory) or self._open_partial()
         except OSError as fault:
             self.partial = ""
+            self._close_directory()
             raise Invalid(f"open {self.path}: {fault.strerror}") from None
         return self.file
 
@@ -69,7 +72,8 @@ class output:  # noqa: N801 - read as a verb: with output(path) as sink
                 self._close()
             finally:
                 if self.partial and not self.unnamed:
-                    os.unlink(self.partial)
+                    os.unlink(self.partial, dir_fd=self.directory)
+                self._close_directory()
 
     def _open_unnamed(self, directory: str) -> BinaryIO | None:
         if not os.path.isdir("/proc/self/fd"):
@@ -83,17 +87,23 @@ class output:  # noqa: N801 - read as a verb: with output(path) as sink
         self.unnamed = True
         return open(fd, "wb")
 
+    def _open_partial(self) -> BinaryIO:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        return open(os.open(self.partial, flags, 0o666, dir_fd=self.directory), "wb")
+
     def _finish(self) -> None:
         """Write what is left, and give the file its name."""
         self.file.flush()
         if not self.partial:
             return
         if self.unnamed:
-            fd = self.file.fileno()
             # With a directory's descriptor it is linkat, which follows: proc(5), /proc/pid/fd.
-            os.link(f"/proc/self/fd/{fd}", self.partial, src_dir_fd=fd)
+            # Both ends must be of one mount, and a container's tree is seen from another namespace.
+            unnamed = f"/proc/self/fd/{self.file.fileno()}"
+            os.link(unnamed, self.partial, dst_dir_fd=self.directory)
             self.unnamed = False
-        os.rename(self.partial, self.path)
+        name = os.path.basename(self.path)
+        os.rename(self.partial, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         self.partial = ""
 
     def _close(self) -> None:
@@ -102,6 +112,11 @@ class output:  # noqa: N801 - read as a verb: with output(path) as sink
         except OSError as fault:
             fault.filename = self.path
             raise
+
+    def _close_directory(self) -> None:
+        if self.directory >= 0:
+            os.close(self.directory)
+            self.directory = -1
 
 
 def source(path: str, verb: str) -> BinaryIO:
