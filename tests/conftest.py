@@ -28,9 +28,9 @@ settings.load_profile("kobako")
 
 ALIKE = (
     # Values in, values out; files that belong to who made them; loopback: no namespace is entered,
-    # no permission is met, no owner is asked for. Once, then.
+    # no permission is met, no owner is asked for. Once, then, by who has the least to do else.
     (
-        {"root"},
+        {"mapped"},
         """bake build cli http oci emulate/test_emulate_program.py layer/test_layer_codec.py
         layer/test_layer_tar.py remote/test_remote_auth.py remote/test_remote_docker_registry.py
         remote/test_remote_hostile.py remote/test_remote_interrupt.py runtime/test_runtime_log.py
@@ -44,8 +44,9 @@ ALIKE = (
         torture/test_torture_mutations.py""".split(),
     ),
 )
-"""The identities that stand for all, and the folders and files where they do: others leave these
-out where `tests/run` has them beside. A test's own mark `only` goes before."""
+"""The identities that stand for all, and the folders and files where they do; of a file the first
+entry counts. Others leave these out where `tests/run` has them beside. A test's own mark `only`
+goes before."""
 
 _LEFT_OUT = pytest.StashKey[int]()
 
@@ -115,7 +116,7 @@ def _meant_for(item: pytest.Item) -> list[set[str]]:
     if marks or not os.environ.get("KOBAKO_TEST_BESIDE"):
         return marks
     path = item.path.relative_to(Path(__file__).parent)
-    return [who for who, names in ALIKE if path.parts[0] in names or str(path) in names]
+    return [who for who, names in ALIKE if path.parts[0] in names or str(path) in names][:1]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
