@@ -36,7 +36,12 @@ REFUSED = [
     (["--log-opt", "compress=true"], "files of a log are not compressed"),
     (["--log-driver", "none", "--log-opt", "max-file=2"], "unknown log opt 'max-file' for none"),
     (["--health-cmd", "x", "--no-healthcheck"], "--no-healthcheck conflicts with --health-*"),
+    (["--health-retries", "2", "--no-healthcheck"], "--no-healthcheck conflicts with --health-*"),
     (["--health-interval", "soon"], 'time: invalid duration "soon"'),
+    (["--health-interval", "5"], 'time: missing unit in duration "5"'),
+    (["--health-timeout=-1s"], "--health-timeout cannot be negative"),
+    (["--health-retries=-1"], "--health-retries cannot be negative"),
+    (["--health-start-period", "1us"], "StartPeriod in Healthcheck cannot be less than 1ms"),
     (["--mount", "type=bind,source=/etc,target=/m,nosuch=1"], "unexpected key 'nosuch'"),
     (["--mount", "bad"], "invalid field 'bad' must be a key=value pair"),
     (["--mount", "source=x"], "target is required"),
@@ -78,6 +83,16 @@ def test_what_is_left_out_is_said(kobako: Kobako, name: str) -> None:
     ]
     shown = kobako.show("{{json .Config.Healthcheck}}", name)
     assert json.loads(shown) == {"Test": ["CMD-SHELL", "true"]}
+
+
+def test_empty_health_flags_ask_for_nothing(kobako: Kobako, name: str) -> None:
+    empty = ["--health-cmd", "", "--health-interval", "0", "--health-timeout", "0s"]
+    flags = [*empty, "--health-retries", "0"]
+    assert kobako("create", "--name", name, *flags, "python").err == ""
+    assert "Healthcheck" not in json.loads(kobako.show("{{json .Config}}", name))
+    other = f"{name}-none"
+    assert kobako("create", "--name", other, *flags, "--no-healthcheck", "python").err == ""
+    assert json.loads(kobako.show("{{json .Config.Healthcheck}}", other)) == {"Test": ["NONE"]}
 
 
 def test_resolver(kobako: Kobako) -> None:

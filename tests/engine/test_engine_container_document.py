@@ -53,6 +53,34 @@ def test_what_is_asked_comes_on_top() -> None:
     assert (found["StopSignal"], found["StopTimeout"]) == ("TERM", 3)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"Interval": 3_000_000_000},
+        {"Test": ["CMD-SHELL", "x"]},
+        {"Timeout": 1_000_000_000, "Retries": 9},
+        {"Test": ["NONE"]},
+    ],
+)
+def test_a_health_check_is_laid_over_the_images(asked: dict[str, Any]) -> None:
+    """As docker 20.10 shows it, which keeps the image's times beside NONE, too."""
+    check = {
+        "Test": ["CMD", "a", "b"],
+        "Interval": 7_000_000_000,
+        "Timeout": 2_000_000_000,
+        "StartPeriod": 9_000_000_000,
+        "Retries": 4,
+    }
+    request = CreateRequest("i", healthcheck=asked)
+    image: dict[str, Any] = {"Healthcheck": check}
+    found = container_document.config(request, image, [], [], "host")
+    assert found["Healthcheck"] == check | asked
+    assert image["Healthcheck"]["Interval"] == 7_000_000_000
+    for image in ({"Healthcheck": None}, {}):
+        found = container_document.config(request, image, [], [], "host")
+        assert found["Healthcheck"] == asked
+
+
 def test_mounts_as_inspect_lists_them() -> None:
     binds = [BindMount("/a", "/b", True), BindMount("/volumes/v/_data", "/c")]
     found = container_document.mounts(binds, [Tmpfs("/t")], "/volumes")

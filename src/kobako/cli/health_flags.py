@@ -17,6 +17,7 @@ _TIMES = {
     "health-start-period": "StartPeriod",
     "health-start-interval": "StartInterval",
 }
+_SHORTEST = 1_000_000  # nanoseconds
 FLAGS = (
     Flag("health-cmd", "", TEXT, "Command to run to check health", hidden=True),
     *(Flag(name, "", TEXT, "Time of health checks", "duration", hidden=True) for name in _TIMES),
@@ -26,35 +27,51 @@ FLAGS = (
 
 
 def healthcheck(context: Context, values: Values) -> dict[str, Any] | None:
-    """docker's Healthcheck as the flags say it; None when none was given."""
-    given = [f.name for f in FLAGS if f.name != "no-healthcheck" and values.given(f.name)]
-    if values.on("no-healthcheck"):
-        if given:
-            raise Invalid("--no-healthcheck conflicts with --health-* options")
-        return {"Test": ["NONE"]}
-    if not given:
-        return None
+    """docker's Healthcheck as the flags say it; None when none was given.
+
+    What is not asked for is left out: the image's stays. As in docker a flag that is empty or
+    zero asks for nothing.
+    """
     found: dict[str, Any] = {}
     if values.text("health-cmd"):
         found["Test"] = ["CMD-SHELL", values.text("health-cmd")]
     for name, key in _TIMES.items():
         if values.given(name):
             found[key] = _nanoseconds(name, values.text(name))
-    retries = values.number("health-retries")
-    if retries < 0:
-        raise Invalid("--health-retries cannot be negative")
-    if retries:
-        found["Retries"] = retries
+    found["Retries"] = values.number("health-retries")
+    found = {key: value for key, value in found.items() if value}
+    if values.on("no-healthcheck"):
+        if found:
+            raise Invalid("--no-healthcheck conflicts with --health-* options")
+        return {"Test": ["NONE"]}
+    if not found:
+        return None
+    _check(found)
     context.err("WARNING: health checks are not carried out yet: nothing checks the container.")
     return found
+
+
+def _check(asked: dict[str, Any]) -> None:
+    for name, key in (*_TIMES.items(), ("health-retries", "Retries")):
+        if asked.get(key, 0) < 0:
+            raise Invalid(f"--{name} cannot be negative")
+    for key in _TIMES.values():
+        if 0 < asked.get(key, 0) < _SHORTEST:
+            raise Invalid(f"{key} in Healthcheck cannot be less than 1ms")
 
 
 def _nanoseconds(name: str, text: str) -> int:
     from kobako.image.config_change import duration
 
+    sign = -1 if text.startswith("-") else 1
+    digits = text[1:] if text[:1] in ("-", "+") else text
+    if digits == "0":  # needs no unit in Go
+        return 0
     try:
-        return duration(text)
+        return sign * duration(digits)
     except Invalid:
+        number = digits.replace(".", "", 1)
+        why = "missing unit in" if number.isascii() and number.isdigit() else "invalid"
         raise Invalid(
-            f'invalid argument "{text}" for "--{name}" flag: time: invalid duration "{text}"'
+            f'invalid argument "{text}" for "--{name}" flag: time: {why} duration "{text}"'
         ) from None

@@ -47,7 +47,8 @@ def config(
         if image.get(key):
             found[key] = image[key]
     if request.healthcheck is not None:
-        found["Healthcheck"] = request.healthcheck
+        # Field by field, `--no-healthcheck`, too: docker keeps the image's times beside NONE.
+        found["Healthcheck"] = {**(image.get("Healthcheck") or {}), **request.healthcheck}
     if request.expose:
         from kobako.image.config_change import apply_changes
 

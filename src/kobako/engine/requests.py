@@ -18,7 +18,7 @@ class CreateRequest(Record):
     `entrypoint` None keeps the image's, () clears it. `volumes` are docker's
     `source:target[:options]` with an absolute source, a volume's name, or only a target. The
     "default" network is the host's as long as there is no other. `healthcheck` is docker's
-    document, None keeps the image's; `restart_policy` docker's RestartPolicy.
+    document, laid over the image's field by field; `restart_policy` docker's RestartPolicy.
     `detached`: it is made to be started with nobody attached.
     `limits` are HostConfig's, None for none.
     """
