@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from kobako.events import Event
 
-_QUIET_ACTIONS = ("Downloading", "Extracting", "Pushing")
+_QUIET_ACTIONS = ("Downloading", "Extracting", "Importing", "Pushing")
 """Actions with a bar; on a plain stream only the first of each is a line worth printing."""
 
 
@@ -73,7 +73,7 @@ class Progress:
         except OSError:
             columns, rows = 0, 0
         columns, rows = columns or 80, rows or 24
-        text = f"{event.id}: {event.action}"
+        text = f"{event.id}: {event.action}" if event.id else event.action
         if event.action in _QUIET_ACTIONS and event.total:
             now = time.monotonic()
             if now - self.painted < 0.04 and event.current < event.total:

@@ -11,7 +11,8 @@ import time
 
 from kobako.build.cache import cache_key
 from kobako.build.sources import Remote, UrlSource
-from kobako.errors import Corrupt, Denied, Invalid, NotFound, Unavailable
+from kobako.engine import web_file
+from kobako.errors import Corrupt, Invalid, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.oci import Digest
 
-_CONNECT, _READ = 15.0, 60.0
-_REDIRECTS = 10
-_CHUNK = 1 << 20
 _HEADER, _TOKEN = "HTTP_AUTH_HEADER_", "HTTP_AUTH_TOKEN_"
 
 
@@ -61,26 +59,19 @@ def _download(engine: Engine, source: UrlSource, secrets: dict[str, bytes]) -> R
     from kobako.oci import Digest
 
     said = _remembered(engine, source)
-    headers = {"User-Agent": "kobako", "Accept-Encoding": "identity"}
-    headers.update(_authorization(source.url, secrets))
+    headers = _authorization(source.url, secrets)
     plain = len(headers)
     if said and engine.store.blobs.exists(Digest.parse(said["digest"])):
         if said["etag"]:
             headers["If-None-Match"] = said["etag"]
         if said["last_modified"]:
             headers["If-Modified-Since"] = said["last_modified"]
-    with _Request(engine, source.url, headers) as response:
+    with web_file.Get(engine, source.url, headers) as response:
         if response.status == 304 and len(headers) > plain:
             return _checked(source, Digest.parse(said["digest"]), said["modified"])
-        if response.status == 404:
-            raise NotFound(f"{source.url}: not found (404)")
-        if response.status in (401, 403):
-            raise Denied(
-                f"{source.url}: invalid response status {response.status}",
-                hint=f"Give a secret: --secret id={_TOKEN}{_host(source.url)},src=FILE",
-            )
         if response.status != 200:
-            raise Unavailable(f"{source.url}: invalid response status {response.status}")
+            hint = f"Give a secret: --secret id={_TOKEN}{_host(source.url)},src=FILE"
+            raise web_file.refusal(source.url, response.status, hint)
         digest = _save(engine, response)
         last = response.headers.get("Last-Modified", "")
         said = {
@@ -119,62 +110,11 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-class _Request:
-    """A GET whose redirects are followed; foreign errors become ours."""
-
-    def __init__(self, engine: Engine, url: str, headers: dict[str, str]) -> None:
-        import urllib3
-
-        self._url = url
-        proxy = _proxy(dict(engine.settings.proxies), url)
-        settings: dict[str, Any] = {
-            "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
-            "retries": urllib3.Retry(total=_REDIRECTS, connect=1, read=1, redirect=_REDIRECTS),
-        }
-        self._pool = (
-            urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
-        )
-        self._headers = headers
-
-    def __enter__(self) -> BaseHTTPResponse:
-        import urllib3
-
-        try:
-            return self._pool.request(
-                "GET", self._url, headers=self._headers, preload_content=False
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise _failed(self._url, error) from None
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._pool.clear()
-
-
 def _save(engine: Engine, response: BaseHTTPResponse) -> Digest:
-    import urllib3
-
     with engine.store.blobs.writer() as writer:
-        try:
-            while data := response.read(_CHUNK):
-                writer.write(data)
-        except urllib3.exceptions.HTTPError as error:
-            raise _failed(response.geturl() or "the download", error) from None
+        while data := web_file.read(response):
+            writer.write(data)
         return writer.commit()
-
-
-def _failed(url: str, error: Exception) -> Unavailable:
-    reason = getattr(error, "reason", None) or error
-    return Unavailable(f"cannot fetch {url}: {reason}")
-
-
-def _proxy(proxies: dict[str, str], url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    host = rest.partition("/")[0].rpartition("@")[2].rpartition(":")[0] or rest.partition("/")[0]
-    for word in proxies.get("no_proxy", "").split(","):
-        word = word.strip().lstrip(".").partition(":")[0]
-        if word and (word == "*" or host == word or host.endswith("." + word)):
-            return ""
-    return proxies.get(f"{scheme}_proxy", "") or proxies.get("all_proxy", "")
 
 
 def _seconds(text: str) -> int | None:
