@@ -51,6 +51,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "rm": ("rm", "Remove one or more containers"),
     "rmi": ("rmi", "Remove one or more images"),
     "save": ("save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+    "search": ("search", "Search a registry for images"),
     "start": ("start", "Start one or more stopped containers"),
     "stats": ("stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": ("stop", "Stop one or more running containers"),

@@ -108,14 +108,19 @@ def is_tag(text: str) -> bool:
     return 0 < len(text) <= 128 and text[0] not in ".-" and not text.strip(_TAG)
 
 
+def may_be_domain(first: str) -> bool:
+    """Whether what stands before a name's first slash is a domain, and no account."""
+    return first == "localhost" or "." in first or ":" in first or _lowered(first) != first
+
+
 def _split_domain(text: str) -> tuple[str, str]:
-    """Domain and the rest, by docker's rule: a domain has a dot or a colon or is localhost."""
+    """Domain and the rest, by docker's rule."""
     first, slash, rest = text.partition("/")
     if not slash:
         return DEFAULT_DOMAIN, _OFFICIAL + text
     if first == _LEGACY_DOMAIN:
         first = DEFAULT_DOMAIN
-    elif not (first == "localhost" or "." in first or ":" in first or _lowered(first) != first):
+    elif not may_be_domain(first):
         first, rest = DEFAULT_DOMAIN, text
     if first == DEFAULT_DOMAIN and "/" not in rest:
         rest = _OFFICIAL + rest
