@@ -22,9 +22,9 @@ REFUSED = [
     (["--memory", "1k"], "Minimum memory limit allowed is 6MB"),
     (["--memory", "much"], "invalid size: 'much'"),
     (["--cpus", "few"], "failed to parse few as a rational number"),
-    (["--publish", "http"], "invalid containerPort: http"),
-    (["--publish", "99999:80"], "invalid hostPort: 99999"),
-    (["--publish", "80/ip"], "invalid proto: ip"),
+    (["--publish", "http"], "Invalid containerPort: http"),
+    (["--publish", "99999:80"], "Invalid hostPort: 99999"),
+    (["--publish", "80/ip"], "Invalid proto: ip"),
     (["--publish", "1-2:80-85"], "Invalid ranges specified for container and host Ports"),
     (["--oom-score-adj", "1001"], "range for oom score adj is [-1000, 1000]"),
     (["--dns", "name"], "IP address is not correctly formatted: name"),
@@ -67,6 +67,22 @@ REFUSED = [
 @pytest.mark.parametrize(("flags", "says"), REFUSED, ids=lambda v: " ".join(v)[:40])
 def test_refused(kobako: Kobako, flags: list[str], says: str) -> None:
     kobako.fails("run", "--rm", "--network", "none", *flags, "python", "true", code=125, says=says)
+
+
+def test_what_create_refuses_by_itself_and_what_the_engine(kobako: Kobako) -> None:
+    for flags, says in (
+        (["--memory", "much"], "invalid size: 'much'"),
+        (["--publish", "http"], "kobako: Invalid containerPort: http"),
+        (["--env", "=x"], 'invalid argument "=x" for "-e, --env" flag'),
+        (["--env-file", "/nosuch"], "kobako: --env-file /nosuch: No such file"),
+        (["--label", "=x"], "invalid label '=x': empty name"),
+        (["--ulimit", "nosuch=1"], 'argument "nosuch=1" for "--ulimit" flag: invalid ulimit type'),
+        (["--add-host", "x"], 'for "--add-host" flag: bad format for add-host: "x"'),
+        (["--mount", "source=x"], 'argument "source=x" for "--mount" flag: target is required'),
+    ):
+        said = kobako.fails("create", *flags, "python", "true", code=125, says=says).err
+        assert said.endswith("See 'kobako create --help'."), said
+    kobako.fails("create", "--oom-score-adj", "1001", "python", "true", code=1, says="Error: ")
 
 
 def test_attached_and_detached_exclude_each_other(kobako: Kobako) -> None:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Flag, Values, pairs, size_flag
+from kobako.cli.flags import (
+    BOOL,
+    LIST,
+    NUMBER,
+    TEXT,
+    Flag,
+    Refused,
+    Values,
+    bad_value,
+    pairs,
+    size_flag,
+)
 from kobako.errors import Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kobako.cli.context import Context
     from kobako.engine.requests import CreateRequest
 
@@ -118,7 +131,7 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         stdin=values.on("interactive"),
         detached=values.knows("detach") and values.on("detach"),
         init=values.on("init"),
-        ulimits=tuple(values.many("ulimit")),
+        ulimits=tuple(_ulimits(values.many("ulimit"))),
         oom_score_adj=_oom_score(values.number("oom-score-adj")),
         auto_remove=values.on("rm"),
         healthcheck=healthcheck,
@@ -141,7 +154,7 @@ def _surrounded(made: CreateRequest, values: Values) -> CreateRequest:
     return made.replace(
         hostname=values.text("hostname"),
         domainname=values.text("domainname"),
-        extra_hosts=tuple(values.many("add-host")),
+        extra_hosts=tuple(_hosts(values.many("add-host"))),
         dns=tuple(_addresses("dns", values.many("dns"))),
         dns_options=tuple(values.many("dns-option") + values.many("dns-opt")),
         dns_search=tuple(values.many("dns-search")),
@@ -153,7 +166,7 @@ def _surrounded(made: CreateRequest, values: Values) -> CreateRequest:
         cgroupns=values.text("cgroupns"),
         volumes=tuple(values.many("volume")),
         volumes_from=tuple(values.many("volumes-from")),
-        mounts=tuple(values.many("mount")),
+        mounts=tuple(_mounts(values.many("mount"))),
         tmpfs=tuple(values.many("tmpfs")),
         shm_size=size_flag(values, "shm-size", 64 << 20) or 64 << 20,
         read_only=values.on("read-only"),
@@ -174,6 +187,9 @@ def _entrypoint(values: Values) -> tuple[str, ...] | None:
 
 def labels(given: list[str], files: list[str]) -> list[tuple[str, str]]:
     """`--label-file` lines, then `--label`s, as pairs."""
+    for word in given:
+        if not word or word.startswith("="):
+            raise bad_value("-l, --label", word, f"invalid label '{word}': empty name")
     found: list[str] = []
     for path in files:
         from kobako.cli.environment import file_lines
@@ -196,9 +212,9 @@ def _security_option(option: str) -> str:
             return f"seccomp={fastjson.dumps(fastjson.loads(file.read())).decode()}"
     except OSError as fault:
         why = f"open {path}: {(fault.strerror or '').lower()}"
-        raise Invalid(f"opening seccomp profile ({path}) failed: {why}") from None
+        raise Refused(f"opening seccomp profile ({path}) failed: {why}") from None
     except ValueError as fault:
-        raise Invalid(f"compacting json for seccomp profile ({path}) failed: {fault}") from None
+        raise Refused(f"compacting json for seccomp profile ({path}) failed: {fault}") from None
 
 
 def _workdir(path: str) -> str:
@@ -209,10 +225,45 @@ def _workdir(path: str) -> str:
 
 def _pull(policy: str) -> str:
     if policy not in ("always", "missing", "never"):
-        raise Invalid(
-            f'invalid argument "{policy}" for "--pull" flag: one of always, missing, never'
-        )
+        raise bad_value("--pull", policy, "one of always, missing, never")
     return policy
+
+
+def _ulimits(words: list[str]) -> list[str]:
+    """Those that are limits."""
+    for word in words:
+        from kobako.engine.program import ulimit
+
+        _checked("--ulimit", word, ulimit)
+    return words
+
+
+def _hosts(words: list[str]) -> list[str]:
+    """Those that are a name and an address."""
+    for word in words:
+        from kobako.engine.etc_files import extra_host
+
+        _checked("--add-host", word, extra_host)
+    return words
+
+
+def _mounts(words: list[str]) -> list[str]:
+    """Those that have the fields of a mount."""
+    for word in words:
+        from kobako.engine.volumes import mount_fields
+
+        try:
+            mount_fields(word)
+        except Invalid as fault:
+            raise Refused(fault.message) from None
+    return words
+
+
+def _checked(flag: str, word: str, check: Callable[[str], object]) -> None:
+    try:
+        check(word)
+    except Invalid as fault:
+        raise bad_value(flag, word, fault.message, fault.hint) from None
 
 
 def _addresses(flag: str, words: list[str]) -> list[str]:
@@ -222,10 +273,8 @@ def _addresses(flag: str, words: list[str]) -> list[str]:
         try:
             socket.inet_pton(socket.AF_INET6 if ":" in word else socket.AF_INET, word)
         except OSError:
-            raise Invalid(
-                f'invalid argument "{word}" for "--{flag}" flag: '
-                f"IP address is not correctly formatted: {word}"
-            ) from None
+            said = f"IP address is not correctly formatted: {word}"
+            raise bad_value(f"--{flag}", word, said) from None
     return words
 
 
@@ -235,10 +284,8 @@ def _sysctls(words: list[str]) -> list[tuple[str, str]]:
         name, equals, _ = word.partition("=")
         own = name in _IPC_SYSCTLS or name.startswith(("net.", "fs.mqueue."))
         if not equals or not own:
-            raise Invalid(
-                f'invalid argument "{word}" for "--sysctl" flag: sysctl \'{word}\' is not allowed',
-                hint=f"Known: net.*, fs.mqueue.*, {', '.join(_IPC_SYSCTLS)}.",
-            )
+            hint = f"Known: net.*, fs.mqueue.*, {', '.join(_IPC_SYSCTLS)}."
+            raise bad_value("--sysctl", word, f"sysctl '{word}' is not allowed", hint)
     return pairs(words)
 
 

@@ -101,6 +101,10 @@ def _verb(name: str, module: str, words: list[str], environ: dict[str, str]) -> 
     try:
         code: int = verb.main(context, values, rest)
         return code
+    except flags.Refused as fault:
+        prefix = "" if fault.message.startswith("invalid argument") else f"{PROGRAM}: "
+        context.err(f"{error_text(fault, prefix)}\nSee '{PROGRAM} {name} --help'.")
+        return 125
     except KobakoError as fault:
         if getattr(verb, "STARTS_CONTAINERS", False) and getattr(fault, "of_a_start", True):
             text = error_text(fault, f"{PROGRAM}: ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.errors import Invalid
+from kobako.cli.flags import Refused, bad_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ def environment(context: Context, values: Values) -> list[str]:
     out = []
     for word in found:
         if not word or word.startswith("="):
-            said = f"invalid environment variable: {word}"
-            raise Invalid(f'invalid argument "{word}" for "-e, --env" flag: {said}')
+            raise bad_value("-e, --env", word, f"invalid environment variable: {word}")
         if "=" in word:
             out.append(word)
         elif word in context.environ:
@@ -29,12 +28,12 @@ def environment(context: Context, values: Values) -> list[str]:
 
 
 def file_lines(path: str, flag: str) -> list[str]:
-    """The lines of a file of KEY=VALUE, but empty ones and comments; `Invalid` names the file."""
+    """The lines of a file of KEY=VALUE, but empty ones and comments; `Refused` names the file."""
     try:
         with open(path, encoding="utf-8-sig") as file:
             lines = file.read().split("\n")
     except (OSError, UnicodeDecodeError) as fault:
-        raise Invalid(f"--{flag} {path}: {getattr(fault, 'strerror', None) or fault}") from None
+        raise Refused(f"--{flag} {path}: {getattr(fault, 'strerror', None) or fault}") from None
     kept = []
     for at, line in enumerate(lines, 1):
         line = line.strip("\r").lstrip()
@@ -42,6 +41,6 @@ def file_lines(path: str, flag: str) -> list[str]:
             continue
         key = line.partition("=")[0]
         if any(c.isspace() for c in key):
-            raise Invalid(f"--{flag} {path}, line {at}: variable '{key}' contains whitespaces")
+            raise Refused(f"--{flag} {path}, line {at}: variable '{key}' contains whitespaces")
         kept.append(line)
     return kept

@@ -27,6 +27,17 @@ class UnknownFlag(UsageError):
     """There is no such flag."""
 
 
+class Refused(Invalid):
+    """What docker's client refuses by itself, before anybody is asked: 125 with every verb."""
+
+    exit_code = 125
+
+
+def bad_value(flag: str, word: str, why: str, hint: str = "") -> Refused:
+    """That a flag, as it is shown, cannot have such a value."""
+    return Refused(f'invalid argument "{word}" for "{flag}" flag: {why}', hint=hint)
+
+
 class Flag(Record):
     """One option. `kind` is BOOL, TEXT, LIST (may be given many times) or NUMBER (an integer).
 
@@ -230,7 +241,7 @@ def size_flag(values: Values, name: str, default: int) -> int:
         return parse_size(values.text(name))
     except ValueError:
         text = values.text(name)
-        raise Invalid(f'invalid argument "{text}" for "--{name}" flag: invalid size') from None
+        raise bad_value(f"--{name}", text, f"invalid size: '{text}'") from None
 
 
 class Help(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.cli.flags import BOOL, NUMBER, TEXT, Flag, Values
+from kobako.cli.flags import BOOL, NUMBER, TEXT, Flag, Refused, Values, bad_value
 from kobako.errors import Invalid
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ def healthcheck(context: Context, values: Values) -> dict[str, Any] | None:
     found = {key: value for key, value in found.items() if value}
     if values.on("no-healthcheck"):
         if found:
-            raise Invalid("--no-healthcheck conflicts with --health-* options")
+            raise Refused("--no-healthcheck conflicts with --health-* options")
         return {"Test": ["NONE"]}
     if not found:
         return None
@@ -54,7 +54,7 @@ def healthcheck(context: Context, values: Values) -> dict[str, Any] | None:
 def _check(asked: dict[str, Any]) -> None:
     for name, key in (*_TIMES.items(), ("health-retries", "Retries")):
         if asked.get(key, 0) < 0:
-            raise Invalid(f"--{name} cannot be negative")
+            raise Refused(f"--{name} cannot be negative")
     for key in _TIMES.values():
         if 0 < asked.get(key, 0) < _SHORTEST:
             raise Invalid(f"{key} in Healthcheck cannot be less than 1ms")
@@ -72,6 +72,4 @@ def _nanoseconds(name: str, text: str) -> int:
     except Invalid:
         number = digits.replace(".", "", 1)
         why = "missing unit in" if number.isascii() and number.isdigit() else "invalid"
-        raise Invalid(
-            f'invalid argument "{text}" for "--{name}" flag: time: {why} duration "{text}"'
-        ) from None
+        raise bad_value(f"--{name}", text, f'time: {why} duration "{text}"') from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Flag, Values
+from kobako.cli.flags import BOOL, LIST, NUMBER, TEXT, Flag, Values, bad_value
 from kobako.errors import Invalid
 
 TYPE_CHECKING = False
@@ -124,9 +124,7 @@ def _size(name: str, text: str) -> int:
         return parse_size(text)
     except ValueError:
         shown = "-m, --memory" if name == "memory" else f"--{name}"
-        raise Invalid(
-            f'invalid argument "{text}" for "{shown}" flag: invalid size: \'{text}\''
-        ) from None
+        raise bad_value(shown, text, f"invalid size: '{text}'") from None
 
 
 def _nano(text: str) -> int:
@@ -141,12 +139,9 @@ def _nano(text: str) -> int:
         if not parts:
             raise ValueError
     except ValueError:
-        raise Invalid(
-            f'invalid argument "{text}" for "--cpus" flag: '
-            f"failed to parse {text} as a rational number"
-        ) from None
+        raise bad_value("--cpus", text, f"failed to parse {text} as a rational number") from None
     if count % parts:  # less than a billionth of a processor
-        raise Invalid(f'invalid argument "{text}" for "--cpus" flag: value is too precise')
+        raise bad_value("--cpus", text, "value is too precise")
     return count // parts
 
 
@@ -166,7 +161,7 @@ def _rate(name: str, word: str) -> dict[str, Any]:
             else f"invalid rate for device: {word}. The correct format is "
             f"<device-path>:<number>{unit}. Number must be a positive integer"
         )
-        raise Invalid(f'invalid argument "{word}" for "--{name}" flag: {why}') from None
+        raise bad_value(f"--{name}", word, why) from None
     return {"Path": path, "Rate": rate}
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from kobako.errors import Invalid
+from kobako.cli.flags import bad_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
-
-
-class BadFilter(Invalid):
-    """The command line is wrong, not what it asks for."""
-
-    exit_code = 125
 
 
 def filters(words: Sequence[str]) -> dict[str, list[str]]:
@@ -22,10 +16,7 @@ def filters(words: Sequence[str]) -> dict[str, list[str]]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
-            raise BadFilter(
-                f'invalid argument "{word}" for "-f, --filter" flag: bad format of filter '
-                "(expected name=value)"
-            )
+            raise bad_value("-f, --filter", word, "bad format of filter (expected name=value)")
         found.setdefault(name.strip().lower(), []).append(value.strip())
     return found
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from kobako.errors import Invalid
+from kobako.cli.flags import Refused
 
 
 def check(text: str) -> None:
-    """`Invalid` when it is none."""
+    """`Refused` when it is none."""
     word, slash, protocol = text.partition("/")
     if slash and protocol.lower() not in ("tcp", "udp", "sctp"):
-        raise Invalid(f"invalid proto: {protocol}")
+        raise Refused(f"Invalid proto: {protocol}")
     rest, _, container = word.rpartition(":")
     if not container:
-        raise Invalid(f"No port specified: {text}<empty>")
+        raise Refused(f"No port specified: {text}<empty>")
     inside = _range(container, "containerPort")
     if not rest:
         return
@@ -20,7 +20,7 @@ def check(text: str) -> None:
     if host:
         outside = _range(host, "hostPort")
         if outside != inside and inside != 1:
-            raise Invalid(
+            raise Refused(
                 f"Invalid ranges specified for container and host Ports: {container} and {host}"
             )
 
@@ -30,7 +30,7 @@ def _range(text: str, what: str) -> int:
     first, dash, last = text.partition("-")
     ends = (first, last) if dash else (first, first)
     if not all(end.isascii() and end.isdigit() and 0 < int(end) <= 65535 for end in ends):
-        raise Invalid(f"invalid {what}: {text}")
+        raise Refused(f"Invalid {what}: {text}")
     if int(ends[1]) < int(ends[0]):
-        raise Invalid(f"invalid {what}: {text}")
+        raise Refused(f"Invalid {what}: {text}")
     return int(ends[1]) - int(ends[0]) + 1

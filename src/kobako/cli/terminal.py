@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from kobako.cli.flags import bad_value
 from kobako.errors import Conflict, Invalid
 
 TYPE_CHECKING = False
@@ -42,10 +43,8 @@ def attachment(tty: bool, interactive: bool, attach: list[str], detach: bool) ->
     names = {name.lower() for name in attach}
     unknown = names - {"stdin", "stdout", "stderr"}
     if unknown:
-        raise Invalid(
-            f'invalid argument "{unknown.pop()}" for "-a, --attach" flag: '
-            "valid streams are STDIN, STDOUT and STDERR"
-        )
+        said = "valid streams are STDIN, STDOUT and STDERR"
+        raise bad_value("-a, --attach", unknown.pop(), said)
     if tty and interactive and not os.isatty(0):
         raise NotATerminal(
             "the input device is not a TTY", hint="Leave -t out when input comes from a pipe."

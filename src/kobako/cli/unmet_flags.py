@@ -6,7 +6,7 @@ another container of it, a device or a network that is not there, is refused.
 
 from __future__ import annotations
 
-from kobako.cli.flags import BOOL, LIST, TEXT, Flag, Values
+from kobako.cli.flags import BOOL, LIST, TEXT, Flag, Refused, Values
 from kobako.errors import Invalid, Unsupported
 
 TYPE_CHECKING = False
@@ -74,7 +74,7 @@ def restart_policy(values: Values) -> dict[str, Any] | None:
     if found["Name"] == "no":
         return None
     if values.on("rm"):
-        raise Invalid("conflicting options: cannot specify both --restart and --rm")
+        raise Refused("conflicting options: cannot specify both --restart and --rm")
     return found
 
 

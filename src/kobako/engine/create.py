@@ -149,7 +149,7 @@ def _document(
     entrypoint, command = program.command_line(config, request.entrypoint, request.command)
     words = entrypoint + command
     if not words or not words[0]:
-        raise Invalid("no command specified", hint="The image has none either: add one.")
+        raise Invalid("No command specified", hint="The image has none either: add one.")
     hostname = _hostname(request, container_id)
     binds, tmpfs = _volumes(engine, request, config.get("Volumes") or {}, lowers)
     own = etc_files.binds(engine.container_dir(container_id), {b.target for b in binds})

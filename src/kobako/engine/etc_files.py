@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from kobako.runtime.spec import BindMount
 
 
+_IP6_HOSTS = (
+    "fe00::0\tip6-localnet\nff00::0\tip6-mcastprefix\n"
+    "ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
+)
+
+
 def binds(directory: str, taken: set[str]) -> list[BindMount]:
     """What shows them in the container, but for those at places that are `taken`."""
     from kobako.runtime.spec import BindMount
@@ -50,8 +56,8 @@ def write(
     hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
     if building:
         hosts = hosts.replace("localhost\n", f"localhost {hostname}\n", 1)
-    elif host_network:
-        hosts = _host_file("/etc/hosts") or hosts
+    else:
+        hosts = (_host_file("/etc/hosts") if host_network else "") or hosts + _IP6_HOSTS
     if hostname != os.uname().nodename and not building:
         hosts += f"127.0.1.1\t{hostname}\n"
     for entry in extra_hosts:
@@ -95,7 +101,7 @@ def extra_host(entry: str) -> tuple[str, str]:
     if not separator:
         name, _, address = entry.partition(":")
     if not name or not address:
-        raise Invalid(f"bad format for add-host: {entry!r}", hint="Use host:ip or host=ip.")
+        raise Invalid(f'bad format for add-host: "{entry}"', hint="Use host:ip or host=ip.")
     if address == "host-gateway":
         return name, "127.0.0.1"
     address = address.removeprefix("[").removesuffix("]")

@@ -126,7 +126,7 @@ def _tmpfs(text: str) -> Tmpfs:
 
 
 def _mount(text: str, volumes_dir: str) -> BindMount | Tmpfs:
-    given = _fields(text)
+    given = mount_fields(text)
     kind = given.pop("type", "volume")
     target = _target(given.pop("target"), text)
     readonly = given.pop("readonly", "false") in ("true", "1")
@@ -159,7 +159,7 @@ def _mount(text: str, volumes_dir: str) -> BindMount | Tmpfs:
     raise Invalid(f"invalid mount type {kind!r} in '{text}': one of bind, volume, tmpfs")
 
 
-def _fields(text: str) -> dict[str, str]:
+def mount_fields(text: str) -> dict[str, str]:
     """The fields of a --mount by their full names, checked as docker's command line checks them."""
     given: dict[str, str] = {}
     for field in text.split(","):

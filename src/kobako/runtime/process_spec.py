@@ -48,7 +48,7 @@ class ProcessOptions(Record):
 def process(options: ProcessOptions) -> dict[str, Any]:
     """The `process` object: of a container, or of an exec."""
     if not options.args:
-        raise Invalid("no command specified")
+        raise Invalid("No command specified")
     names = capability_names(options)
     # Ambient and inheritable stay empty, as docker's: a user other than root has none in effect.
     held = names if options.uid == 0 else []

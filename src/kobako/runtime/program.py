@@ -158,7 +158,7 @@ def enter(
     prepare()
     args = [str(a) for a in document.get("args") or ()]
     if not args:
-        raise StartFailed("no command specified")
+        raise StartFailed("No command specified")
     _execute(args, document.get("env") or (), channel)
 
 
