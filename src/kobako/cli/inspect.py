@@ -53,7 +53,7 @@ def print_documents(
     """Print what is found of each name, as --format says; go on where there is nothing."""
     import json
 
-    from kobako.cli import template
+    from kobako.cli import docker_types, template
     from kobako.cli.context import error_text
     from kobako.errors import KobakoError
 
@@ -68,7 +68,7 @@ def print_documents(
     if form and form != "json":
         run = template.compile_template(template.unescape(form))
         for document in found:
-            context.out(run(document))
+            context.out(run(docker_types.typed(document)))
     elif form == "json":
         context.out(template.to_json(found))
     else:

@@ -143,14 +143,17 @@ def _name(name: str, dot: Any, scope: Scope) -> Any:
 def _fields(value: Any, path: str) -> Any:
     for field in path.strip(".").split("."):
         if isinstance(value, dict):
-            if field not in value:
+            # What JSON shows is what docker tries when its own type has no such field.
+            holder = value if field in value else getattr(value, "document", None) or {}
+            if field not in holder:
                 known = ", ".join(sorted(map(str, value))[:40])
                 raise Invalid(
                     f'template: can\'t evaluate field "{field}"', hint=f"known fields: {known}"
                 )
-            value = value[field]
+            value = holder[field]
         elif value is None:
             return None
         else:
-            raise Invalid(f'template: can\'t evaluate field "{field}" in a {type(value).__name__}')
+            kind = "nil pointer" if hasattr(value, "document") else type(value).__name__
+            raise Invalid(f'template: can\'t evaluate field "{field}" in a {kind}')
     return value

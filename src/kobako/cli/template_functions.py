@@ -9,9 +9,11 @@ if TYPE_CHECKING:
 
 
 def show(value: Any) -> str:
-    """How Go prints a value with %v."""
+    """How Go prints a value with %v; values of `docker_types` know that themselves."""
     if isinstance(value, str):
         return value
+    if hasattr(value, "document"):
+        return str(value)
     if value is None:
         return "<no value>"
     if isinstance(value, bool):
@@ -27,7 +29,16 @@ def to_json(value: Any) -> str:
     """As docker's `json` function; what is no UTF-8 in a name keeps its bytes."""
     from kobako.fastjson import dumps
 
-    return dumps(value).decode("utf-8", "surrogateescape")
+    return dumps(_plain(value)).decode("utf-8", "surrogateescape")
+
+
+def _plain(value: Any) -> Any:
+    """Values of `docker_types` as JSON has them, wherever they are in another."""
+    if hasattr(value, "document"):
+        return value.document
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _index(value: Any, *keys: Any) -> Any:
