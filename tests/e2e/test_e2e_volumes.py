@@ -119,6 +119,27 @@ def test_verbs(kobako: Kobako, volume: str) -> None:
     kobako("volume", "rm", "-f", volume)
 
 
+def test_labels(kobako: Kobako, volume: str) -> None:
+    names = [f"{volume}-{n}" for n in range(3)]
+    for name, labels in zip(names, (["team=blue", "old"], ["team=red"], []), strict=True):
+        kobako("volume", "create", *(f"--label={label}" for label in labels), name)
+    form = "{{.Labels}}"
+    shown = [kobako("volume", "inspect", "-f", form, name).out for name in names]
+    assert shown == ["map[old: team:blue]", "map[team:red]", "map[]"]
+
+    def listed(*filters: str) -> list[str]:
+        words = [f"--filter={word}" for word in (f"name={volume}", *filters)]
+        return kobako("volume", "ls", *words, "--format", "{{.Name}} {{.Labels}}").lines
+
+    assert listed("label=team") == [f"{names[0]} old=,team=blue", f"{names[1]} team=red"]
+    assert listed("label=team=red") == [f"{names[1]} team=red"]
+    assert listed("label=team", "label=old") == [f"{names[0]} old=,team=blue"]
+    kobako("volume", "create", "--label=team=green", names[1])  # is there already
+    kobako("volume", "prune", "-af", "--filter", "label=team", "--filter", "label!=old")
+    assert [line.split()[0] for line in listed()] == [names[0], names[2]]
+    kobako.fails("volume", "create", "--label==x", names[1], code=125, says="empty name")
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -130,7 +151,7 @@ def test_verbs(kobako: Kobako, volume: str) -> None:
         (["create", "--opt", "type=nfs", "x1"], "--opt is not supported"),
         (["ls", "-f", "size=1"], "invalid filter 'size'"),
         (["ls", "-f", "dangling=x"], "invalid filter 'dangling=x'"),
-        (["prune", "-f", "--filter", "label=x"], "invalid filter 'label'"),
+        (["prune", "-f", "--filter", "size=1"], "invalid filter 'size'"),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, list) else "",
 )

@@ -113,17 +113,21 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         healthcheck = health_flags.healthcheck(context, values)
         limits, parent = limit_flags.limits(context, values)
     env: list[str] = []
-    if values.given("env") or values.given("env-file"):
-        from kobako.cli.environment import environment
+    try:
+        labelled = labels(values.many("label"), values.many("label-file"))
+        if values.given("env") or values.given("env-file"):
+            from kobako.cli.environment import environment
 
-        env = environment(context, values)
+            env = environment(context, values)
+    except Invalid as fault:
+        raise Refused(fault.message) from None
     made = CreateRequest(
         image=words[0],
         command=tuple(words[1:]),
         name=values.text("name"),
         entrypoint=_entrypoint(values),
         env=tuple(env),
-        labels=tuple(labels(values.many("label"), values.many("label-file"))),
+        labels=tuple(labelled),
         user=values.text("user"),
         groups=tuple(values.many("group-add")),
         workdir=_workdir(values.text("workdir")),

@@ -116,4 +116,6 @@ def error_text(fault: Exception, prefix: str = "Error: ") -> str:
     """A fault as one line for a person, with its remedy on a second one. The lines of a file the
     fault is about come before it."""
     excerpt, hint = getattr(fault, "excerpt", ""), getattr(fault, "hint", "")
+    if str(fault).startswith("Error "):
+        prefix = ""
     return (f"{excerpt}\n" if excerpt else "") + f"{prefix}{fault}" + (f"\n{hint}" if hint else "")

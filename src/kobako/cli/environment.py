@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kobako.cli.flags import Refused, bad_value
+from kobako.cli.flags import bad_value
+from kobako.errors import Invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ def environment(context: Context, values: Values) -> list[str]:
 
 
 def file_lines(path: str, flag: str) -> list[str]:
-    """The lines of a file of KEY=VALUE, but empty ones and comments; `Refused` names the file."""
+    """The lines of a file of KEY=VALUE, but empty ones and comments; `Invalid` names the file."""
     try:
         with open(path, encoding="utf-8-sig") as file:
             lines = file.read().split("\n")
     except (OSError, UnicodeDecodeError) as fault:
-        raise Refused(f"--{flag} {path}: {getattr(fault, 'strerror', None) or fault}") from None
+        raise Invalid(f"--{flag} {path}: {getattr(fault, 'strerror', None) or fault}") from None
     kept = []
     for at, line in enumerate(lines, 1):
         line = line.strip("\r").lstrip()
@@ -41,6 +42,6 @@ def file_lines(path: str, flag: str) -> list[str]:
             continue
         key = line.partition("=")[0]
         if any(c.isspace() for c in key):
-            raise Refused(f"--{flag} {path}, line {at}: variable '{key}' contains whitespaces")
+            raise Invalid(f"--{flag} {path}, line {at}: variable '{key}' contains whitespaces")
         kept.append(line)
     return kept

@@ -15,7 +15,7 @@ COMMAND = Command(
     "Create a volume",
     (
         Flag("driver", "d", TEXT, "Specify volume driver name", default="local"),
-        Flag("label", "", LIST, "Set metadata for a volume", hidden=True),
+        Flag("label", "", LIST, "Set metadata for a volume"),
         Flag("name", "", TEXT, "Specify volume name", hidden=True),
         Flag("opt", "o", LIST, "Set driver specific options", "map", hidden=True),
     ),
@@ -24,6 +24,7 @@ COMMAND = Command(
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
+    from kobako.cli import container_flags
     from kobako.engine import volume_store
     from kobako.errors import Unsupported
 
@@ -31,8 +32,9 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         raise Unsupported(
             f"the volume driver {values.text('driver')!r} is not supported: use local"
         )
-    for flag in ("label", "opt"):
-        if values.many(flag):
-            raise Unsupported(f"--{flag} is not supported: a volume is a directory with a name")
-    context.out(volume_store.create(context.engine, words[0] if words else values.text("name")))
+    if values.many("opt"):
+        raise Unsupported("--opt is not supported: a volume is a directory with a name")
+    labels = container_flags.labels(values.many("label"), [])
+    name = words[0] if words else values.text("name")
+    context.out(volume_store.create(context.engine, name, labels))
     return 0

@@ -37,7 +37,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
             "Availability": "N/A",
             "Driver": "local",
             "Group": "N/A",
-            "Labels": "",
+            "Labels": ",".join(f"{k}={v}" for k, v in sorted(volume.labels)),
             "Links": "N/A",
             "Mountpoint": volume.path,
             "Name": volume.name,

@@ -29,14 +29,19 @@ def main(context: Context, values: Values, words: list[str]) -> int:
 
     chosen = listing.filters(values.many("filter"))
     for name in chosen:
-        if name != "all":
-            raise Invalid(f"invalid filter '{name}'", hint="Known: all.")
+        if name not in ("all", "label", "label!"):
+            raise Invalid(f"invalid filter '{name}'", hint="Known: all, label, label!")
     everything = values.on("all") or chosen.get("all", ["0"])[-1] in ("1", "true")
     kind = "all" if everything else "anonymous"
     warning = f"This will remove {kind} local volumes not used by at least one container."
     if not prune_question.agreed(warning, values.on("force")):
         return 0
-    names, size = volume_store.prune(context.engine, everything=everything)
+    names, size = volume_store.prune(
+        context.engine,
+        everything=everything,
+        having=chosen.get("label", ()),
+        lacking=chosen.get("label!", ()),
+    )
     prune_question.report(context, "Deleted Volumes", names)
     prune_question.reclaimed(context, size)
     return 0

@@ -107,20 +107,24 @@ def host_config(request: CreateRequest) -> dict[str, Any]:
     return found | {key: value for key, value in asked.items() if value}
 
 
-def mounts(binds: list[BindMount], tmpfs: list[Tmpfs], volumes_dir: str) -> list[dict[str, Any]]:
-    """docker's Mounts: those that were asked for. The sources of volumes lie in `volumes_dir`."""
+def mounts(
+    binds: list[BindMount], tmpfs: list[Tmpfs], volumes_dir: str, given: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
+    """docker's Mounts: those that were asked for, `given` as words of `-v`. The sources of volumes
+    lie in `volumes_dir`."""
+    modes = {place: mode for _, place, mode in (f"{text}::".split(":")[:3] for text in given)}
     listed: list[dict[str, Any]] = []
     for bind in binds:
         from kobako.engine import volumes
 
         name = volumes.name_of(bind.source, volumes_dir)
-        own = {"Type": "volume", "Name": name, "Driver": "local"} if name else {"Type": "bind"}
         listed.append(
             {
-                **own,
+                **({"Type": "volume", "Name": name} if name else {"Type": "bind"}),
                 "Source": bind.source,
                 "Destination": bind.target,
-                "Mode": "",
+                **({"Driver": "local"} if name else {}),
+                "Mode": modes.get(bind.target) or ("z" if name and bind.target in modes else ""),
                 "RW": not bind.readonly,
                 "Propagation": "" if name else "rprivate",
             }

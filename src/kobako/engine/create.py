@@ -166,7 +166,7 @@ def _document(
         "Path": words[0],
         "Args": words[1:],
         "Mode": engine.mode.name,
-        "Mounts": container_document.mounts(binds, tmpfs, engine.volumes_dir),
+        "Mounts": container_document.mounts(binds, tmpfs, engine.volumes_dir, request.volumes),
         "Lowers": lowers,
     }
     options = _options(request, process, around, hostname, own + binds, tmpfs)

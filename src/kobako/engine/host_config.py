@@ -47,7 +47,9 @@ ENDPOINT: dict[str, Any] = {
 """A network a container is in."""
 
 NETWORK: dict[str, Any] = {
-    "Bridge": "", "SandboxID": "", "SandboxKey": "", "Ports": {}, "EndpointID": "", "Gateway": "",
+    "Bridge": "", "SandboxID": "", "HairpinMode": False, "LinkLocalIPv6Address": "",
+    "LinkLocalIPv6PrefixLen": 0, "Ports": {}, "SandboxKey": "", "SecondaryIPAddresses": None,
+    "SecondaryIPv6Addresses": None, "EndpointID": "", "Gateway": "",
     "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "IPAddress": "", "IPPrefixLen": 0,
     "IPv6Gateway": "", "MacAddress": "",
 }  # fmt: skip

@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import os
 
+from kobako import fastjson
+from kobako.engine import labels
 from kobako.engine.moments import rfc3339
-from kobako.engine.volumes import is_anonymous, named
+from kobako.engine.volumes import check_name, is_anonymous, named
 from kobako.errors import Conflict, Invalid, NotFound
 from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from kobako.engine.engine import Engine
 
-_FILTERS = ("dangling", "driver", "name")
+_FILTERS = ("dangling", "driver", "label", "name")
+
+
+_LABELS = "labels"
+"""A file beside the data, of volumes that have some: a JSON object."""
 
 
 class Volume(Record):
-    """A volume; `users` are the ids of the containers that mount it."""
+    """A volume; `users` are the ids of the containers that mount it, `labels` are pairs."""
 
     name: str
     path: str
     created_ns: int
     users: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
 
     def document(self) -> dict[str, Any]:
         """docker's, as `volume inspect` shows it."""
         return {
             "CreatedAt": rfc3339(self.created_ns - self.created_ns % 1_000_000_000),
             "Driver": "local",
-            "Labels": None,
+            "Labels": dict(self.labels) or None,
             "Mountpoint": self.path,
             "Name": self.name,
             "Options": None,
@@ -54,6 +62,8 @@ def select(engine: Engine, filters: dict[str, list[str]]) -> list[Volume]:
         found = [v for v in found if (not v.users) == (value in ("true", "1"))]
     if "name" in filters:
         found = [v for v in found if any(part in v.name for part in filters["name"])]
+    for value in filters.get("label", ()):
+        found = [v for v in found if labels.match(dict(v.labels), value)]
     if "driver" in filters and "local" not in filters["driver"]:
         return []
     return found
@@ -67,11 +77,20 @@ def find(engine: Engine, name: str) -> Volume:
     return _volume(base, name, _users(engine))
 
 
-def create(engine: Engine, name: str) -> str:
-    """Makes a volume, of a new name if none is given; one that is there already is left alone."""
+def create(engine: Engine, name: str, given: Sequence[tuple[str, str]] = ()) -> str:
+    """Makes a volume with labels, of a new name if none is given; one that is there already is left
+    alone."""
     from kobako.engine.names import random_id
 
     name = name or random_id()
+    check_name(name)
+    directory = os.path.join(engine.volumes_dir, name)
+    if given and not os.path.isdir(f"{directory}/_data"):
+        os.makedirs(directory, exist_ok=True)
+        partial = f"{directory}/{_LABELS}.{os.getpid()}"
+        with open(partial, "wb") as file:
+            file.write(fastjson.dumps(dict(given)))
+        os.rename(partial, f"{directory}/{_LABELS}")
     named(name, engine.volumes_dir)
     return name
 
@@ -90,14 +109,21 @@ def remove(engine: Engine, name: str, *, force: bool = False) -> None:
     _delete(engine, name)
 
 
-def prune(engine: Engine, *, everything: bool) -> tuple[list[str], int]:
+def prune(
+    engine: Engine,
+    *,
+    everything: bool,
+    having: Sequence[str] = (),
+    lacking: Sequence[str] = (),
+) -> tuple[list[str], int]:
     """Deletes the anonymous volumes nobody mounts, with `everything` the named ones too: (names,
-    bytes)."""
+    bytes). They are those with all labels of `having` and none of `lacking`."""
     from kobako.engine import recording
 
     gone, size = [], 0
-    for volume in select(engine, {"dangling": ["true"]}):
-        if everything or is_anonymous(volume.name):
+    for volume in select(engine, {"dangling": ["true"], "label": list(having)}):
+        spared = any(labels.match(dict(volume.labels), word) for word in lacking)
+        if not spared and (everything or is_anonymous(volume.name)):
             size += usage(engine, volume)
             _delete(engine, volume.name)
             gone.append(volume.name)
@@ -116,8 +142,6 @@ def usage(engine: Engine, volume: Volume) -> int:
 def remove_anonymous(engine: Engine, spec: bytes) -> None:
     """Deletes the volumes made for a container alone that no other container mounts. `spec` is
     what the container's row had."""
-    from kobako import fastjson
-
     mounts = fastjson.loads(spec)["Mounts"]
     names = [m["Name"] for m in mounts if is_anonymous(m.get("Name", ""))]
     used = _users(engine) if names else {}
@@ -139,13 +163,19 @@ def _volume(base: str, name: str, used: dict[str, list[str]]) -> Volume:
     path = f"{base}/{name}/_data"
     # The directory above is not the container's: its time is that of the volume's making.
     made = os.stat(f"{base}/{name}").st_mtime_ns
-    return Volume(name, path, made, tuple(used.get(name, ())))
+    return Volume(name, path, made, tuple(used.get(name, ())), _labels(f"{base}/{name}"))
+
+
+def _labels(directory: str) -> tuple[tuple[str, str], ...]:
+    try:
+        with open(f"{directory}/{_LABELS}", "rb") as file:
+            return tuple(fastjson.loads(file.read()).items())
+    except FileNotFoundError:
+        return ()
 
 
 def _users(engine: Engine) -> dict[str, list[str]]:
     """Name of a volume -> ids of the containers that mount it."""
-    from kobako import fastjson
-
     found: dict[str, list[str]] = {}
     for row in engine.store.db.containers.list():
         if b'"Driver":"local"' in row.spec:

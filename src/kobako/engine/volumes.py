@@ -102,8 +102,8 @@ def is_anonymous(name: str) -> bool:
     return len(name) == 64 and not set(name) - set("0123456789abcdef")
 
 
-def named(name: str, volumes_dir: str) -> str:
-    """The directory of a named volume, made when it is new."""
+def check_name(name: str) -> None:
+    """`Invalid` for what cannot be the name of a volume."""
     allowed = name.replace("_", "").replace(".", "").replace("-", "")
     if not (allowed.isalnum() and allowed.isascii() and name[0].isalnum()) or len(name) < 2:
         raise Invalid(
@@ -111,6 +111,11 @@ def named(name: str, volumes_dir: str) -> str:
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed',
             hint="If you intended to pass a host directory, use an absolute path.",
         )
+
+
+def named(name: str, volumes_dir: str) -> str:
+    """The directory of a named volume, made when it is new."""
+    check_name(name)
     path = os.path.join(volumes_dir, name, "_data")
     if not os.path.isdir(path):
         from kobako.engine import recording
