@@ -12,6 +12,17 @@ EVERY = "cli cli.verbs cli.dispatch errors record cli.flags cli.context"
 
 _DATABASE = " store store.sqlite store.database store.store"
 
+_EXEC = (
+    " engine engine.execute runtime fastjson linux"
+    " linux.libc runtime.bundle engine.engine engine.containers linux.process"
+    " linux.channel linux.caps linux.seccomp runtime.ourselves"
+    " runtime.program"
+    " runtime.state runtime.attach runtime.join"
+    + _DATABASE
+    + " store.event_log store.containers engine.program engine.users runtime.process_spec"
+    " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
+)
+
 VERBS = {
     "run": (
         "cli.container_flags cli.run cli.terminal engine engine.run engine.requests runtime"
@@ -19,16 +30,8 @@ VERBS = {
         " runtime.bundle engine.engine linux.process linux.channel runtime.container runtime.ahead"
         " linux.caps engine.privilege"
     ),
-    "exec": (
-        "cli.exec cli.terminal cli.environment engine engine.execute runtime fastjson linux"
-        " linux.libc runtime.bundle engine.engine engine.containers linux.process"
-        " linux.channel linux.caps linux.seccomp runtime.ourselves"
-        " runtime.program"
-        " runtime.state runtime.attach runtime.join"
-        + _DATABASE
-        + " store.event_log store.containers engine.program engine.users runtime.process_spec"
-        " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
-    ),
+    "exec": "cli.exec cli.terminal cli.environment" + _EXEC,
+    "probe": "cli.probe" + _EXEC,
     "build": (
         "cli.progress cli.progress.style cli.build_flags cli.build build events"
         " build.progress cli.build_display cli.endings cli.build_context cli.build_sources"

@@ -95,7 +95,6 @@ def test_what_is_left_out_is_said(kobako: Kobako, name: str) -> None:
     result = kobako("run", "--name", name, *flags, "python", "true")
     assert result.err.splitlines() == [
         "WARNING: --kernel-memory is not enforced. Limitation discarded.",
-        "WARNING: health checks are not carried out yet: nothing checks the container.",
     ]
     shown = kobako.show("{{json .Config.Healthcheck}}", name)
     assert json.loads(shown) == {"Test": ["CMD-SHELL", "true"]}

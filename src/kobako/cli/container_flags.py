@@ -110,7 +110,7 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
 
         unmet_flags.check(context, values)
         restart_policy = unmet_flags.restart_policy(values)
-        healthcheck = health_flags.healthcheck(context, values)
+        healthcheck = health_flags.healthcheck(values)
         limits, parent = limit_flags.limits(context, values)
     env: list[str] = []
     try:

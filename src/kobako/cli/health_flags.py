@@ -1,4 +1,4 @@
-"""--health-* and --no-healthcheck: kept with the container, and carried out by nobody yet."""
+"""--health-* and --no-healthcheck: laid over the image's health check."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from kobako.cli.context import Context
-
 _TIMES = {
     "health-interval": "Interval",
     "health-timeout": "Timeout",
@@ -19,14 +17,21 @@ _TIMES = {
 }
 _SHORTEST = 1_000_000  # nanoseconds
 FLAGS = (
-    Flag("health-cmd", "", TEXT, "Command to run to check health", hidden=True),
-    *(Flag(name, "", TEXT, "Time of health checks", "duration", hidden=True) for name in _TIMES),
-    Flag("health-retries", "", NUMBER, "Failures needed to report unhealthy", hidden=True),
-    Flag("no-healthcheck", "", BOOL, "Disable any container-specified HEALTHCHECK", hidden=True),
-)
+    Flag("health-cmd", "", TEXT, "Command to run to check health"),
+    Flag("health-interval", "", TEXT, "Time between running the check (ms|s|m|h) (default 30s)",
+         "duration"),
+    Flag("health-retries", "", NUMBER, "Consecutive failures needed to report unhealthy"),
+    Flag("health-start-interval", "", TEXT, "Time between running the check during the start "
+         "period (ms|s|m|h)", "duration"),
+    Flag("health-start-period", "", TEXT, "Start period for the container to initialize before "
+         "failures are counted (ms|s|m|h)", "duration"),
+    Flag("health-timeout", "", TEXT, "Maximum time to allow one check to run (ms|s|m|h) "
+         "(default 30s)", "duration"),
+    Flag("no-healthcheck", "", BOOL, "Disable any container-specified HEALTHCHECK"),
+)  # fmt: skip
 
 
-def healthcheck(context: Context, values: Values) -> dict[str, Any] | None:
+def healthcheck(values: Values) -> dict[str, Any] | None:
     """docker's Healthcheck as the flags say it; None when none was given.
 
     What is not asked for is left out: the image's stays. As in docker a flag that is empty or
@@ -47,7 +52,6 @@ def healthcheck(context: Context, values: Values) -> dict[str, Any] | None:
     if not found:
         return None
     _check(found)
-    context.err("WARNING: health checks are not carried out yet: nothing checks the container.")
     return found
 
 

@@ -120,7 +120,7 @@ def _image(container: Container) -> str:
 
 
 def status(container: Container) -> str:
-    """The STATUS column: `Up 3 seconds`, `Exited (0) 12 seconds ago`, `Created`."""
+    """The STATUS column: `Up 3 seconds (healthy)`, `Exited (0) 12 seconds ago`, `Created`."""
     import time
 
     from kobako.cli import units
@@ -129,7 +129,7 @@ def status(container: Container) -> str:
     now = time.time()
     if state.status in ("running", "paused"):
         up = "Up " + units.duration(now - state.started_ns / 1e9)
-        return up + " (Paused)" if state.status == "paused" else up
+        return up + (" (Paused)" if state.status == "paused" else _health(container))
     if state.status == "restarting":
         return f"Restarting ({state.exit_code}) {units.ago(now - state.finished_ns / 1e9)}"
     if state.status == "created":
@@ -137,3 +137,15 @@ def status(container: Container) -> str:
     if state.status == "dead":
         return "Dead"
     return f"Exited ({state.exit_code}) {units.ago(now - state.finished_ns / 1e9)}"
+
+
+def _health(container: Container) -> str:
+    """What a running container's status ends with, if it has a health check."""
+    if not container.config.get("Healthcheck"):
+        return ""
+    from kobako.engine import health
+
+    known = health.shown(container)
+    if known is None:
+        return ""
+    return f" (health: {known.status})" if known.status == health.STARTING else f" ({known.status})"

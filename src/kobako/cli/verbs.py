@@ -63,7 +63,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Print a shell completion script (bash, zsh, fish)"),
 }
 
-HIDDEN: dict[str, tuple[str, str]] = {"__reap": ("reap", ""), "__restart": ("restart_again", "")}
+HIDDEN: dict[str, tuple[str, str]] = {
+    "__probe": ("probe", ""),
+    "__reap": ("reap", ""),
+    "__restart": ("restart_again", ""),
+}
 """Verbs kobako says to itself."""
 
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {

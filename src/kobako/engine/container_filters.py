@@ -55,13 +55,22 @@ def passes(engine: Engine, container: Container, name: str, values: list[str]) -
         other = engine.store.db.containers.find(values[-1]).created_ns
         older = container.created_ns < other
         return older if name == "before" else container.created_ns > other
+    if name == "health":
+        return _health(container) in values
     return _passes_unmet(container, name, values)
 
 
+def _health(container: Container) -> str:
+    if not container.config.get("Healthcheck"):
+        return "none"
+    from kobako.engine import health
+
+    known = health.shown(container)
+    return known.status if known else "none"
+
+
 def _passes_unmet(container: Container, name: str, values: list[str]) -> bool:
-    """Filters for what no container has: health, published ports, tasks."""
-    if name == "health":
-        return "none" in values
+    """Filters for what no container has: published ports, tasks."""
     if name == "is-task":
         return values[-1].lower() in ("false", "0")
     if name == "publish":

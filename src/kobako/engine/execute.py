@@ -32,7 +32,8 @@ def execute(engine: Engine, request: ExecRequest, io: Stdio) -> int | None:
     """Run a command in a running container; its exit code (0 at once when detached), None when the
     keys to detach were typed and it runs on.
 
-    The caller has not entered a user namespace: the container's own is joined from outside.
+    The caller has not entered a user namespace, where the container's own is joined from outside,
+    or is in that (a prober), and starts no other process afterwards.
     """
     from kobako.engine import containers
     from kobako.runtime.bundle import Bundle

@@ -12,6 +12,7 @@ there: `shown` says what is so. This module is imported for containers with a ch
 from __future__ import annotations
 
 import os
+import sys
 
 from kobako import fastjson
 from kobako.record import Record
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kobako.engine.containers import Container
+    from kobako.engine.engine import Engine
 
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
-NONE = "none"
-"""What the filter of `ps` calls a container without health."""
+VERB = "__probe"
 _SECOND = 1_000_000_000
 _KEPT = 5  # results
 _SHELL = ["/bin/sh", "-c"]
@@ -68,7 +69,7 @@ class Health(Record):
 def check(config: dict[str, Any]) -> Check | None:
     """The check docker's Config of a container asks for, if it asks for one that is carried out."""
     wanted = config.get("Healthcheck") or {}
-    kind, *words = wanted.get("Test") or [NONE]
+    kind, *words = wanted.get("Test") or ["NONE"]
     if kind == "CMD-SHELL":
         words = [*(config.get("Shell") or _SHELL), *words]
     elif kind != "CMD" or not words:
@@ -120,6 +121,35 @@ def shown(container: Container) -> Health | None:
     if now.started_ns and known.started_ns != now.started_ns:
         known = known.anew(now.started_ns)
     return known if now.status == "running" else known.replace(status=UNHEALTHY)
+
+
+def begin(engine: Engine, container_id: str, config: dict[str, Any], pid: int) -> None:
+    """Leave a prober beside a container that was just started, whose first process is `pid`, if it
+    has a check. Where no process can be made it stays "starting": it runs, after all."""
+    from kobako.linux import process
+
+    if check(config) is None:
+        return
+    program = sys.executable or os.path.realpath("/proc/self/exe")
+    words = (program, "-m", "kobako", "--root", engine.settings.root, VERB, container_id, str(pid))
+    try:
+        child = os.fork()
+    except OSError:
+        return
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)  # the prober is nobody's child
+        null = os.open("/dev/null", os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        process.close_all_but(set())
+        os.execv(program, words)
+    finally:
+        os._exit(125)
 
 
 def read(state_dir: str) -> Health | None:

@@ -98,6 +98,10 @@ def _container(engine: Engine, container: Container, size: bool) -> dict[str, An
             "Networks": {container.network: dict(host_config.ENDPOINT)},
         },
     }
+    if container.config.get("Healthcheck"):
+        health = _health(container)
+        if health is not None:
+            found["State"]["Health"] = health
     if "RestartPolicy" in document["HostConfig"]:
         from kobako.engine import restarting
 
@@ -107,6 +111,25 @@ def _container(engine: Engine, container: Container, size: bool) -> dict[str, An
 
         found["SizeRw"], found["SizeRootFs"] = usage.container(engine, container)
     return found
+
+
+def _health(container: Container) -> dict[str, Any] | None:
+    """docker's document of it, if the container has any."""
+    from kobako.engine import health
+
+    known = health.shown(container)
+    if known is None:
+        return None
+    log = [
+        {
+            "Start": rfc3339(probe.start_ns),
+            "End": rfc3339(probe.end_ns),
+            "ExitCode": probe.exit_code,
+            "Output": probe.output,
+        }
+        for probe in known.log
+    ]
+    return {"Status": known.status, "FailingStreak": known.streak, "Log": log}
 
 
 def _driver(engine: Engine, mode: str = "") -> str:

@@ -72,6 +72,10 @@ def run(
     ahead.launch(event_log.journal(engine.settings.root, created.subject))
     straight.load(startup.END)  # while the monitor is at work
     started = _started(engine, ahead, request, created)
+    if created.document["Config"].get("Healthcheck"):
+        from kobako.engine import health
+
+        health.begin(engine, created.id, created.document["Config"], started.pid)
     os.close(created.held)
     if detach:
         return 0

@@ -129,7 +129,7 @@ def _launch(
     from kobako.store import event_log
 
     bundle = bundles.bundle(engine, container)
-    return launch(
+    started = launch(
         bundle,
         state_dir=container.state_dir,
         io=io,
@@ -144,3 +144,8 @@ def _launch(
         on_exit=run.last_act(engine, container.id, container.document),
         journal=event_log.journal(engine.settings.root, recording.about_container(container)),
     )
+    if container.config.get("Healthcheck"):
+        from kobako.engine import health
+
+        health.begin(engine, container.id, container.config, started.pid)
+    return started

@@ -3,8 +3,8 @@
     K, the caller ── clone ── P, the program, which joins the other namespaces itself
 
 A process is born into a pid namespace: K joins the container's for its children, and goes back
-where it may. It must not have entered a user namespace of its own: it joins the container's, for
-good, where it is root because the namespace belongs to its user.
+where it may: not in a user namespace. It must not have entered another one than the container's: it
+joins that, for good, where it is root because the namespace belongs to its user.
 """
 
 from __future__ import annotations
@@ -114,13 +114,19 @@ class _Exec:
                 others = flags & ~(process.CLONE_NEWUSER | process.CLONE_NEWPID)
                 self._join(container, others, channel, streams)
             if not flags & process.CLONE_NEWUSER:  # else we stay, and as we are
-                process.setns(own, process.CLONE_NEWPID)
-                process.set_dumpable(True)
+                self._go_back(own)
         except OSError as fault:
             self._close()
             raise StartFailed(f"cannot enter the container: {fault.strerror}") from None
         finally:
             os.close(own)
+
+    def _go_back(self, own: int) -> None:
+        try:
+            process.setns(own, process.CLONE_NEWPID)
+            process.set_dumpable(True)
+        except PermissionError:
+            pass  # we came from the user namespace, and stay, as those who have joined it
 
     def _make_streams(self) -> Streams:
         """P's 0, 1 and 2; -1 with a terminal."""
