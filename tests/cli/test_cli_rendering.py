@@ -12,6 +12,7 @@ ROW = {
     "ID": "abc",
     "Names": "web",
     "Labels": {"a": "1", "b": "2"},
+    "Label": {"a": "1", "b": "2"}.get,
     "List": ["x", "y"],
     "Nested": {"Deep": {"Value": 7}},
     "Empty": None,
@@ -29,6 +30,7 @@ ROW = {
         ("{{range .List}}<{{.}}>{{end}}", "<x><y>"),
         ("{{range $i, $v := .List}}{{if $i}},{{end}}{{$v}}{{end}}", "x,y"),
         ("{{range $k, $v := .Labels}}{{$k}}={{$v}};{{end}}", "a=1;b=2;"),
+        ('{{.Label "b"}} {{"a" | .Label}}', "2 1"),
         ("{{if .Empty}}y{{else if .Flag}}f{{else}}n{{end}}", "f"),
         ("{{with .Nested.Deep}}{{.Value}}{{end}}", "7"),
         ('{{join .List "-" | upper}}', "X-Y"),
@@ -136,3 +138,16 @@ def test_moments() -> None:
 
 def test_rfc3339() -> None:
     assert rfc3339(1_700_000_000_000_000_006) == "2023-11-14T22:13:20.000000006Z"
+
+
+def test_a_label_has_the_end_of_its_name_for_a_title_and_is_no_field_in_json() -> None:
+    rows = [{"Names": "web", "Label": {"com.example.run-by": "me"}.get}]
+    form = 'table {{.Names}}\t{{.Label "com.example.run-by"}}'
+    text = listing.render(rows, [("Names", "NAMES")], form)
+    assert [line.split() for line in text.splitlines()] == [["NAMES", "run", "by"], ["web", "me"]]
+    assert listing.render(rows, [], "{{json .}}") == '{"Names":"web"}\n'
+
+
+def test_a_method_that_lacks_its_words_is_told() -> None:
+    with pytest.raises(Invalid, match="error calling"):
+        template.render("{{.Label}}", ROW)

@@ -105,3 +105,21 @@ def test_the_driver_that_is_used(elsewhere: Kobako, tmp_path: Path) -> None:
     elsewhere("create", "--name", "second", "a", "x")
     assert elsewhere.show("{{.Driver}} {{.GraphDriver.Name}}", "second") == "copy copy"
     assert elsewhere.show("{{.GraphDriver.Name}}", "a") == "copy"
+
+
+def test_info_answers_what_scripts_ask_docker(kobako: Kobako) -> None:
+    form = "{{.OSType}} {{.NCPU}} {{.Swarm.LocalNodeState}} {{.LoggingDriver}}"
+    assert kobako("info", "-f", form).out == f"linux {os.cpu_count()} inactive json-file"
+    options = kobako("info", "-f", "{{json .SecurityOptions}}").out
+    assert ("name=rootless" in options) == (os.getuid() != 0) and "name=seccomp" in options
+    root = kobako("info", "-f", "{{.DockerRootDir}}").out
+    assert f" Docker Root Dir: {root}" in kobako("info").lines
+    assert kobako("version", "-f", "{{.Server.Os}}{{.Server.GitCommit}}").out == "linux"
+
+
+def test_labels_in_a_format(kobako: Kobako, name: str) -> None:
+    kobako("create", "--name", name, "--label", "com.x.team=blue", "python", "true")
+    words = ("ps", "-a", "-f", f"name={name}", "--format")
+    assert kobako(*words, '{{.Label "com.x.team"}}/{{.Label "none"}}').out == "blue/"
+    assert kobako(*words, 'table {{.Label "com.x.team"}}').lines == ["team", "blue"]
+    assert "LabelsMap" not in kobako(*words, "{{json .}}").out

@@ -50,8 +50,8 @@ def test_programs_of_the_container_are_its_own(image: Kobako) -> None:
 def test_info_tells_of_a_machine_without_a_way(kobako: Kobako) -> None:
     mode = "mapped" if os.getuid() == 0 else "root"
     lines = kobako("--mode", mode, "info").lines
-    assert "Privilege Mode: none" in lines and "Storage Driver: none" in lines
-    assert any(line.startswith("Mode A is not used: ") for line in lines)
+    assert " Privilege Mode: none" in lines and " Storage Driver: none" in lines
+    assert any(line.startswith(" Mode A is not used: ") for line in lines)
 
 
 def test_root_is_emulated_once(kobako: Kobako) -> None:

@@ -50,11 +50,12 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in sorted(row.items()) if isinstance(v, str)}
 
 
-class _Titles(dict[str, str]):
-    """The dot of a header line: every field is its own column title."""
+class _Titles(dict):  # type: ignore[type-arg]
+    """The dot of a header line: a field is its own title, a label the end of its name."""
 
     def __init__(self, columns: Sequence[tuple[str, str]]) -> None:
-        super().__init__(dict(columns))
+        super().__init__(columns)
+        self["Label"] = _title_of_label
 
     def __contains__(self, field: object) -> bool:
         return True
@@ -64,3 +65,7 @@ class _Titles(dict[str, str]):
         for letter in field[1:]:
             words.append(" " + letter if letter.isupper() and words[-1][-1:].islower() else letter)
         return "".join(words).upper()
+
+
+def _title_of_label(name: str) -> str:
+    return name.rpartition(".")[2].replace("-", " ").replace("_", " ")

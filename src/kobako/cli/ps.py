@@ -83,7 +83,7 @@ def row(context: Context, container: Container, whole: bool, size: bool) -> dict
         "Ports": "",
         "Names": container.name,
         "Labels": ",".join(f"{k}={v}" for k, v in sorted(container.labels.items())),
-        "LabelsMap": container.labels,
+        "Label": lambda key: container.labels.get(key, ""),
         "Mounts": ",".join(
             container.mounts if whole else [ellipsis(m, 15) for m in container.mounts]
         ),

@@ -108,15 +108,17 @@ def _evaluate(node: syntax.Expression, dot: Any, scope: Scope) -> Any:
 def _command(command: Sequence[syntax.Expression], piped: list[Any], dot: Any, scope: Scope) -> Any:
     """A function's value for its arguments and what was piped to it, or the one value there is."""
     head = command[0]
-    if isinstance(head, syntax.Name) and head.name in FUNCTIONS:
+    name = head.name if isinstance(head, syntax.Name) else ""
+    value = FUNCTIONS.get(name) or _evaluate(head, dot, scope)
+    if callable(value):  # or a method, as `.Label` of docker's rows
         given = [_evaluate(node, dot, scope) for node in command[1:]] + piped
         try:
-            return FUNCTIONS[head.name](*given)
+            return value(*given)
         except (TypeError, ValueError, IndexError, KeyError) as fault:
-            raise Invalid(f"template: error calling {head.name}: {fault}") from None
+            raise Invalid(f"template: error calling {name}: {fault}") from None
     if len(command) > 1 or piped:
         raise Invalid(f"template: {_shown(head)} is not a function")
-    return _evaluate(head, dot, scope)
+    return value
 
 
 def _shown(node: syntax.Expression) -> str:

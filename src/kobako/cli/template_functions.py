@@ -37,7 +37,7 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "document"):
         return value.document
     if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items()}
+        return {key: _plain(v) for key, v in value.items() if not callable(v)}
     return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 

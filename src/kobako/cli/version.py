@@ -31,6 +31,8 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         "Os": system.sysname.lower(),
         "Arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(system.machine, system.machine),
         "KernelVersion": system.release,
+        **dict.fromkeys(("APIVersion", "GitCommit", "GoVersion", "BuildTime"), ""),
+        "Experimental": False,
     }
     form = values.text("format")
     if form:

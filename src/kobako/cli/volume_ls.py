@@ -6,6 +6,8 @@ from kobako.cli.flags import BOOL, LIST, TEXT, Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from kobako.cli.context import Context
     from kobako.cli.flags import Values
 
@@ -32,12 +34,13 @@ def main(context: Context, values: Values, words: list[str]) -> int:
     if values.on("quiet") and not values.given("format"):
         context.write("".join(volume.name + "\n" for volume in found))
         return 0
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "Availability": "N/A",
             "Driver": "local",
             "Group": "N/A",
             "Labels": ",".join(f"{k}={v}" for k, v in sorted(volume.labels)),
+            "Label": lambda key, labels=dict(volume.labels): labels.get(key, ""),
             "Links": "N/A",
             "Mountpoint": volume.path,
             "Name": volume.name,

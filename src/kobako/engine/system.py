@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 
+from kobako.engine.moments import rfc3339
 from kobako.errors import Unsupported
 from kobako.record import Record
 
@@ -23,7 +25,8 @@ class Finding(Record):
 
 
 def info(engine: Engine) -> dict[str, Any]:
-    """docker's `info`, and which privilege mode is in use and why no better one."""
+    """docker's `info`, and which privilege mode is in use and why no better one. What a daemon
+    would say that there is not is left out."""
     from kobako import __version__
     from kobako.engine import containers, privilege
 
@@ -31,10 +34,14 @@ def info(engine: Engine) -> dict[str, Any]:
     found = containers.select(engine, everything=True, filters={})
     states = [c.state.status for c in found]
     system = os.uname()
+    security = ["name=seccomp,profile=builtin"]
     try:
         mode, driver = f"{engine.mode.letter} ({engine.mode.name})", engine.driver.name
+        if engine.mode.name != "root":
+            security.append("name=rootless")
     except Unsupported:
         mode = driver = "none"
+    cgroups = _cgroup_version()
     return {
         "ID": "",
         "Containers": len(found),
@@ -43,6 +50,28 @@ def info(engine: Engine) -> dict[str, Any]:
         "ContainersStopped": sum(not c.active for c in found),
         "Images": len(engine.store.db.images.list()),
         "Driver": driver,
+        "DriverStatus": [],
+        "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs" if cgroups else "none",
+        "CgroupVersion": cgroups,
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": ["host", "null"],
+            "Authorization": None,
+            "Log": ["json-file", "local", "none"],
+        },
+        "SecurityOptions": security,
+        "DefaultRuntime": "kobako",
+        "Runtimes": {"kobako": {"path": "kobako"}},
+        "Swarm": {"NodeID": "", "LocalNodeState": "inactive", "ControlAvailable": False},
+        "LiveRestoreEnabled": True,
+        "Debug": False,
+        "ExperimentalBuild": False,
+        "Isolation": "",
+        "Labels": [],
+        "Warnings": None,
+        "SystemTime": rfc3339(time.time_ns()),
+        "IndexServerAddress": "https://index.docker.io/v1/",
         "Mode": mode,
         "ModesNotUsed": why,
         "ServerVersion": __version__,
@@ -57,6 +86,15 @@ def info(engine: Engine) -> dict[str, Any]:
         "ConfigPath": engine.settings.config_path,
         "Mirrors": {r.domain: list(r.mirrors) for r in engine.config.registries if r.mirrors},
     }
+
+
+def _cgroup_version() -> str:
+    """The version whose controllers can be had, "" for none."""
+    from kobako.runtime import cgroup_hierarchies
+
+    found = cgroup_hierarchies.of_this_process()
+    old = any(h.version == 1 and "memory" in h.controllers for h in found)
+    return "1" if old else "2" if any(h.version == 2 for h in found) else ""
 
 
 def _os_name() -> str:
