@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,3 +50,35 @@ def test_inspect(kobako: Kobako, name: str) -> None:
 def test_what_cannot_be(kobako: Kobako, verb: str) -> None:
     kobako.fails("network", verb, "shop", says="there are no networks but host and none")
     kobako.fails("network", verb, "host", says="host is a pre-defined network")
+
+
+LOOPBACK = """
+import socket
+for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    server = socket.create_server((address, 0), family=family)
+    client = socket.create_connection(server.getsockname()[:2])
+    client.sendall(address.encode())
+    print(server.accept()[0].recv(99).decode())
+try:
+    socket.create_connection(("192.0.2.1", 80), 1)
+except OSError as fault:
+    print(fault.strerror)
+"""
+SHOWS = ["127.0.0.1", "::1", "Network is unreachable"]
+
+
+def test_without_a_network_there_is_a_loopback(kobako: Kobako, name: str) -> None:
+    words = ("--network", "none", "python", "python3", "-c", LOOPBACK)
+    assert kobako("run", "--rm", *words).lines == SHOWS
+    kobako("run", "-d", "--name", name, "--network", "none", "python", "sleep", "100")
+    assert kobako("exec", name, "python3", "-c", LOOPBACK).lines == SHOWS
+
+
+def test_a_step_without_a_network_has_one_too(kobako: Kobako, tmp_path: Path) -> None:
+    (tmp_path / "probe.py").write_text(LOOPBACK)
+    (tmp_path / "Dockerfile").write_text(
+        "FROM python\nCOPY probe.py /\nRUN --network=none python3 /probe.py > /shown\n"
+        "CMD cat /shown\n"
+    )
+    kobako("build", "-q", "-t", "loopback", str(tmp_path))
+    assert kobako("run", "--rm", "loopback").lines == SHOWS

@@ -7,6 +7,7 @@ held. `require_single_thread` says so clearly before it happens.
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from kobako.errors import Unsupported
@@ -34,6 +35,7 @@ NAMESPACES = {
 
 _CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220, "riscv64": 220, "loongarch64": 220, "armv7l": 120}
 _CLOSE_RANGE = 436
+_SIOCSIFFLAGS, _IFNAMSIZ, _IFREQ_SIZE, _IFF_UP = 0x8914, 16, 40, 1  # netdevice(7)
 _PATIENCE_S, _LOOK_S = 2.0, 0.0005
 _SIGCHLD = 17
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 4, 38, 36
@@ -127,6 +129,19 @@ def set_domainname(name: str) -> None:
     """Gives the NIS domain name of this UTS namespace."""
     raw = os.fsencode(name)
     libc.check(_setdomainname(raw, len(raw)), "setdomainname", name)
+
+
+def set_loopback_up() -> None:
+    """Gives this network namespace 127.0.0.1 and ::1: in a new one its `lo` is down."""
+    import _socket
+    import fcntl
+
+    request = b"lo".ljust(_IFNAMSIZ, b"\0") + _IFF_UP.to_bytes(2, sys.byteorder)
+    some = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC, 0)
+    try:
+        fcntl.ioctl(some.fileno(), _SIOCSIFFLAGS, request.ljust(_IFREQ_SIZE, b"\0"))
+    finally:
+        some.close()
 
 
 def close_all_but(keep: set[int]) -> None:

@@ -97,6 +97,7 @@ def _run(
             os.dup2(fd, number)
     process.close_all_but({channel.fileno()})
     if stage is not None:
+        _raise_loopback(stage.namespaces)
         stage.set()
     obtained = obtain()
     if obtained is None:
@@ -105,6 +106,8 @@ def _run(
     bundle = bundle.filtered()  # as it should be already: never without
     spec = bundle.spec
     document = spec["process"]
+    if stage is None:
+        _raise_loopback(spec.get("linux", {}).get("namespaces") or [])
     _join_namespaces(spec)
     root_fd = rootfs.prepare(bundle, stage)
     if spec.get("hostname"):
@@ -130,6 +133,16 @@ def _run(
             os._exit(125)  # nobody waits for us any more
 
     program.enter(document, channel, filter_program, prepare, bundle.filter)
+
+
+def _raise_loopback(namespaces: list[dict[str, str]]) -> None:
+    """In a network namespace made for us; what it is for if there is nothing else is a loopback."""
+    if not any(n["type"] == "network" and not n.get("path") for n in namespaces):
+        return
+    try:
+        process.set_loopback_up()
+    except OSError as fault:
+        raise StartFailed(f"cannot bring the loopback interface up: {fault.strerror}") from None
 
 
 def _join_namespaces(spec: dict[str, Any]) -> None:
