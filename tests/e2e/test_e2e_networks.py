@@ -64,6 +64,7 @@ try:
 except OSError as fault:
     print(fault.strerror)
 """
+PORT_80 = "import socket; print(socket.create_server(('127.0.0.1', 80)).getsockname()[1])"
 SHOWS = ["127.0.0.1", "::1", "Network is unreachable"]
 
 
@@ -72,6 +73,18 @@ def test_without_a_network_there_is_a_loopback(kobako: Kobako, name: str) -> Non
     assert kobako("run", "--rm", *words).lines == SHOWS
     kobako("run", "-d", "--name", name, "--network", "none", "python", "sleep", "100")
     assert kobako("exec", name, "python3", "-c", LOOPBACK).lines == SHOWS
+
+
+def test_its_ports_are_for_every_user(kobako: Kobako) -> None:
+    words = ("run", "--rm", "--network", "none", "--user", "1234")
+    assert kobako(*words, "python", "python3", "-c", PORT_80).out == "80"
+
+
+@pytest.mark.only("root", "mapped")
+def test_its_ports_are_for_those_of_a_sysctl(kobako: Kobako) -> None:
+    flags = ("--network=none", "--user=1234", "--sysctl=net.ipv4.ip_unprivileged_port_start=81")
+    words = ("python", "python3", "-c", PORT_80)
+    kobako.fails("run", "--rm", *flags, *words, says="Permission denied")
 
 
 def test_a_step_without_a_network_has_one_too(kobako: Kobako, tmp_path: Path) -> None:

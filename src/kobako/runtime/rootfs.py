@@ -68,8 +68,7 @@ def prepare(bundle: Bundle, stage: Stage | None = None) -> int:
             _mount(bundle.path, root_fd, spec, entry)
         return root_fd
     furnish(bundle.path, root_fd, spec, spec.get("mounts") or ())
-    for name, value in (spec.get("linux", {}).get("sysctl") or {}).items():
-        _set_sysctl(root_fd, name, value)
+    set_sysctls(root_fd, spec.get("linux", {}))
     restrict(root_fd, spec.get("linux", {}))
     return root_fd
 
@@ -95,6 +94,12 @@ def furnish(
         _mount(base, root_fd, spec, entry)
     if _has_own_dev(spec):
         _make_devices(root_fd, spec)
+
+
+def set_sysctls(root_fd: int, linux: dict[str, Any]) -> None:
+    """Those of the spec, by the /proc of the root."""
+    for name, value in (linux.get("sysctl") or {}).items():
+        _set_sysctl(root_fd, name, value)
 
 
 def restrict(root_fd: int, linux: dict[str, Any]) -> None:

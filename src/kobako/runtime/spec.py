@@ -84,7 +84,7 @@ def document(options: ContainerOptions) -> dict[str, Any]:
         if section:
             spec["linux"]["seccomp"] = section
     if options.sysctls:
-        spec["linux"]["sysctl"] = dict(options.sysctls)
+        spec["linux"]["sysctl"] = around["linux"].get("sysctl", {}) | dict(options.sysctls)
     if options.hostname and options.around.uts != "host":
         spec["hostname"] = options.hostname
     if options.domainname and options.around.uts != "host":

@@ -17,6 +17,7 @@ from kobako.runtime.rootfs import (
     is_around,
     require_place,
     restrict,
+    set_sysctls,
 )
 
 TYPE_CHECKING = False
@@ -42,13 +43,14 @@ class Stage:
         return found
 
     def set(self) -> None:
-        """Mounts, devices, hidden and read-only paths. Where that fails there is no stage: what is
-        wrong is said when the same is done in the root."""
+        """Mounts, devices, sysctls, hidden and read-only paths. Where that fails there is no stage:
+        what is wrong is said when the same is done in the root."""
         trees = {}
         try:
             set_propagation("/", "rslave")
             at = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             furnish("", at, self.around, self.around["mounts"])
+            set_sysctls(at, self.around["linux"])
             restrict(at, self.around["linux"])
             for name in ("proc", "dev", "sys"):
                 trees[name] = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=at)
@@ -68,7 +70,8 @@ class Stage:
             self._trees
             and len(left) + len(self.around["mounts"]) == len(mounts)
             and not any(is_around(m["destination"]) for m in left)
-            and not (linux.get("sysctl") or linux.get("devices"))
+            and linux.get("sysctl") == around.get("sysctl")
+            and not linux.get("devices")
             and denies_devices(spec) == denies_devices(self.around)
             and linux.get("maskedPaths") == around["maskedPaths"]
             and linux.get("readonlyPaths") == around["readonlyPaths"]

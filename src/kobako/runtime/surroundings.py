@@ -34,6 +34,9 @@ _DEVICE_RULES: tuple[dict[str, Any], ...] = (
     {"allow": True, "type": "c", "access": "m"},
     {"allow": True, "type": "b", "access": "m"},
 )
+# Who is not root may listen on any port of a network of the container's own, as with docker.
+_FIRST_PORT = "net.ipv4.ip_unprivileged_port_start"
+_FIRST_PORT_FILE = "/proc/sys/" + _FIRST_PORT.replace(".", "/")
 _LOCKED = ("nosuid", "noexec", "nodev")
 
 
@@ -56,6 +59,7 @@ def document(around: Surroundings) -> dict[str, Any]:
     """`mounts` and those sections of `linux` that are known already."""
     bare = around.privileged or around.bare_paths
     rules = [dict(rule) for rule in _DEVICE_RULES]
+    own_network = around.network == "private" and os.path.exists(_FIRST_PORT_FILE)
     return {
         "mounts": _mounts(around),
         "linux": {
@@ -69,6 +73,7 @@ def document(around: Surroundings) -> dict[str, Any]:
             "resources": {} if around.privileged else {"devices": rules},
             "maskedPaths": [] if bare else list(MASKED_PATHS),
             "readonlyPaths": [] if bare else list(READONLY_PATHS),
+            **({"sysctl": {_FIRST_PORT: "0"}} if own_network else {}),
         },
     }
 
