@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock, patch
 
 import pytest
 from hypothesis import given, settings
@@ -134,3 +135,38 @@ def test_the_spec_says_how_much_is_kept(
     annotations: dict[str, str], bounds: tuple[int, int]
 ) -> None:
     assert log_bounds({"annotations": annotations}) == bounds
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 2), st.text("ab\n", min_size=1, max_size=12).map(str.encode)),
+        max_size=40,
+    ),
+    st.integers(0, 12),
+    st.integers(0, 60),
+    st.sampled_from([0, 60]),
+)
+def test_the_last_lines_are_the_last_of_all(
+    tmp_path_factory: pytest.TempPathFactory,
+    writes: list[tuple[int, bytes]],
+    wanted: int,
+    spacing: int,
+    size: int,
+) -> None:
+    place = tmp_path_factory.mktemp("log")
+    monitor = keeper(place, size, 1000)
+    for stream, data in writes:
+        monitor.keep(stream, data)
+    with patch.object(log, "_SPACING", spacing):
+        last = list(log.read(str(place), tail=wanted))
+    assert last == list(log.read(str(place)))[-wanted or len(writes) * 100 :]
+
+
+def test_the_last_lines_of_a_long_log_are_put_together_alone(place: Path) -> None:
+    monitor = keeper(place, 0, 1)
+    for number in range(20_000):
+        monitor.keep(1 + number % 2, b"line %d\n" % number)
+    with patch.object(log, "LogLine", Mock(wraps=log.LogLine)) as made:
+        assert lines(place, tail=2) == [b"line 19998\n", b"line 19999\n"]
+    assert made.call_count < 5000

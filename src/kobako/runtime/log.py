@@ -22,6 +22,8 @@ STDOUT, STDERR = 1, 2
 _HEADER = 13
 _BLOCK = 1 << 20
 _LINE_LIMIT = 1 << 20  # a longer line is given in parts
+_NEWLINE = 10
+_SPACING = 1 << 14  # bytes between places of a log that are kept in mind
 _IN_MODIFY, _IN_CLOSE_WRITE, _IN_MOVED_TO = 0x2, 0x8, 0x80
 
 
@@ -53,11 +55,13 @@ def read(
             return
         raise NotFound(f"{state_dir} has no log")
     try:
-        skip = 0
+        offset = skip = 0
         if tail is not None:
-            total = sum(1 for line in _lines(files) if _within(line, since_ns, until_ns))
+            if not (since_ns or until_ns):
+                offset = _drop_all_but_last(files, tail)
+            total = sum(1 for line in _lines(files, offset) if _within(line, since_ns, until_ns))
             skip = max(0, total - tail)
-        source = _followed(state_dir, files) if follow else _lines(files)
+        source = _followed(state_dir, files, offset) if follow else _lines(files, offset)
         for line in source:
             if until_ns and line.time_ns > until_ns:
                 if follow:
@@ -158,24 +162,73 @@ class _Assembler:
             yield LogLine(stream, begun, data)
 
 
-def _lines(files: list[int]) -> Iterator[LogLine]:
+def _lines(files: list[int], offset: int = 0) -> Iterator[LogLine]:
+    """Those of open files from a record of the first on, at `offset`."""
     assembler = _Assembler()
     for file in files:
         yield from assembler.feed(b"")
-        offset = 0
         while data := os.pread(file, _BLOCK, offset):
             offset += len(data)
             yield from assembler.feed(data)
+        offset = 0
     yield from assembler.flush()
 
 
-def _followed(state_dir: str, files: list[int]) -> Iterator[LogLine]:
+def _drop_all_but_last(files: list[int], wanted: int) -> int:
+    """Closes and takes from `files` what is not needed for the last lines; the offset of the record
+    in the first of them from which on there are `wanted` lines or more, each whole.
+
+    Where such a record is, is known from those after it, so all are looked at; but none is put
+    together.
+    """
+    from collections import deque
+
+    total = 0  # ends of lines so far
+    places: deque[tuple[int, tuple[int, int]]] = deque()  # (those before it, file and offset)
+    unfinished: dict[int, tuple[int, int]] = {}  # by stream: where the line began
+    next_place = (0, 0)
+    for number, file in enumerate(files):
+        for offset, stream, ends, complete in _ends_of_lines(file):
+            here = number, offset
+            if here >= next_place:
+                places.append((total, min([here, *unfinished.values()])))
+                next_place = number, offset + _SPACING
+                while len(places) > 1 and total - places[1][0] >= wanted:
+                    places.popleft()
+            total += ends
+            if complete:
+                unfinished.pop(stream, None)
+            elif ends or stream not in unfinished:
+                unfinished[stream] = here
+    number, offset = places[0][1] if places else (0, 0)
+    for file in files[:number]:
+        os.close(file)
+    del files[:number]
+    return offset
+
+
+def _ends_of_lines(file: int) -> Iterator[tuple[int, int, int, bool]]:
+    """Of each record its offset, stream, how many lines end in it, and whether it ends with one."""
+    raw, base = b"", 0
+    while data := os.pread(file, _BLOCK, base + len(raw)):
+        raw += data
+        at, length = 0, len(raw)
+        while (begin := at + _HEADER) <= length:
+            end = begin + int.from_bytes(raw[at + 9 : begin], "little")
+            if end > length:
+                break
+            yield base + at, raw[at], raw.count(b"\n", begin, end), raw[end - 1] == _NEWLINE
+            at = end
+        base, raw = base + at, raw[at:]
+
+
+def _followed(state_dir: str, files: list[int], offset: int = 0) -> Iterator[LogLine]:
     """As `_lines`, but waits at the end while a monitor writes. What becomes of `files` is as with
     `_Growing`."""
     from kobako.runtime import state
 
     assembler = _Assembler()
-    growing = _Growing(state_dir, files)
+    growing = _Growing(state_dir, files, offset)
     try:
         while True:
             ended = state.state(state_dir).status not in ("running", "paused")
@@ -229,10 +282,10 @@ class _Growing:
     """The bytes of a log that is written to. Of `files`, open, the oldest first, those that have
     been read are closed and leave the list; new ones join it."""
 
-    def __init__(self, state_dir: str, files: list[int]) -> None:
+    def __init__(self, state_dir: str, files: list[int], offset: int = 0) -> None:
         self._state_dir = state_dir
         self._files = files
-        self._offset = 0
+        self._offset = offset  # in the first file
         self.watch = _Watch(state_dir, files[-1])
 
     def more(self, end: int = -1) -> Iterator[bytes]:
