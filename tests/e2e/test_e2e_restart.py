@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,27 @@ def test_it_comes_back_as_it_was(kobako: Kobako, name: str) -> None:
     assert shown(kobako, name) == "exited 137 2"
     kobako("start", name)
     assert shown(kobako, name) == "running 0 0"
+
+
+LOOK = """
+import sys
+from kobako.engine.engine import Engine, Settings
+from kobako.engine.inspection import inspect
+
+engine, seen, last = Engine(Settings(sys.argv[1])), set(), ("", 0)
+while last != ("running", 2):
+    found = inspect(engine, sys.argv[2])
+    last = found["State"]["Status"], found["RestartCount"]
+    seen.add(last[0])
+print(*sorted(seen))
+"""
+
+
+def test_who_looks_all_the_time_sees_nothing_else(kobako: Kobako, name: str) -> None:
+    begin(kobako, name, COUNT + SLEEP, "--restart", "always")
+    words = [sys.executable, "-c", LOOK, str(kobako.root), name]
+    found = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert {*found.stdout.split()} <= {"restarting", "running"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from kobako import fastjson
 from kobako.errors import Invalid
@@ -35,6 +36,7 @@ _VERB = b"__restart"
 _FIRST_MS, _MOST_MS, _STEADY_S = 100, 60_000, 10
 CANCELLED, _ASKED = b"cancelled", b"asked"
 _SIGKILL = 9
+_LOOKS, _LOOK_S = 50, 0.001
 
 
 class Restarts(Record):
@@ -96,7 +98,8 @@ def look(container_id: str, wanted: dict[str, Any], state_dir: str, now: State) 
             return now.replace(status="restarting")
     else:
         return now
-    return state.state(state_dir)  # it may have been started since we looked
+    later = state.state(state_dir)  # it may have been started since we looked
+    return later if later.status == now.status else look(container_id, wanted, state_dir, later)
 
 
 def restarter(engine: Engine, container_id: str) -> tuple[str, ...]:
@@ -167,14 +170,26 @@ def is_ours(state_dir: str) -> bool:
 
 def _lives(pid: int, container_id: str) -> bool:
     """Whether this process is a restarter of the container, or a monitor that will become one."""
-    if not pid:
-        return False
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read().split(b"\0")
-    except OSError:
-        return False
+    words = _words(pid) if pid else []
     return _VERB in words and container_id.encode() in words
+
+
+def _words(pid: int) -> list[bytes]:
+    """The command line of a process. Where it has just become another program it has none for a
+    moment; a zombie never has one."""
+    try:
+        for _ in range(_LOOKS):
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                line = file.read()
+            if line:
+                return line.split(b"\0")
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                if file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X"):
+                    break
+            time.sleep(_LOOK_S)
+    except OSError:
+        pass
+    return []
 
 
 def _end(pid: int, container: Container) -> None:

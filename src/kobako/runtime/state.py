@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 
 from kobako import fastjson
 from kobako.errors import Conflict
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = {"pid": ("pid", "start_time", "started_ns"), "exit": ("exit_code", "finished_ns")}
 _CHUNK = 65536
+_LOOK_S = 0.001
 _LOST = 255
 _LOST_TEXT = "the container's monitor was killed; its exit code is not known"
 
@@ -65,8 +67,9 @@ def state(state_dir: str) -> State:
                 started_ns=begun["started_ns"],
                 terminal=begun["terminal"],
             )
-        if _is_locked(state_dir):  # its end is being written down
-            wait_unlocked(state_dir)
+        if _is_locked(state_dir):  # its end is being written down, or it is started again
+            _await_news(state_dir, begun)
+            return state(state_dir)
         ended = _read(state_dir, "exit")
         if ended is None and _alive(begun):
             return State("running", begun["pid"], 0, begun["started_ns"], error=_LOST_TEXT)
@@ -90,6 +93,14 @@ def _last_sign(state_dir: str, started_ns: int) -> int:
         return max(started_ns, os.stat(f"{state_dir}/log").st_mtime_ns)
     except OSError:
         return started_ns
+
+
+def _await_news(state_dir: str, begun: dict[str, Any]) -> None:
+    """Returns once there is an end of what had begun, another beginning, or no monitor any more."""
+    while _is_locked(state_dir) and _read(state_dir, "pid") == begun:
+        if _read(state_dir, "exit") is not None:
+            return
+        time.sleep(_LOOK_S)
 
 
 def monitor(state_dir: str) -> int:
