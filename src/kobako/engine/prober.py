@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kobako.engine.health import Check, Health, Probe
 
 _ENDED, _PAUSED, _LATE = "ended", "paused", "late"
+_KILLED, _MOMENT_MS = 128 + 9, 1000
 _LONGEST_MS = 1 << 30  # poll(2) takes an int
 _GRACE_NS = 5_000_000_000  # for a child that has been told to end
 
@@ -124,9 +125,15 @@ class _Prober:
 
             text = f"Health check exceeded timeout ({duration(self._check.timeout)})"
             return health.Probe(start, time.time_ns(), -1, text)
-        if cut or self._pidfd in _wait(self._poll(), 0) or self._is_paused():
+        if cut or self._has_ended(_MOMENT_MS if code == _KILLED else 0) or self._is_paused():
             return None
         return health.Probe(start, time.time_ns(), code, child.text())
+
+    def _has_ended(self, patience_ms: int) -> bool:
+        """A program that is killed with the container has ended a moment before that."""
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(patience_ms))
 
     def _attend(self, child: Child) -> str:
         """Stays with a child until it has ended; why it was made to, "" where it was not."""
