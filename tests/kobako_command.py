@@ -38,6 +38,8 @@ class Result:
 class Command:
     """The command on one data root, with a home of its own; `check` says how it may end."""
 
+    program: tuple[str, ...] = PROGRAM
+
     def __init__(self, root: Path, home: Path) -> None:
         self.root, self.home = root, home
         home.mkdir(parents=True, exist_ok=True)
@@ -69,7 +71,7 @@ class Command:
             "env": self.environ,
             **options,
         }
-        return subprocess.Popen([*PROGRAM, *words], **settings)  # type: ignore[call-overload,no-any-return]  # the options are the caller's
+        return subprocess.Popen([*self.program, *words], **settings)  # type: ignore[call-overload,no-any-return]  # the options are the caller's
 
     def attempt(
         self, *words: str, data: bytes | None = None, timeout: float = 120, **options: object

@@ -57,6 +57,10 @@ def _text(facts: dict[str, Any]) -> str:
         "Server:",
     ]
     lines += [f" {title}: {shown[name]}" if name else f" {title}:" for title, name in _LINES]
+    if not facts["ProcessIsolation"]:
+        lines.append(
+            " Process Isolation: none: a container sees and shares the processes around it"
+        )
     lines += [f" Mode {mode} is not used: {why}" for mode, why in facts["ModesNotUsed"].items()]
     for registry, mirrors in facts["Mirrors"].items():
         lines += [f" Registry Mirrors of {registry}:", *(f"  {mirror}" for mirror in mirrors)]

@@ -68,7 +68,12 @@ def create(
     container_id = names.random_id()
     trees = lowers.of_image(engine, image)
     document, plan = _document(
-        engine, request, image, container_id, trees, around or surroundings.of_request(request)
+        engine,
+        request,
+        image,
+        container_id,
+        trees,
+        around or surroundings.of_request(engine, request),
     )
     directory = engine.container_dir(container_id)
     created = Created(container_id, directory, trees, plan, claim.make(directory), document)

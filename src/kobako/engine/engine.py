@@ -40,7 +40,9 @@ class Engine:
     and not in verbs that must stay outside (`exec`).
     """
 
-    __slots__ = ("_config", "_driver", "_mode", "_own_mounts", "_store", "_trees", "settings")
+    __slots__ = (
+        "_config", "_driver", "_mode", "_own_mounts", "_own_pids", "_store", "_trees", "settings",
+    )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -50,6 +52,7 @@ class Engine:
         self._driver: Driver | None = None
         self._config: Config | None = None
         self._own_mounts = False
+        self._own_pids: bool | None = None
 
     @property
     def store(self) -> Store:
@@ -103,6 +106,15 @@ class Engine:
 
             self._config = Config.load(self.settings.config_path)
         return self._config
+
+    @property
+    def own_pids(self) -> bool:
+        """Whether containers can have PID namespaces; else they see the processes around them."""
+        if self._own_pids is None:
+            from kobako.engine import privilege
+
+            self._own_pids = privilege.own_pids(self.mode)
+        return self._own_pids
 
     def own_mounts(self) -> None:
         """From now on nobody else sees what this process mounts."""

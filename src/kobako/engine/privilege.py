@@ -127,3 +127,49 @@ def _enter(mode: Mode) -> None:
         userns.enter_mapped(ids.uids, ids.gids)
     else:
         userns.enter_single()
+
+
+def own_pids(mode: Mode) -> bool:
+    """Whether a container can have a PID namespace, where this process has entered in a mode.
+
+    It needs a /proc of its own, which the kernel grants in a user namespace only if the one there
+    is can be seen whole. Inside of a container of others it cannot: parts of it are masked. Found
+    by attempting, but where nothing is mounted below /proc, as on most machines.
+    """
+    if not mode.entered and _in_first_user_namespace():
+        return True
+    with open("/proc/self/mountinfo", "rb") as file:
+        if not any(map(_covers_proc, file.read().splitlines())):
+            return True
+    from kobako.linux import fork
+
+    return not fork.try_in_child(_mount_own_proc, "probe for a /proc of a container's own")
+
+
+def _in_first_user_namespace() -> bool:
+    with open("/proc/self/uid_map", "rb") as file:
+        return file.read().split() == [b"0", b"0", b"4294967295"]
+
+
+def _covers_proc(line: bytes) -> bool:
+    """Whether a line of mountinfo is of a mount that hides something of /proc."""
+    if b" /proc/" not in line:
+        return False
+    kind = line.partition(b" - ")[2].partition(b" ")[0]
+    return line.split(b" ")[4].startswith(b"/proc/") and kind not in (b"autofs", b"binfmt_misc")
+
+
+def _mount_own_proc() -> None:
+    from kobako.linux import mount, process
+
+    process.unshare(process.CLONE_NEWNS | process.CLONE_NEWPID)
+    mount.set_propagation("/", "rprivate")
+    child = os.fork()
+    if not child:
+        try:
+            mount.Mount("proc", "proc", "/proc").apply()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if os.waitpid(child, 0)[1]:
+        raise Unsupported("a /proc of its own is refused")

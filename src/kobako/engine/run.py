@@ -41,8 +41,7 @@ def run(
     from kobako.engine import surroundings
     from kobako.runtime.ahead import Ahead
 
-    around = surroundings.of_request(request)
-    engine.enter()  # enter first: the monitor is to live inside
+    around = surroundings.of_request(engine, request)  # enters: the monitor is to live inside
     ahead = Ahead(
         io,
         terminal=request.tty,

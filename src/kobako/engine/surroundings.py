@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from kobako.engine.requests import CreateRequest
 
 
-def of_request(request: CreateRequest) -> Surroundings:
-    """For the runtime-spec of the request's container."""
+def of_request(engine: Engine, request: CreateRequest) -> Surroundings:
+    """For the runtime-spec of the request's container. Enters."""
     bare = False
     if request.security_opt:
         from kobako.engine import security
@@ -22,7 +22,7 @@ def of_request(request: CreateRequest) -> Surroundings:
         bare = security.parse(request.security_opt).bare_paths
     return Surroundings(
         network=network(request.network),
-        pid=request.pid or "private",
+        pid=request.pid or pids(engine),
         ipc=ipc(request.ipc),
         uts=request.uts or "private",
         cgroupns=request.cgroupns or "private",
@@ -40,6 +40,11 @@ def stage(engine: Engine) -> str:
     the only one to see what is mounted there.
     """
     return os.path.join(engine.settings.root, "skeleton", engine.mode.format, "tree")
+
+
+def pids(engine: Engine) -> str:
+    """ "private", or "host" where no container can have a PID namespace of its own."""
+    return "private" if engine.own_pids else "host"
 
 
 def network(name: str) -> str:

@@ -41,6 +41,7 @@ def info(engine: Engine) -> dict[str, Any]:
             security.append("name=rootless")
     except Unsupported:
         mode = driver = "none"
+    isolation = mode == "none" or engine.own_pids
     cgroups = _cgroup_version()
     return {
         "ID": "",
@@ -74,6 +75,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "IndexServerAddress": "https://index.docker.io/v1/",
         "Mode": mode,
         "ModesNotUsed": why,
+        "ProcessIsolation": isolation,
         "ServerVersion": __version__,
         "KernelVersion": system.release,
         "OperatingSystem": _os_name(),

@@ -59,7 +59,7 @@ def document(around: Surroundings) -> dict[str, Any]:
     """`mounts` and those sections of `linux` that are known already."""
     bare = around.privileged or around.bare_paths
     rules = [dict(rule) for rule in _DEVICE_RULES]
-    own_network = around.network == "private" and os.path.exists(_FIRST_PORT_FILE)
+    own_ports = around.network == "private" and _can_be_set(_FIRST_PORT_FILE)
     return {
         "mounts": _mounts(around),
         "linux": {
@@ -73,9 +73,17 @@ def document(around: Surroundings) -> dict[str, Any]:
             "resources": {} if around.privileged else {"devices": rules},
             "maskedPaths": [] if bare else list(MASKED_PATHS),
             "readonlyPaths": [] if bare else list(READONLY_PATHS),
-            **({"sysctl": {_FIRST_PORT: "0"}} if own_network else {}),
+            **({"sysctl": {_FIRST_PORT: "0"}} if own_ports else {}),
         },
     }
+
+
+def _can_be_set(file: str) -> bool:
+    """Not where it is not known, or where who is in a container of others has its /proc."""
+    try:
+        return not os.statvfs(file).f_flag & os.ST_RDONLY
+    except OSError:
+        return False
 
 
 def _namespaces(**kinds: str) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from kobako.build.worker import RunRequest
     from kobako.engine.build.worker import EngineWorker
+    from kobako.engine.engine import Engine
     from kobako.engine.scratch import Scratch
     from kobako.runtime.container import Container
 
@@ -31,7 +32,7 @@ class Monitor:
         engine = self._engine = worker.engine
         bundles.load(engine)  # once, not in the supervisor of each command
         filter_program = worker.filter_program
-        self.around = around(request)
+        self.around = around(engine, request)
         self.streams: dict[int, int] = {}
         self._spent = False
         with self._pipes() as writers:
@@ -113,10 +114,11 @@ class _Pipes:
             os.close(self.readers.popitem()[0])
 
 
-def around(request: RunRequest) -> Surroundings:
+def around(engine: Engine, request: RunRequest) -> Surroundings:
     """What lies around the command of a request."""
     return Surroundings(
         network="private" if request.network == "none" else "host",
+        pid=surroundings.pids(engine),
         privileged=request.security == "insecure",
         shm_size=request.shm_size,
     )

@@ -170,7 +170,7 @@ def document(
     )
     options = spec.ContainerOptions(
         process=process,
-        around=around(request),
+        around=around(scratch.engine, request),
         hostname=hostname,
         binds=(*etc_files.build_binds(scratch.directory), *mounts.binds),
         tmpfs=tuple(mounts.tmpfs),

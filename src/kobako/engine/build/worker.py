@@ -146,7 +146,7 @@ class EngineWorker:
 
         found, self._monitor = self._monitor, None
         if found is not None:
-            if found.around == around(request) and found.renew():
+            if found.around == around(self.engine, request) and found.renew():
                 return found
             found.dismiss()
         return Monitor(self, request)
