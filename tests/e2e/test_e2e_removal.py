@@ -52,6 +52,14 @@ def test_filters_choose_containers(store: Kobako) -> None:
     assert names(store) == []
 
 
+def test_several_that_run_as_other_users_go_at_once(kobako: Kobako, name: str) -> None:
+    names = [f"{name}-{n}" for n in range(3)]
+    for one in names:
+        kobako("run", "-d", "--name", one, "--user", "1234", "python", "sleep", "1000")
+    assert kobako("rm", "-f", *names).lines == names
+    assert kobako("ps", "-aq", "--filter", f"name={name}").out == ""
+
+
 def test_filters_choose_images(store: Kobako) -> None:
     assert images(store, "-f", "label=team=blue") == ["two:latest"]
     assert images(store, "-f", "label=team=red") == []

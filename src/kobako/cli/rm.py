@@ -41,4 +41,6 @@ def main(context: Context, values: Values, words: list[str]) -> int:
             return False
         return None
 
+    if force and len(words) > 1:
+        container_removal.end_all(engine, words)
     return context.each(words, remove)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from kobako.errors import Conflict
+from kobako.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kobako.engine.engine import Engine
     from kobako.store.containers import ContainerRow
@@ -31,6 +31,20 @@ def remove(engine: Engine, name: str, *, force: bool = False, volumes: bool = Fa
             )
         container_control.end(engine, container)
     discard(engine, container.id, volumes=volumes)
+
+
+def end_all(engine: Engine, names: Sequence[str]) -> None:
+    """Ends those of several that run, before they are removed with `force`: the first removal
+    enters a user namespace, and from there what runs in others cannot be signalled."""
+    from kobako.engine import container_control, containers
+
+    for name in names:
+        try:
+            container = containers.find(engine, name)
+        except NotFound:
+            continue  # its removal says so
+        if container.active:
+            container_control.end(engine, container)
 
 
 def runs(engine: Engine, container_id: str) -> bool:

@@ -132,7 +132,9 @@ def reset(engine: Engine) -> None:
     from kobako.engine import container_removal, containers
     from kobako.snapshot.driver import remove_tree
 
-    for container in containers.select(engine, everything=True, filters={}):
+    found = containers.select(engine, everything=True, filters={})
+    container_removal.end_all(engine, [container.id for container in found])
+    for container in found:
         container_removal.remove(engine, container.id, force=True)
     engine.enter()  # enters, as above
     engine.store.close()
