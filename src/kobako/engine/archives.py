@@ -53,14 +53,14 @@ def load(engine: Engine, stream: BinaryIO) -> Iterator[LoadedImage]:
     from kobako.image.archive.load import load as read
     from kobako.store.leases import lease
 
-    engine.enter()  # enter before threads exist
+    engine.try_enter()  # before threads exist
     store = engine.store
     with lease(store, "load"):
         for entry in read(store.blobs, stream, on_layer=unpack.while_it_arrives(engine)):
             # A name means this machine's image of an index; the others are there when asked for.
             for image in _meant(entry) if entry.references else entry.images:
                 unpack.unpack(engine, image.manifest, image.config, ignore)
-                size = unpack.size(engine, image.config)
+                size = unpack.size(engine, image.manifest, image.config)
                 image_id = image_naming.record(
                     engine,
                     image.manifest,
@@ -103,7 +103,7 @@ def import_tree(
     from kobako.store.leases import lease
 
     reference = image_naming.new_name(target) if target else None
-    engine.enter()  # enter before threads exist
+    engine.try_enter()  # before threads exist
     store = engine.store
     wanted = Platform.parse(platform) if platform else Platform.host()
     created = rfc3339(time.time_ns())
@@ -112,7 +112,7 @@ def import_tree(
             store.blobs, stream, wanted, created=created, changes=changes, message=message
         )
         unpack.unpack(engine, image.manifest, image.config, ignore)
-        size = unpack.size(engine, image.config)
+        size = unpack.size(engine, image.manifest, image.config)
         names = (reference,) if reference is not None else ()
         image_id = image_naming.record(engine, image.manifest, image.config, size, names)
     image_naming.tell(engine, image.config, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from kobako.errors import Unsupported
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -41,7 +42,8 @@ class Engine:
     """
 
     __slots__ = (
-        "_config", "_driver", "_mode", "_own_mounts", "_own_pids", "_store", "_trees", "settings",
+        "_config", "_driver", "_mode", "_outside", "_own_mounts", "_own_pids", "_store", "_trees",
+        "settings",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -51,6 +53,7 @@ class Engine:
         self._trees: LayerTrees | None = None
         self._driver: Driver | None = None
         self._config: Config | None = None
+        self._outside = False  # it was tried, and there is no mode
         self._own_mounts = False
         self._own_pids: bool | None = None
 
@@ -80,6 +83,19 @@ class Engine:
         """Become root in this engine's mode, if that has not happened: before threads exist, and
         before what was made inside a user namespace is read or removed."""
         _ = self.mode
+
+    def try_enter(self) -> bool:
+        """`enter`, for what images of the store need no root for: False where this user cannot be
+        root in any way, and has not insisted on one."""
+        if self._outside:
+            return False
+        try:
+            self.enter()
+        except Unsupported:
+            if self.settings.mode:
+                raise
+            self._outside = True
+        return not self._outside
 
     @property
     def trees(self) -> LayerTrees:

@@ -41,11 +41,11 @@ def from_host(
         homes=("/root", "/home", engine.settings.home),
         with_ca=with_ca,
     )
-    engine.enter()  # enter before threads exist
+    engine.try_enter()  # before threads exist
     with lease(engine.store, "image from-host"):
         image = make_image(engine.store.blobs, collection, command=command, env=env, words=words)
         unpack.unpack(engine, image.manifest, image.config, ignore)
-        size = unpack.size(engine, image.config)
+        size = unpack.size(engine, image.manifest, image.config)
         names = (reference,) if reference is not None else ()
         image_id = image_naming.record(engine, image.manifest, image.config, size, names)
     image_naming.tell(engine, image.config, names)

@@ -65,7 +65,8 @@ def _child(engine: Engine, image: LocalImage, digest: Digest) -> LocalImage | No
     row = store.db.images.get(child.id)
     if row is None or row.manifest != digest:
         unpack.unpack(engine, child.manifest, child.config, ignore)
-        image_naming.record(engine, child.manifest, child.config, unpack.size(engine, child.config))
+        size = unpack.size(engine, child.manifest, child.config)
+        image_naming.record(engine, child.manifest, child.config, size)
         row = store.db.images.get(child.id)
         if row is None:
             return None

@@ -20,7 +20,7 @@ def sweep(engine: Engine, *, grace_seconds: float | None = None) -> GcReport:
     """
     from kobako.store.collect import GRACE_SECONDS, gc
 
-    engine.enter()  # enters, so that trees of a user namespace can be removed
+    engine.try_enter()  # so that trees of a user namespace can be removed
     _abandoned_scratch(engine)
     _orphaned_containers(engine)
     grace = GRACE_SECONDS if grace_seconds is None else grace_seconds

@@ -116,7 +116,7 @@ def fsck(engine: Engine, *, repair: bool = False) -> list[Finding]:
     from kobako.store.check import ERROR
     from kobako.store.check import fsck as check
 
-    engine.enter()  # enters: trees of a user namespace are only readable inside
+    engine.try_enter()  # trees of a user namespace are only readable inside
     return [
         Finding(
             f.severity,

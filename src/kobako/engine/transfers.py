@@ -91,7 +91,7 @@ def describe(engine: Engine, reference: Reference, platform: str) -> Pulled:
     from kobako.oci import Platform
     from kobako.remote.pull import pull as fetch
 
-    engine.enter()  # enter before threads exist
+    engine.try_enter()  # before threads exist
     wanted = Platform.parse(platform) if platform else Platform.host()
     known = engine.store.db.refs.get(str(reference))
     return fetch(engine.store, reference, wanted, client(engine), known=known, layers=False)
@@ -119,7 +119,7 @@ def _pull(
     from kobako.remote.pull import pull as fetch
     from kobako.store.leases import lease
 
-    engine.enter()  # enter before threads exist
+    engine.try_enter()  # before threads exist
     store = engine.store
     wanted = Platform.parse(platform) if platform else Platform.host()
     with lease(store, f"pull {reference}"):
@@ -128,7 +128,7 @@ def _pull(
         pulled = fetch(store, exactly, wanted, client(engine), on_event, known=before)
         image = Image.read(store.blobs, pulled.manifest.digest)
         unpack.unpack(engine, image.manifest, image.config, on_event)
-        size = unpack.size(engine, image.config)
+        size = unpack.size(engine, image.manifest, image.config)
         known = store.db.images.of_manifest(image.manifest.digest) is not None
         target = pulled.target.digest  # an index stays what the name points to
         image_naming.record(engine, image.manifest, image.config, size, (reference,), target)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def unpack(engine: Engine, manifest: Manifest, config: ImageConfig, on_event: OnEvent) -> None:
-    """Unpack every layer of an image that is not there yet, several at once."""
+    """Unpack every layer of an image that is not there yet, several at once. Where this user cannot
+    be root in any way its layers stay packed: it can be named, saved and pushed."""
     from kobako.events import LayerProgress
 
     if len(manifest.layers) != len(config.diff_ids):
@@ -25,6 +26,10 @@ def unpack(engine: Engine, manifest: Manifest, config: ImageConfig, on_event: On
             f"image {config.digest.short}: {len(manifest.layers)} layers in the manifest, "
             f"{len(config.diff_ids)} in the config"
         )
+    if not engine.try_enter():
+        for layer in manifest.layers:
+            on_event(LayerProgress(layer.digest.short, "Pull complete"))
+        return
     wanted = [
         (diff_id, layer)
         for diff_id, layer in dict(zip(config.diff_ids, manifest.layers, strict=True)).items()
@@ -59,8 +64,10 @@ def unpack_one(engine: Engine, diff_id: Digest, layer: Descriptor) -> None:
     )
 
 
-def while_it_arrives(engine: Engine) -> Callable[[Digest | None, BinaryIO], None]:
-    """What unpacks a layer from a stream that also becomes its blob."""
+def while_it_arrives(engine: Engine) -> Callable[[Digest | None, BinaryIO], None] | None:
+    """What unpacks a layer from a stream that also becomes its blob, where layers are unpacked."""
+    if not engine.try_enter():
+        return None
     trees = engine.trees
 
     def one(diff_id: Digest | None, stream: BinaryIO) -> None:
@@ -70,13 +77,15 @@ def while_it_arrives(engine: Engine) -> Callable[[Digest | None, BinaryIO], None
     return one
 
 
-def size(engine: Engine, config: ImageConfig) -> int:
-    """The sum of an image's unpacked layers in bytes."""
-    return sum(engine.trees.usage(d) for d in config.diff_ids)
+def size(engine: Engine, manifest: Manifest, config: ImageConfig) -> int:
+    """The sum of an image's layers in bytes."""
+    return sum(layer_sizes(engine, manifest, config))
 
 
 def layer_sizes(engine: Engine, manifest: Manifest, config: ImageConfig) -> list[int]:
     """The size of each layer in bytes: unpacked where that is known, else as stored."""
+    if not engine.try_enter():
+        return [layer.size for layer in manifest.layers]
     trees = engine.trees
     return [
         trees.usage(diff_id) if trees.has(diff_id) else layer.size

@@ -70,6 +70,8 @@ def _size(engine: Engine, kind: str, digest: Digest) -> int | None:
     """None for what is not there. Nothing is new to a collection by having been looked at here."""
     try:
         if kind == "tree":
+            if not engine.try_enter():
+                return None
             return engine.trees.usage(digest)
         return engine.store.blobs.size(digest)
     except NotFound:
@@ -80,7 +82,7 @@ def _containers(engine: Engine) -> Part:
     from kobako.engine import containers
 
     found = containers.select(engine, everything=True, filters={})
-    sizes = [engine.driver.usage(c.directory) for c in found]
+    sizes = [engine.driver.usage(c.directory) if engine.try_enter() else 0 for c in found]
     idle = sum(n for c, n in zip(found, sizes, strict=True) if not c.active)
     active = sum(c.active for c in found)
     return Part("Containers", len(found), active, sum(sizes), idle)

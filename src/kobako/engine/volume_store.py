@@ -135,7 +135,7 @@ def usage(engine: Engine, volume: Volume) -> int:
     """Bytes of the files in a volume."""
     from kobako.snapshot.usage import size_of_tree
 
-    engine.enter()  # what other users of a container keep to themselves is counted too
+    engine.try_enter()  # what other users of a container keep to themselves is counted too
     return size_of_tree(volume.path)
 
 
@@ -154,7 +154,7 @@ def _delete(engine: Engine, name: str) -> None:
     from kobako.engine import recording
     from kobako.snapshot.driver import remove_tree
 
-    engine.enter()
+    engine.try_enter()
     remove_tree(os.path.join(engine.volumes_dir, name))
     recording.volumes(engine.settings.root, "destroy", [name])
 

@@ -50,8 +50,8 @@ class CacheObject(Record):
 
 def objects(engine: Engine) -> list[CacheObject]:
     """Everything there is, the longest unused first."""
-    engine.enter()
-    found = [*_of_rows(engine), *_mounts(engine)]
+    inside = engine.try_enter()
+    found = [*_of_rows(engine), *(_mounts(engine) if inside else ())]
     return sorted(found, key=lambda one: (one.used_ns, one.id))
 
 
@@ -85,7 +85,7 @@ def _layer(
     from kobako.oci import Digest
 
     size = 0
-    if engine.trees.has(Digest(diff_id)):
+    if engine.try_enter() and engine.trees.has(Digest(diff_id)):
         size += engine.trees.usage(Digest(diff_id))
     size += sum(_stored(engine, Digest(d)) for d in {str(doc["blob"]["digest"]) for _, doc in rows})
     said = f"layer {diff_id}"
