@@ -82,7 +82,13 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "buildx": (
         "Manage builds, by docker's other name",
-        {"bake": "bake", "build": "build", "du": "builder_du", "prune": "builder_prune"},
+        {
+            "bake": "bake",
+            "build": "build",
+            "du": "builder_du",
+            "imagetools": "imagetools",
+            "prune": "builder_prune",
+        },
     ),
     "container": (
         "Manage containers",
@@ -139,6 +145,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "tag": "tag",
         },
     ),
+    "manifest": ("Look at manifests in registries", {"inspect": "manifest_inspect"}),
     "network": (
         "Manage networks: the host's and none are all there are",
         {

@@ -20,6 +20,18 @@ _MAX_CONFIG = 8 << 20
 _MAX_NESTING = 4
 
 
+def document(reference: Reference, client: Client) -> Manifest | Index:
+    """What a reference names in its registry, verified if that is a digest; nothing is stored.
+
+    Raises `NotFound`, `Unauthorized`, `Denied`, `Invalid`, `Corrupt`, `Unavailable`.
+    """
+    reference = reference.with_default_tag()
+    wanted = str(reference.digest or reference.tag)
+    with Transport(client) as transport:
+        registry = Registry(reference.domain, transport)
+        return registry.first(lambda session: Repository(session, reference).manifest(wanted))
+
+
 def image_config(reference: Reference, platform: Platform, client: Client) -> ImageConfig:
     """The config of an image in its registry, verified; nothing is stored.
 
