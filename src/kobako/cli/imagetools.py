@@ -1,8 +1,8 @@
-"""kobako buildx imagetools: images of a registry, looked at where they are."""
+"""kobako buildx imagetools: images of a registry, looked at and put together where they are."""
 
 from __future__ import annotations
 
-from kobako.cli.flags import BOOL, TEXT, Command, Flag
+from kobako.cli.flags import BOOL, LIST, TEXT, Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,27 +14,45 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "imagetools",
-    "buildx imagetools inspect [OPTIONS] NAME",
-    "Show details of an image in its registry",
+    "buildx imagetools inspect [OPTIONS] NAME | create [OPTIONS] -t NAME SOURCE...",
+    "Show details of an image in its registry, or make an image of those there",
     (
-        Flag("format", "", TEXT, "Format the output using the given Go template"),
-        Flag("raw", "", BOOL, "Show original, unformatted JSON manifest"),
+        Flag("annotation", "", LIST, "create: add annotation to the image"),
+        Flag("append", "", BOOL, "create: append to existing manifest"),
+        Flag("dry-run", "", BOOL, "create: show final image instead of pushing"),
+        Flag("file", "f", LIST, "create: read source descriptor from file"),
+        Flag("format", "", TEXT, "inspect: format the output using the given Go template"),
+        Flag("prefer-index", "", BOOL, "create: an index also of a single manifest", default=True),
+        Flag("progress", "", TEXT, "Set type of progress output", hidden=True),
+        Flag("raw", "", BOOL, "inspect: show original, unformatted JSON manifest"),
+        Flag("tag", "t", LIST, "create: set reference for new image"),
     ),
-    least=2,
-    most=2,
+    least=1,
 )
 
 
 def main(context: Context, values: Values, words: list[str]) -> int:
-    from kobako.cli import template
-    from kobako.engine import registry_manifests
     from kobako.errors import Invalid
 
-    action, name = words
+    action, *names = words
+    if action == "create":
+        from kobako.cli import imagetools_create
+
+        return imagetools_create.create(context, values, names)
     if action != "inspect":
         raise Invalid(
-            f"'{action}' is not a kobako buildx imagetools command", hint="There is inspect."
+            f"'{action}' is not a kobako buildx imagetools command",
+            hint="There are create and inspect.",
         )
+    if len(names) != 1:
+        raise Invalid("kobako buildx imagetools inspect takes one name")
+    return _inspect(context, values, names[0])
+
+
+def _inspect(context: Context, values: Values, name: str) -> int:
+    from kobako.cli import template
+    from kobako.engine import registry_manifests
+
     found = registry_manifests.look_up(context.engine, name)
     form = values.text("format")
     if values.on("raw"):

@@ -7,11 +7,13 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from kobako.engine.engine import Engine
     from kobako.oci import Digest, Index, Manifest, Platform, Reference
     from kobako.remote.client import Client
+    from kobako.remote.compose import Composition
 
 
 class Found(Record):
@@ -74,6 +76,14 @@ def configs(engine: Engine, found: Found) -> dict[str, dict[str, Any]]:
         for entry in document.manifests
         if entry.platform is not None and entry.platform.os != "unknown"
     }
+
+
+def composition(engine: Engine, sources: Sequence[Reference]) -> Composition:
+    """What an index of what the sources name is made of; to be closed."""
+    from kobako.engine import transfers
+    from kobako.remote.compose import Composition
+
+    return Composition(sources, transfers.client(engine))
 
 
 def _client(engine: Engine, reference: Reference, insecure: bool) -> Client:

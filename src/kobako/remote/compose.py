@@ -1,0 +1,177 @@
+"""An index made of what registries have already, put under a name: nothing goes through the store.
+
+Each manifest is brought beside the index where it is not there yet: its blobs are found, mounted
+from another repository of the registry, or streamed from server to server.
+"""
+
+from __future__ import annotations
+
+import io
+
+from kobako.errors import Denied, Invalid, NotFound, Unauthorized
+from kobako.oci import mediatypes
+from kobako.oci.config import ImageConfig
+from kobako.oci.manifest import Index, Manifest
+from kobako.record import Record
+from kobako.remote import workers
+from kobako.remote.registry import Registry
+from kobako.remote.repository import Repository
+from kobako.remote.transport import Transport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from kobako.oci.descriptor import Descriptor
+    from kobako.oci.digest import Digest
+    from kobako.oci.reference import Reference
+    from kobako.remote.client import Client
+    from kobako.remote.transport import Response
+
+_MAX_CONFIG = 8 << 20
+
+
+class Part(Record):
+    """A manifest of an index to be, and the repository it is in."""
+
+    repository: Repository
+    entry: Descriptor
+
+
+class Composition:
+    """The parts of what `sources` name, looked up at once; a context manager.
+
+    Raises `NotFound`, `Unauthorized`, `Denied`, `Invalid`, `Unavailable`, as all its methods do.
+    """
+
+    def __init__(self, sources: Sequence[Reference], client: Client) -> None:
+        self._client = client
+        self._transport = Transport(client)
+        self._single: Manifest | Index | None = None
+        self._parts: dict[Digest, Part] = {}
+        try:
+            for source in sources:
+                self._look_up(source.with_default_tag())
+            if len(sources) > 1:
+                self._single = None
+        except BaseException:
+            self._transport.close()
+            raise
+
+    def __enter__(self) -> Composition:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()
+
+    def document(
+        self, annotations: Sequence[tuple[str, str]] = (), *, prefer_index: bool = True
+    ) -> Manifest | Index:
+        """What the parts come to: one source that is an index, or need be none, is that itself."""
+        single = self._single
+        as_it_is = isinstance(single, Index) or not prefer_index
+        if single is not None and as_it_is and not annotations:
+            return single
+        entries = [part.entry for part in self._parts.values()]
+        docker = not annotations and all(mediatypes.is_docker(e.media_type) for e in entries)
+        kind = mediatypes.DOCKER_INDEX if docker else mediatypes.OCI_INDEX
+        return Index.build(entries, media_type=kind, annotations=annotations)
+
+    def put(self, document: Manifest | Index, target: Reference) -> None:
+        """Have the parts beside it, and then the document under its tag. Idempotent."""
+        registry = Registry(target.domain, self._transport, push=True)
+        there = Repository(registry.first(lambda session: session), target)
+        for part in self._parts.values():
+            if not self._is_in(part.repository, there):
+                self._bring(part, there)
+        there.session.retried(lambda: there.put_manifest(document, str(target.tag)))
+
+    def _look_up(self, source: Reference) -> None:
+        wanted = str(source.digest or source.tag)
+
+        def ask(session: Any) -> tuple[Repository, Manifest | Index]:
+            repository = Repository(session, source)
+            return repository, repository.manifest(wanted)
+
+        repository, found = Registry(source.domain, self._transport).first(ask)
+        self._single = found
+        if isinstance(found, Index):
+            entries = found.manifests
+        else:
+            entries = (found.descriptor.replace(platform=_platform(repository, found)),)
+        for entry in entries:
+            self._parts.setdefault(entry.digest, Part(repository, entry))
+
+    @staticmethod
+    def _is_in(repository: Repository, other: Repository) -> bool:
+        return (repository.session.host, repository.path) == (other.session.host, other.path)
+
+    def _bring(self, part: Part, there: Repository) -> None:
+        """A manifest with all it needs into another repository."""
+        digest = str(part.entry.digest)
+        document = part.repository.session.retried(lambda: part.repository.manifest(digest))
+        if isinstance(document, Index):
+            raise Invalid(f"{part.repository.reference.familiar()}: an index within an index")
+        blobs = {blob.digest: blob for blob in (*document.layers, document.config)}.values()
+        tasks = [self._task(part.repository, there, blob) for blob in blobs if not blob.urls]
+        workers.run(tasks, self._client.limits.parallel, self._transport.abort)
+        there.session.retried(lambda: there.put_manifest(document, digest))
+
+    def _task(self, here: Repository, there: Repository, blob: Descriptor) -> workers.Task:
+        return lambda: there.session.retried(lambda: _copy(here, there, blob))
+
+
+def _copy(here: Repository, there: Repository, blob: Descriptor) -> None:
+    if there.has_blob(blob.digest, blob.size):
+        return
+    upload = ""
+    if here.session.host == there.session.host:
+        try:
+            upload = there.begin_upload(blob.digest, mount_from=here.path)
+            if not upload:
+                return
+        except (Unauthorized, Denied, NotFound, Invalid):
+            pass  # a registry that mounts nothing
+    upload = upload or there.begin_upload(blob.digest)
+    there.put_blob(upload, blob.digest, lambda: _Body(here.blob(blob.digest)), blob.size)
+
+
+class _Body(io.RawIOBase):
+    """What a server sends, to be sent to another, who checks its digest."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self._response = response
+        self._chunks = response.chunks()
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = self._left or next(self._chunks, b"")
+        if size is not None and size >= 0:
+            data, self._left = data[:size], data[size:]
+        else:
+            self._left = b""
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._response.close()
+
+
+def _platform(repository: Repository, manifest: Manifest) -> Any:
+    """What an image is for; None of what is no image."""
+    if not manifest.is_image:
+        return None
+    with repository.blob(manifest.config.digest) as response:
+        raw = response.document(_MAX_CONFIG)
+    return ImageConfig.parse(raw).platform
