@@ -14,12 +14,13 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 
 @pytest.fixture
 def pushed(kobako: Kobako, open_hub: HubServer, tmp_path: Path) -> str:
-    """The name of an image of two platforms in a registry."""
+    """The name of an image of two platforms in a registry; it is not here."""
     (tmp_path / "file").write_text("1")
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY file /\nLABEL a=b\n")
     name = f"{open_hub.address}/looked/at:1"
     kobako("build", "-q", "--platform=linux/amd64,linux/arm64", "-t", name, str(tmp_path))
     kobako("push", "-q", name)
+    kobako("rmi", name)
     return name
 
 

@@ -153,12 +153,14 @@ def test_kill_ends_it_for_good_and_another_signal_need_not(kobako: Kobako, name:
     eventually(lambda: left(container) == [], "nobody is left")
     assert shown(kobako, name) == "exited 137 0"
     kobako("rm", name)
-    script = "trap 'exit 4' HUP; " + SLEEP
+    script = "trap 'exit 4' HUP; echo ready; " + SLEEP
     begin(kobako, name, script, "--restart", "always", "--stop-signal", "TERM")
+    eventually(lambda: kobako("logs", name).out == "ready", "it can be told")
     kobako("kill", "-s", "HUP", name)
     eventually(lambda: shown(kobako, name) == "running 0 1", "it comes back")
     kobako("rm", "-f", name)
     begin(kobako, name, script, "--restart", "unless-stopped", "--stop-signal", "TERM")
+    eventually(lambda: kobako("logs", name).out == "ready", "it can be told")
     kobako("kill", "-s", "HUP", name)
     eventually(lambda: shown(kobako, name) == "exited 4 0", "it was stopped by a user")
 
