@@ -54,8 +54,9 @@ class State(Record):
 
 def state(state_dir: str) -> State:
     """The state now. A directory that does not exist is a container never started."""
-    ended = _read(state_dir, "exit")
+    # In this order: a start takes away the end first, so that none is seen without its beginning.
     begun = _read(state_dir, "pid")
+    ended = _read(state_dir, "exit")
     if ended is None and begun is None:
         return State("created")
     if ended is None and begun is not None:
