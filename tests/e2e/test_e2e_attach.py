@@ -276,6 +276,8 @@ def test_a_visitor_that_does_not_read(kobako: Kobako, name: str) -> None:
     stopped, other = pipe(kobako, "attach", name), pipe(kobako, "attach", name)
     for child in stopped, other:
         eventually(lambda c=child: _waits_for_the_log(f"/proc/{c.pid}/fdinfo"), "it listens")
+    for child in stopped, other:
+        eventually(lambda c=child: _catches(c.pid, signal.SIGTERM), "it is there")
     stopped.send_signal(signal.SIGSTOP)
     say(other, b"go")
     eventually(lambda: kobako("logs", "--tail", "1", name).out == "all", "it wrote")
