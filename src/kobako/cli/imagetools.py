@@ -103,8 +103,9 @@ def _fields(context: Context, found: Found, form: str) -> dict[str, Any]:
     )
     manifest.document = {"schemaVersion": 2, **document.descriptor.to_json()}
     if isinstance(document, Index):
-        manifest["Manifests"] = [_described(entry.to_json()) for entry in document.manifests]
-        manifest.document["manifests"] = [entry.to_json() for entry in document.manifests]
+        entries = [entry.to_json() for entry in document.manifests]
+        manifest["Manifests"] = list(map(_described, entries))
+        manifest.document["manifests"] = entries
     fields: dict[str, Any] = {"Name": str(found.reference), "Manifest": manifest}
     if ".Image" in form:
         images = registry_manifests.configs(context.engine, found)

@@ -68,9 +68,10 @@ def _digest_in(text: str) -> str:
 
 
 def _described(path: str) -> str:
+    """The digest of the descriptor in a file."""
     try:
         with open(path, encoding="utf-8") as file:
-            return "{" + file.read().strip().removeprefix("{")
+            return _digest_in(file.read())
     except (OSError, UnicodeDecodeError) as fault:
         raise Invalid(f"--file {path}: {getattr(fault, 'strerror', None) or fault}") from None
 

@@ -45,11 +45,8 @@ def main(context: Context, values: Values, words: list[str]) -> int:
             shown = _verbose(found, found.document.descriptor.replace(platform=platform))
         context.out(json.dumps(shown, indent="\t", ensure_ascii=False))
         return 0
-    document, indent = (
-        json.loads(found.document.raw),
-        3 if isinstance(found.document, Index) else "\t",
-    )
-    context.out(json.dumps(document, indent=indent, ensure_ascii=False))
+    indent = 3 if isinstance(found.document, Index) else "\t"
+    context.out(json.dumps(json.loads(found.document.raw), indent=indent, ensure_ascii=False))
     return 0
 
 

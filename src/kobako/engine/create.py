@@ -67,14 +67,8 @@ def create(
     image = find_image(engine, request, on_event)
     container_id = names.random_id()
     trees = lowers.of_image(engine, image)
-    document, plan = _document(
-        engine,
-        request,
-        image,
-        container_id,
-        trees,
-        around or surroundings.of_request(engine, request),
-    )
+    around = around or surroundings.of_request(engine, request)
+    document, plan = _document(engine, request, image, container_id, trees, around)
     directory = engine.container_dir(container_id)
     created = Created(container_id, directory, trees, plan, claim.make(directory), document)
     take_back = None

@@ -95,7 +95,8 @@ class Engine:
             if self.settings.mode:
                 raise
             self._outside = True
-        return not self._outside
+            return False
+        return True
 
     @property
     def trees(self) -> LayerTrees:

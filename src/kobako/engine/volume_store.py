@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
 
 _FILTERS = ("dangling", "driver", "label", "name")
-
-
 _LABELS = "labels"
 """A file beside the data, of volumes that have some: a JSON object."""
 

@@ -10,10 +10,9 @@ import io
 
 from kobako.errors import Denied, Invalid, NotFound, Unauthorized
 from kobako.oci import mediatypes
-from kobako.oci.config import ImageConfig
 from kobako.oci.manifest import Index, Manifest
 from kobako.record import Record
-from kobako.remote import workers
+from kobako.remote import metadata, workers
 from kobako.remote.registry import Registry
 from kobako.remote.repository import Repository
 from kobako.remote.transport import Transport
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from kobako.oci.reference import Reference
     from kobako.remote.client import Client
     from kobako.remote.transport import Response
-
-_MAX_CONFIG = 8 << 20
 
 
 class Part(Record):
@@ -99,7 +96,8 @@ class Composition:
         if isinstance(found, Index):
             entries = found.manifests
         else:
-            entries = (found.descriptor.replace(platform=_platform(repository, found)),)
+            platform = metadata.config(repository, found).platform if found.is_image else None
+            entries = (found.descriptor.replace(platform=platform),)
         for entry in entries:
             self._parts.setdefault(entry.digest, Part(repository, entry))
 
@@ -166,12 +164,3 @@ class _Body(io.RawIOBase):
         if not self.closed:
             super().close()
             self._response.close()
-
-
-def _platform(repository: Repository, manifest: Manifest) -> Any:
-    """What an image is for; None of what is no image."""
-    if not manifest.is_image:
-        return None
-    with repository.blob(manifest.config.digest) as response:
-        raw = response.document(_MAX_CONFIG)
-    return ImageConfig.parse(raw).platform

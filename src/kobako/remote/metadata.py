@@ -49,13 +49,14 @@ def image_config(reference: Reference, platform: Platform, client: Client) -> Im
             found = repository.manifest(str(found.select(platform).digest))
         if isinstance(found, Index):
             raise Invalid(f"{reference.familiar()}: indexes nested too deeply")
-        return ImageConfig.parse(_config(repository, found))
+        return config(repository, found)
 
     with Transport(client) as transport:
         return Registry(reference.domain, transport).first(ask)
 
 
-def _config(repository: Repository, manifest: Manifest) -> bytes:
+def config(repository: Repository, manifest: Manifest) -> ImageConfig:
+    """The config of an image in a repository, verified. Raises as `image_config`."""
     wanted = manifest.config
     raw = wanted.data
     if raw is None:
@@ -65,4 +66,4 @@ def _config(repository: Repository, manifest: Manifest) -> bytes:
         raise Corrupt(
             f"{repository.reference.familiar()}: its config is not what {wanted.digest} says"
         )
-    return raw
+    return ImageConfig.parse(raw)
