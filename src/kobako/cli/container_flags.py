@@ -7,6 +7,7 @@ from kobako.cli.flags import (
     LIST,
     NUMBER,
     TEXT,
+    BadValue,
     Flag,
     Refused,
     Values,
@@ -119,6 +120,8 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
             from kobako.cli.environment import environment
 
             env = environment(context, values)
+    except BadValue:
+        raise
     except Invalid as fault:
         raise Refused(fault.message) from None
     made = CreateRequest(
@@ -259,7 +262,7 @@ def _mounts(words: list[str]) -> list[str]:
         try:
             mount_fields(word)
         except Invalid as fault:
-            raise Refused(fault.message) from None
+            raise BadValue(fault.message) from None  # which names the flag
     return words
 
 

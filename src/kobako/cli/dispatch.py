@@ -102,7 +102,7 @@ def _verb(name: str, module: str, words: list[str], environ: dict[str, str]) -> 
         code: int = verb.main(context, values, rest)
         return code
     except flags.Refused as fault:
-        prefix = "" if fault.message.startswith("invalid argument") else f"{PROGRAM}: "
+        prefix = "" if isinstance(fault, flags.BadValue) else f"{PROGRAM}: "
         context.err(f"{error_text(fault, prefix)}\nSee '{PROGRAM} {name} --help'.")
         return 125
     except KobakoError as fault:

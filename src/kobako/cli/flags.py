@@ -33,9 +33,13 @@ class Refused(Invalid):
     exit_code = 125
 
 
-def bad_value(flag: str, word: str, why: str, hint: str = "") -> Refused:
-    """That a flag, as it is shown, cannot have such a value."""
-    return Refused(f'invalid argument "{word}" for "{flag}" flag: {why}', hint=hint)
+class BadValue(Refused):
+    """That a flag cannot have such a value: a message that names both, as `bad_value` makes it."""
+
+
+def bad_value(flag: str, word: str, why: str, hint: str = "") -> BadValue:
+    """For a flag as it is shown."""
+    return BadValue(f'invalid argument "{word}" for "{flag}" flag: {why}', hint=hint)
 
 
 class Flag(Record):

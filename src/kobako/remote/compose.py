@@ -6,13 +6,12 @@ from another repository of the registry, or streamed from server to server.
 
 from __future__ import annotations
 
-import io
-
 from kobako.errors import Denied, Invalid, NotFound, Unauthorized
 from kobako.oci import mediatypes
 from kobako.oci.manifest import Index, Manifest
 from kobako.record import Record
 from kobako.remote import metadata, workers
+from kobako.remote.body import Body
 from kobako.remote.registry import Registry
 from kobako.remote.repository import Repository
 from kobako.remote.transport import Transport
@@ -135,7 +134,7 @@ def _copy(here: Repository, there: Repository, blob: Descriptor) -> None:
     there.put_blob(upload, blob.digest, lambda: _Body(here.blob(blob.digest)), blob.size)
 
 
-class _Body(io.RawIOBase):
+class _Body(Body):
     """What a server sends, to be sent to another, who checks its digest."""
 
     def __init__(self, response: Response) -> None:
@@ -144,9 +143,6 @@ class _Body(io.RawIOBase):
         self._chunks = response.chunks()
         self._left = b""
 
-    def readable(self) -> bool:
-        return True
-
     def read(self, size: int | None = -1) -> bytes:
         data = self._left or next(self._chunks, b"")
         if size is not None and size >= 0:
@@ -154,11 +150,6 @@ class _Body(io.RawIOBase):
         else:
             self._left = b""
         return data
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
     def close(self) -> None:
         if not self.closed:

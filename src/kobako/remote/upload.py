@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 
 from kobako.errors import Denied, Invalid, NotFound, Unauthorized, Unavailable
 from kobako.events import LayerProgress
+from kobako.remote.body import Body
 from kobako.remote.failures import Transient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from kobako.events import OnEvent
     from kobako.oci.descriptor import Descriptor
@@ -98,7 +97,7 @@ class Upload:
             self._on_event(LayerProgress(self._id, action, current, total))
 
 
-class _Body(io.RawIOBase):
+class _Body(Body):
     """A blob's file that tells how far it has been read. The registry checks the digest, so the
     bytes are not hashed here once more.
     """
@@ -110,9 +109,6 @@ class _Body(io.RawIOBase):
         self._sent = 0
         self._shown = 0
 
-    def readable(self) -> bool:
-        return True
-
     def read(self, size: int | None = -1) -> bytes:
         data = os.read(self._fd, size if size is not None and size >= 0 else 1 << 20)
         self._sent += len(data)
@@ -120,11 +116,6 @@ class _Body(io.RawIOBase):
             self._shown = self._sent
             self._told(self._sent)
         return data
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
     def close(self) -> None:
         if not self.closed:
