@@ -34,7 +34,7 @@ ALIKE = (
         """bake build cli http oci emulate/test_emulate_program.py layer/test_layer_codec.py
         layer/test_layer_tar.py remote/test_remote_auth.py remote/test_remote_docker_registry.py
         remote/test_remote_hostile.py remote/test_remote_interrupt.py runtime/test_runtime_log.py
-        runtime/test_runtime_seccomp.py test_imports.py""".split(),
+        runtime/test_runtime_seccomp.py runtime/test_runtime_state.py test_imports.py""".split(),
     ),
     # Root goes by where permissions stop a user. Nobody enters a user namespace, or one of a single
     # id, so a user with subordinate ids is like one without.

@@ -67,10 +67,8 @@ from kobako.engine.inspection import inspect
 engine, seen, last = Engine(Settings(sys.argv[1])), set(), ("", 0)
 while last != ("running", 2):
     found = inspect(engine, sys.argv[2])
-    now = found["State"]["Status"], found["RestartCount"]
-    if now[0] == last[0]:  # what is seen for an instant between two files is not what it is
-        seen.add(now[0])
-    last = now
+    last = found["State"]["Status"], found["RestartCount"]
+    seen.add(last[0])
 print(*sorted(seen))
 """
 

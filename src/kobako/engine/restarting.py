@@ -98,8 +98,10 @@ def look(container_id: str, wanted: dict[str, Any], state_dir: str, now: State) 
             return now.replace(status="restarting")
     else:
         return now
-    later = state.state(state_dir)  # it may have been started since we looked
-    return later if later.status == now.status else look(container_id, wanted, state_dir, later)
+    later = state.state(state_dir)  # it may have been started, and have ended, since we looked
+    if (later, past(state_dir)) == (now, known):
+        return later
+    return look(container_id, wanted, state_dir, later)
 
 
 def restarter(engine: Engine, container_id: str) -> tuple[str, ...]:

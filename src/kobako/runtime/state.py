@@ -57,6 +57,8 @@ def state(state_dir: str) -> State:
     # In this order: a start takes away the end first, so that none is seen without its beginning.
     begun = _read(state_dir, "pid")
     ended = _read(state_dir, "exit")
+    if ended is not None and _read(state_dir, "pid") != begun:
+        return state(state_dir)  # it was started again in between: the end is of another beginning
     if ended is None and begun is None:
         return State("created")
     if ended is None and begun is not None:
