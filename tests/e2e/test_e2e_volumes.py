@@ -137,7 +137,14 @@ def test_labels(kobako: Kobako, volume: str) -> None:
     kobako("volume", "create", "--label=team=green", names[1])  # is there already
     kobako("volume", "prune", "-af", "--filter", "label=team", "--filter", "label!=old")
     assert [line.split()[0] for line in listed()] == [names[0], names[2]]
-    kobako.fails("volume", "create", "--label==x", names[1], code=125, says="empty name")
+    kobako.fails(
+        "volume",
+        "create",
+        "--label==x",
+        names[1],
+        code=125,
+        says='for "--label" flag: invalid label',
+    )
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         limits, parent = limit_flags.limits(context, values)
     env: list[str] = []
     try:
-        labelled = labels(values.many("label"), values.many("label-file"))
+        labelled = labels("-l, --label", values.many("label"), values.many("label-file"))
         if values.given("env") or values.given("env-file"):
             from kobako.cli.environment import environment
 
@@ -138,7 +138,7 @@ def request(context: Context, values: Values, words: list[str]) -> CreateRequest
         stdin=values.on("interactive"),
         detached=values.knows("detach") and values.on("detach"),
         init=values.on("init"),
-        ulimits=tuple(_ulimits(values.many("ulimit"))),
+        ulimits=tuple(_checked("--ulimit", values.many("ulimit"), _ulimit)),
         oom_score_adj=_oom_score(values.number("oom-score-adj")),
         auto_remove=values.on("rm"),
         healthcheck=healthcheck,
@@ -161,7 +161,7 @@ def _surrounded(made: CreateRequest, values: Values) -> CreateRequest:
     return made.replace(
         hostname=values.text("hostname"),
         domainname=values.text("domainname"),
-        extra_hosts=tuple(_hosts(values.many("add-host"))),
+        extra_hosts=tuple(_checked("--add-host", values.many("add-host"), _host)),
         dns=tuple(_addresses("dns", values.many("dns"))),
         dns_options=tuple(values.many("dns-option") + values.many("dns-opt")),
         dns_search=tuple(values.many("dns-search")),
@@ -173,7 +173,7 @@ def _surrounded(made: CreateRequest, values: Values) -> CreateRequest:
         cgroupns=values.text("cgroupns"),
         volumes=tuple(values.many("volume")),
         volumes_from=tuple(values.many("volumes-from")),
-        mounts=tuple(_mounts(values.many("mount"))),
+        mounts=tuple(_checked("--mount", values.many("mount"), _mount)),
         tmpfs=tuple(values.many("tmpfs")),
         shm_size=size_flag(values, "shm-size", 64 << 20) or 64 << 20,
         read_only=values.on("read-only"),
@@ -192,11 +192,11 @@ def _entrypoint(values: Values) -> tuple[str, ...] | None:
     return (values.text("entrypoint"),) if values.text("entrypoint") else ()
 
 
-def labels(given: list[str], files: list[str]) -> list[tuple[str, str]]:
-    """`--label-file` lines, then `--label`s, as pairs."""
+def labels(flag: str, given: list[str], files: list[str]) -> list[tuple[str, str]]:
+    """`--label-file` lines, then `--label`s, as pairs; `flag` is the latter as it is shown."""
     for word in given:
         if not word or word.startswith("="):
-            raise bad_value("-l, --label", word, f"invalid label '{word}': empty name")
+            raise bad_value(flag, word, f"invalid label '{word}': empty name")
     found: list[str] = []
     for path in files:
         from kobako.cli.environment import file_lines
@@ -236,41 +236,37 @@ def _pull(policy: str) -> str:
     return policy
 
 
-def _ulimits(words: list[str]) -> list[str]:
-    """Those that are limits."""
+def _checked(flag: str, words: list[str], check: Callable[[str], None]) -> list[str]:
+    """The values of a flag, none of which `check` minds."""
     for word in words:
-        from kobako.engine.program import ulimit
-
-        _checked("--ulimit", word, ulimit)
-    return words
-
-
-def _hosts(words: list[str]) -> list[str]:
-    """Those that are a name and an address."""
-    for word in words:
-        from kobako.engine.etc_files import extra_host
-
-        _checked("--add-host", word, extra_host)
-    return words
-
-
-def _mounts(words: list[str]) -> list[str]:
-    """Those that have the fields of a mount."""
-    for word in words:
-        from kobako.engine.volumes import mount_fields
-
         try:
-            mount_fields(word)
+            check(word)
+        except BadValue:
+            raise
         except Invalid as fault:
-            raise BadValue(fault.message) from None  # which names the flag
+            raise bad_value(flag, word, fault.message, fault.hint) from None
     return words
 
 
-def _checked(flag: str, word: str, check: Callable[[str], object]) -> None:
+def _ulimit(word: str) -> None:
+    from kobako.engine.program import ulimit
+
+    ulimit(word)
+
+
+def _host(word: str) -> None:
+    from kobako.engine.etc_files import extra_host
+
+    extra_host(word)
+
+
+def _mount(word: str) -> None:
+    from kobako.engine.volumes import mount_fields
+
     try:
-        check(word)
+        mount_fields(word)
     except Invalid as fault:
-        raise bad_value(flag, word, fault.message, fault.hint) from None
+        raise BadValue(fault.message) from None  # which names the flag
 
 
 def _addresses(flag: str, words: list[str]) -> list[str]:

@@ -34,7 +34,7 @@ def main(context: Context, values: Values, words: list[str]) -> int:
         )
     if values.many("opt"):
         raise Unsupported("--opt is not supported: a volume is a directory with a name")
-    labels = container_flags.labels(values.many("label"), [])
+    labels = container_flags.labels("--label", values.many("label"), [])
     name = words[0] if words else values.text("name")
     context.out(volume_store.create(context.engine, name, labels))
     return 0

@@ -16,6 +16,31 @@ if TYPE_CHECKING:
     from kobako.engine.engine import Engine
 
 
+_ALWAYS: dict[str, Any] = {
+    "ID": "",
+    "DriverStatus": [],
+    "LoggingDriver": "json-file",
+    "Plugins": {
+        "Volume": ["local"],
+        "Network": ["host", "null"],
+        "Authorization": None,
+        "Log": ["json-file", "local", "none"],
+    },
+    "DefaultRuntime": "kobako",
+    "Runtimes": {"kobako": {"path": "kobako"}},
+    "Swarm": {"NodeID": "", "LocalNodeState": "inactive", "ControlAvailable": False},
+    "LiveRestoreEnabled": True,
+    "Debug": False,
+    "ExperimentalBuild": False,
+    "Isolation": "",
+    "Labels": [],
+    "Warnings": None,
+    "IndexServerAddress": "https://index.docker.io/v1/",
+    "OSType": "linux",
+}
+"""What `info` says wherever it is asked."""
+
+
 class Finding(Record):
     """One thing fsck saw. `broken`: something is wrong and was not repaired."""
 
@@ -44,42 +69,23 @@ def info(engine: Engine) -> dict[str, Any]:
     isolation = mode == "none" or engine.own_pids
     cgroups = _cgroup_version()
     return {
-        "ID": "",
+        **_ALWAYS,
         "Containers": len(found),
         "ContainersRunning": sum(c.active and c.state.status != "paused" for c in found),
         "ContainersPaused": states.count("paused"),
         "ContainersStopped": sum(not c.active for c in found),
         "Images": len(engine.store.db.images.list()),
         "Driver": driver,
-        "DriverStatus": [],
-        "LoggingDriver": "json-file",
         "CgroupDriver": "cgroupfs" if cgroups else "none",
         "CgroupVersion": cgroups,
-        "Plugins": {
-            "Volume": ["local"],
-            "Network": ["host", "null"],
-            "Authorization": None,
-            "Log": ["json-file", "local", "none"],
-        },
         "SecurityOptions": security,
-        "DefaultRuntime": "kobako",
-        "Runtimes": {"kobako": {"path": "kobako"}},
-        "Swarm": {"NodeID": "", "LocalNodeState": "inactive", "ControlAvailable": False},
-        "LiveRestoreEnabled": True,
-        "Debug": False,
-        "ExperimentalBuild": False,
-        "Isolation": "",
-        "Labels": [],
-        "Warnings": None,
         "SystemTime": rfc3339(time.time_ns()),
-        "IndexServerAddress": "https://index.docker.io/v1/",
         "Mode": mode,
         "ModesNotUsed": why,
         "ProcessIsolation": isolation,
         "ServerVersion": __version__,
         "KernelVersion": system.release,
         "OperatingSystem": _os_name(),
-        "OSType": "linux",
         "Architecture": system.machine,
         "NCPU": os.cpu_count(),
         "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

@@ -6,7 +6,7 @@ from another repository of the registry, or streamed from server to server.
 
 from __future__ import annotations
 
-from kobako.errors import Denied, Invalid, NotFound, Unauthorized
+from kobako.errors import Invalid
 from kobako.oci import mediatypes
 from kobako.oci.manifest import Index, Manifest
 from kobako.record import Record
@@ -15,10 +15,11 @@ from kobako.remote.body import Body
 from kobako.remote.registry import Registry
 from kobako.remote.repository import Repository
 from kobako.remote.transport import Transport
+from kobako.remote.upload import Source, Upload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from kobako.oci.descriptor import Descriptor
@@ -106,36 +107,30 @@ class Composition:
 
     def _bring(self, part: Part, there: Repository) -> None:
         """A manifest with all it needs into another repository."""
-        digest = str(part.entry.digest)
-        document = part.repository.session.retried(lambda: part.repository.manifest(digest))
+        here, digest = part.repository, str(part.entry.digest)
+        document = here.session.retried(lambda: here.manifest(digest))
         if isinstance(document, Index):
-            raise Invalid(f"{part.repository.reference.familiar()}: an index within an index")
+            raise Invalid(f"{here.reference.familiar()}: an index within an index")
         blobs = {blob.digest: blob for blob in (*document.layers, document.config)}.values()
-        tasks = [self._task(part.repository, there, blob) for blob in blobs if not blob.urls]
+        mounts = (here.path,) if here.session.host == there.session.host else ()
+        source = _Elsewhere(here)
+        tasks = [Upload(source, blob, there, mounts).run for blob in blobs if not blob.urls]
         workers.run(tasks, self._client.limits.parallel, self._transport.abort)
         there.session.retried(lambda: there.put_manifest(document, digest))
 
-    def _task(self, here: Repository, there: Repository, blob: Descriptor) -> workers.Task:
-        return lambda: there.session.retried(lambda: _copy(here, there, blob))
+
+class _Elsewhere(Source):
+    """A repository of the same or of another registry. Who gets the bytes checks their digest."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def body(self, blob: Descriptor, told: Callable[[int], None]) -> Body:
+        return _Passed(self._repository.blob(blob.digest))
 
 
-def _copy(here: Repository, there: Repository, blob: Descriptor) -> None:
-    if there.has_blob(blob.digest, blob.size):
-        return
-    upload = ""
-    if here.session.host == there.session.host:
-        try:
-            upload = there.begin_upload(blob.digest, mount_from=here.path)
-            if not upload:
-                return
-        except (Unauthorized, Denied, NotFound, Invalid):
-            pass  # a registry that mounts nothing
-    upload = upload or there.begin_upload(blob.digest)
-    there.put_blob(upload, blob.digest, lambda: _Body(here.blob(blob.digest)), blob.size)
-
-
-class _Body(Body):
-    """What a server sends, to be sent to another, who checks its digest."""
+class _Passed(Body):
+    """What a server sends, to be sent to another."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from kobako.remote.registry import Registry
 from kobako.remote.repository import MAX_MANIFEST, Repository
 from kobako.remote.sources import Sources
 from kobako.remote.transport import Transport
-from kobako.remote.upload import Upload
+from kobako.remote.upload import Stored, Upload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,5 +187,5 @@ class _Push:
         known = self.sources.holding(repository.session.host, blob.digest, repository.path)
         named = tuple(m for m in self.mounts if m not in known and m != repository.path)
         on_event = self.on_event if shown else None
-        upload = Upload(self.store.blobs, blob, repository, known + named, shown, on_event)
-        return upload.run
+        source = Stored(self.store.blobs)
+        return Upload(source, blob, repository, known + named, shown, on_event).run

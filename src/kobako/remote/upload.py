@@ -1,4 +1,4 @@
-"""One blob from the store into a repository: found there, mounted from another, or uploaded."""
+"""One blob into a repository: found there, mounted from another, or uploaded."""
 
 from __future__ import annotations
 
@@ -22,22 +22,49 @@ _STEP = 1 << 18
 """Bytes between two progress events, at least."""
 
 
+class Source:
+    """Where the bytes of blobs come from."""
+
+    def body(self, blob: Descriptor, told: Callable[[int], None]) -> Body:
+        """All the bytes of a blob. `told` hears now and then how many have been read."""
+        raise NotImplementedError
+
+    def verify(self, blob: Descriptor) -> None:
+        """Raises `Corrupt` if the reason for a refusal is that the bytes are damaged here."""
+
+
+class Stored(Source):
+    """The store."""
+
+    def __init__(self, blobs: ContentStore) -> None:
+        self._blobs = blobs
+
+    def body(self, blob: Descriptor, told: Callable[[int], None]) -> Body:
+        self._blobs.size(blob.digest)  # names the blob if it is gone
+        return _File(self._blobs.path(blob.digest), told)
+
+    def verify(self, blob: Descriptor) -> None:
+        with self._blobs.open(blob.digest) as stream:
+            while stream.read(1 << 20):
+                pass
+
+
 class Upload:
     """A blob on its way; `run` does it. Idempotent: what broke off is simply done again."""
 
     def __init__(
         self,
-        blobs: ContentStore,
+        source: Source,
         blob: Descriptor,
         repository: Repository,
         mounts: tuple[str, ...],
-        shown: str,
-        on_event: OnEvent | None,
+        shown: str = "",
+        on_event: OnEvent | None = None,
     ) -> None:
         """`mounts` are repositories of the same registry that may have the blob, `shown` the id
         in events; `on_event` None: not a layer, nobody watches.
         """
-        self._blobs = blobs
+        self._source = source
         self._blob = blob
         self._repository = repository
         self._mounts = mounts
@@ -76,20 +103,13 @@ class Upload:
         except (Invalid, NotFound, Denied, Unavailable) as fault:
             if isinstance(fault, Denied) and "405" not in str(fault) and fault.hint:
                 raise  # refused by a judgement on us, not on the method
-            self._verify()
+            self._source.verify(self._blob)
             upload = self._repository.begin_upload(digest)
             upload = self._repository.patch_blob(upload, self._body, size)
             self._repository.put_blob(upload, digest, b"", 0)
 
-    def _verify(self) -> None:
-        """Raises `Corrupt` if the reason for a refusal is that our own copy is damaged."""
-        with self._blobs.open(self._blob.digest) as stream:
-            while stream.read(1 << 20):
-                pass
-
-    def _body(self) -> _Body:
-        self._blobs.size(self._blob.digest)  # names the blob if it is gone
-        return _Body(self._blobs.path(self._blob.digest), lambda sent: self._say("Pushing", sent))
+    def _body(self) -> Body:
+        return self._source.body(self._blob, lambda sent: self._say("Pushing", sent))
 
     def _say(self, action: str, current: int = 0) -> None:
         if self._on_event is not None:
@@ -97,7 +117,7 @@ class Upload:
             self._on_event(LayerProgress(self._id, action, current, total))
 
 
-class _Body(Body):
+class _File(Body):
     """A blob's file that tells how far it has been read. The registry checks the digest, so the
     bytes are not hashed here once more.
     """
