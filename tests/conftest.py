@@ -40,8 +40,8 @@ ALIKE = (
     # id, so a user with subordinate ids is like one without.
     (
         {"root", "emulated"},
-        """emulate engine hub image layer linux remote snapshot store test_straight.py
-        torture/test_torture_mutations.py""".split(),
+        """emulate engine hub image layer linux remote snapshot store test_groups.py
+        test_straight.py torture/test_torture_mutations.py""".split(),
     ),
 )
 """The identities that stand for all, and the folders and files where they do; of a file the first

@@ -1,4 +1,4 @@
-"""`kobako` and `python -m kobako`: hand the words to the command line."""
+"""`kobako` (scripts/kobako) and `python -m kobako`: hand the words to the command line."""
 
 import sys
 
@@ -16,9 +16,6 @@ def main() -> None:
         from kobako import straight
 
         straight.install()
-        from kobako import startup
-
-        straight.load(startup.EVERY)
         from kobako.cli import dispatch
 
         dispatch.main(sys.argv)
@@ -39,4 +36,7 @@ def _dropped(fault: "UnraisableHookArgs") -> None:
 
 
 if __name__ == "__main__":
+    from kobako import groups
+
+    groups.begin()
     main()

@@ -1,14 +1,25 @@
 """Which modules the short verbs need, in an order in which each comes after those it imports.
 
-Start-up is a feature: what is sure to be needed is loaded by `straight.load` in one go, a fifth
-cheaper than by the imports that ask for it. Nothing depends on these lists: a module that is
-missing here is imported where it is asked for. tests/e2e/test_e2e_startup.py keeps them exact.
+Start-up is a feature: what is sure to be needed is loaded by `groups` in one go, a third cheaper
+than by the imports that ask for it. Nothing depends on these lists: a module that is missing here
+is imported where it is asked for. tests/e2e/test_e2e_startup.py keeps them exact. This module
+itself is loaded only where a group has no file yet, or one that holds no more.
 """
 
 from __future__ import annotations
 
-EVERY = "cli cli.verbs cli.dispatch errors record cli.flags cli.context"
-"""What every verb begins with."""
+import marshal
+import os
+import sys
+from _frozen_importlib_external import MAGIC_NUMBER
+
+from kobako.straight import Finder, Loader, install
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+    Executed = list[tuple[Loader, CodeType | None]]
 
 _DATABASE = " store store.sqlite store.database store.store"
 
@@ -23,7 +34,10 @@ _EXEC = (
     " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
 )
 
-VERBS = {
+GROUPS = {
+    # What every verb begins with.
+    "every": "straight __main__ cli cli.verbs cli.dispatch errors record cli.flags cli.context",
+    # Then by the verb's module; of `run`, what it takes until the monitor is forked.
     "run": (
         "cli.container_flags cli.run cli.terminal engine engine.run engine.requests runtime"
         " runtime.surroundings engine.surroundings fastjson linux linux.libc linux.mount"
@@ -72,55 +86,111 @@ VERBS = {
         + _DATABASE
         + " oci oci.digest store.images oci.reference cli.units cli.table"
     ),
+    # Of `run`, while the monitor gets ready.
+    "run-create": (
+        "engine.program engine.container_document engine.etc_files engine.create"
+        " runtime.process_spec runtime.spec"
+        " engine.names engine.lowers linux.claim engine.images"
+        + _DATABASE
+        + " store.event_log oci oci.digest store.content store.images store.containers"
+        " oci.reference snapshot"
+        " snapshot.trees oci.document oci.execution engine.users snapshot.driver snapshot.overlay"
+        " linux.seccomp runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
+    ),
+    # Of the monitor of `run`.
+    "run-monitor": (
+        "linux.seccomp runtime.ourselves runtime.program linux.inroot"
+        " runtime.rootfs"
+        " runtime.init runtime.monitor runtime.launcher runtime.stage runtime.launch"
+    ),
+    # Of the monitor of whatever needs somebody to stand in for root.
+    "emulated": (
+        "emulate emulate.ownership emulate.caller linux.syscalls emulate.credentials"
+        " linux.ownership emulate.inodes emulate.world emulate.chown emulate.control emulate.create"
+        " emulate.execute emulate.ids emulate.journal emulate.sockets emulate.xattrs emulate.stat"
+        " linux.notify emulate.supervisor"
+    ),
+    # Of `run`, while the monitor starts the container.
+    "run-end": "engine.container_removal linux.fs runtime.attach runtime.state",
+    # Of `build`, when a step is not found in the cache.
+    "build-layer": (
+        "linux.libc linux.fs linux.placement linux.process linux.mount engine.privilege snapshot"
+        " snapshot.trees engine.lowers engine.names snapshot.driver snapshot.overlay"
+        " build.ops.rootpath layer layer.entry layer.change layer.settle layer.pax"
+        " layer.tar_writer engine.filesystem engine.layers layer.format linux.ownership"
+        " snapshot.overlay_diff layer.attributes layer.blocks layer.codec oci.hasher layer.pump"
+        " layer.pack snapshot.unpacking build.why build.wildcards build.ops.choosing"
+        " build.ops.chosen_digest build.why.record linux.fork store.failures store.writer"
+    ),
+    # Of such a step, when it copies files; after that.
+    "build-copy": (
+        "build.ops.transferring engine.build.worker_tree build.ops.accounts linux.pouring"
+        " build.ops.copying build.ops.modes build.ops.scribe build.ops.fresh"
+    ),
+    # Of such a step, when it runs a command; after that.
+    "build-step": (
+        "engine.bundles runtime runtime.surroundings engine.surroundings linux.channel"
+        " runtime.bundle runtime.container runtime.ahead engine.build.monitor"
+        " engine.build.plain_tree linux.caps runtime.process_spec runtime.spec"
+        " engine.build.mounts engine.build.run linux.seccomp runtime.ourselves runtime.program"
+        " linux.inroot engine.etc_files engine.program runtime.rootfs engine.users"
+        " runtime.init runtime.monitor runtime.launcher runtime.stage runtime.launch"
+        " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile runtime.attach"
+    ),
 }
-"""By the verb's module; of `run`, what it takes until the monitor is forked."""
 
-CREATE = (
-    "engine.program engine.container_document engine.etc_files engine.create"
-    " runtime.process_spec runtime.spec"
-    " engine.names engine.lowers linux.claim engine.images"
-    + _DATABASE
-    + " store.event_log oci oci.digest store.content store.images store.containers"
-    " oci.reference snapshot"
-    " snapshot.trees oci.document oci.execution engine.users snapshot.driver snapshot.overlay"
-    " linux.seccomp runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
-)
-"""Of `run`, while the monitor gets ready."""
 
-MONITOR = (
-    "linux.seccomp runtime.ourselves runtime.program linux.inroot"
-    " runtime.rootfs"
-    " runtime.init runtime.monitor runtime.launcher runtime.stage runtime.launch"
-)
-"""Of the monitor of `run`."""
+def load(group: str, files: list[str]) -> None:
+    """Import the modules of a group, if there is one of that name, and make its file of them: the
+    first of `files` that can be made."""
+    if group not in GROUPS:
+        return
+    install()
+    done: Executed = []
+    Loader.told = lambda loader, code: done.append((loader, code))
+    try:
+        for name in GROUPS[group].split():
+            name = "kobako." + name
+            if name not in sys.modules:
+                __import__(name)
+            elif all(loader.name != name for loader, _ in done):
+                _add(name, done, run=True)  # it is here already, and may not be the next time
+    finally:
+        Loader.told = None
+    _add(__name__, done, run=False)
+    if not sys.dont_write_bytecode:
+        any(_write(file, done) for file in files)
 
-END = "engine.container_removal linux.fs runtime.attach runtime.state"
-"""Of `run`, while the monitor starts the container."""
 
-LAYER = (
-    "linux.libc linux.fs linux.placement linux.process linux.mount engine.privilege snapshot"
-    " snapshot.trees engine.lowers engine.names snapshot.driver snapshot.overlay"
-    " build.ops.rootpath layer layer.entry layer.change layer.settle layer.pax"
-    " layer.tar_writer engine.filesystem engine.layers layer.format linux.ownership"
-    " snapshot.overlay_diff layer.attributes layer.blocks layer.codec oci.hasher layer.pump"
-    " layer.pack snapshot.unpacking build.why build.wildcards build.ops.choosing"
-    " build.ops.chosen_digest build.why.record linux.fork store.failures store.writer"
-)
-"""Of `build`, when a step is not found in the cache."""
+def _add(name: str, done: Executed, *, run: bool) -> None:
+    parent = sys.modules[name.rpartition(".")[0]]
+    spec = Finder.find_spec(name, parent.__path__)
+    if spec is not None and isinstance(spec.loader, Loader):
+        done.append((spec.loader, spec.loader.compiled() if run else None))
 
-COPY = (
-    "build.ops.transferring engine.build.worker_tree build.ops.accounts linux.pouring"
-    " build.ops.copying build.ops.modes build.ops.scribe build.ops.fresh"
-)
-"""Of such a step, when it copies files; after LAYER."""
 
-STEP = (
-    "engine.bundles runtime runtime.surroundings engine.surroundings linux.channel"
-    " runtime.bundle runtime.container runtime.ahead engine.build.monitor"
-    " engine.build.plain_tree linux.caps runtime.process_spec runtime.spec"
-    " engine.build.mounts engine.build.run linux.seccomp runtime.ourselves runtime.program"
-    " linux.inroot engine.etc_files engine.program runtime.rootfs engine.users"
-    " runtime.init runtime.monitor runtime.launcher runtime.stage runtime.launch"
-    " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile runtime.attach"
-)
-"""Of such a step, when it runs a command; after LAYER."""
+def _write(file: str, done: Executed) -> bool:
+    """What `groups` reads: of each module its name, its file below the package with the time and
+    the size that had, and its code, None where that is not to be run. Whether it had a place."""
+    here = os.path.dirname(__file__) + "/"
+    entries = [
+        (one.name, one.path.removeprefix(here), one.info.st_mtime_ns, one.info.st_size, code)
+        for one, code in done
+    ]
+    new = f"{file}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except OSError:
+        return False
+    data = MAGIC_NUMBER + marshal.dumps(entries)
+    try:
+        whole = os.write(fd, data) == len(data)
+        os.close(fd)
+        if whole:
+            os.rename(new, file)
+    except OSError:
+        whole = False
+    if not whole:  # the disk is full
+        os.unlink(new)
+    return True

@@ -1,10 +1,9 @@
 """Imports of kobako's own modules, without a search.
 
 An ordinary import asks every finder and every directory of `sys.path` and lists directories: a
-dozen system calls and 50 us for each of the seventy modules of `kobako run`. But where a module of
-this package lies is known: beside its parent. What is found is the ordinary loader with the
-ordinary compiled file; whatever is unusual (no compiled file yet, an older one, a hash instead of
-a time in it) is left to that loader.
+dozen system calls and 50 us for each module. But where a module of this package lies is known:
+beside its parent. What is found is the ordinary loader with the ordinary compiled file; whatever is
+unusual (no compiled file yet, an older one, a hash instead of a time in it) is left to that loader.
 """
 
 from __future__ import annotations
@@ -17,37 +16,47 @@ from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import CodeType, ModuleType
 
 _BY_TIME = MAGIC_NUMBER + b"\0\0\0\0"  # the head of a compiled file that is checked by time
 _HEAD = 16
 _SUFFIX = f".{sys.implementation.cache_tag}.pyc"
-_Module = type(sys)
 
 
 class Loader(SourceFileLoader):
     """The ordinary loader of a source file whose `stat` and compiled file are known already."""
 
+    told: Callable[[Loader, CodeType | None], None] | None = None
+    """Hears of each module that has been executed, thus after those it imports."""
+
     def __init__(self, name: str, path: str, info: os.stat_result, compiled: str) -> None:
         self.name = name  # as `super().__init__` does
         self.path = path
-        self._info = info
+        self.info = info
         self._compiled = compiled
+        self._code: CodeType | None = None
 
     def get_code(self, fullname: str) -> CodeType | None:
-        return self.compiled() or super().get_code(fullname)
+        self._code = self.compiled() or super().get_code(fullname)
+        return self._code
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        if Loader.told is not None:
+            Loader.told(self, self._code)
+        self._code = None
 
     def compiled(self) -> CodeType | None:
         """What the compiled file holds, if it is the one of this source."""
-        most = 4 * self._info.st_size + 1024  # it is about twice the source
+        most = 4 * self.info.st_size + 1024  # it is about twice the source
         try:
             fd = os.open(self._compiled, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 data = os.read(fd, most)
             finally:
                 os.close(fd)
-            made_from = int(self._info.st_mtime), self._info.st_size
+            made_from = int(self.info.st_mtime), self.info.st_size
             found = int.from_bytes(data[8:12], "little"), int.from_bytes(data[12:16], "little")
             if data.startswith(_BY_TIME) and found == made_from and len(data) < most:
                 code: CodeType = marshal.loads(memoryview(data)[_HEAD:])
@@ -90,48 +99,5 @@ class Finder:
 
 def install() -> None:
     """From now on kobako's modules are imported so. Not where compiled files lie elsewhere."""
-    if not sys.pycache_prefix and not sys.flags.optimize:
+    if Finder not in sys.meta_path and not sys.pycache_prefix and not sys.flags.optimize:
         sys.meta_path.insert(0, Finder)
-
-
-def load(group: str) -> None:
-    """Import the modules of a group (see `startup`), where imports have been made straight.
-
-    They become what an import makes of them; but what importlib does for each (locks, asking the
-    finders, walking to the parent) is a third of what it costs. Before any thread exists only.
-    """
-    if Finder not in sys.meta_path:
-        return
-    modules = sys.modules
-    for name in group.split():
-        name = "kobako." + name
-        if name in modules:
-            continue
-        parent, _, last = name.rpartition(".")
-        package = modules.get(parent)
-        spec = Finder.find_spec(name, package.__path__) if package else None
-        code = spec.loader.compiled() if spec and isinstance(spec.loader, Loader) else None
-        if package is None or spec is None or code is None:
-            __import__(name)
-            continue
-        module = modules[name] = _made(spec)
-        try:
-            exec(code, module.__dict__)
-        except BaseException:
-            modules.pop(name, None)
-            raise
-        setattr(package, last, module)
-
-
-def _made(spec: ModuleSpec) -> ModuleType:
-    """An empty module with the attributes importlib gives it."""
-    module = _Module(spec.name)
-    attributes = module.__dict__
-    attributes["__spec__"] = spec
-    attributes["__loader__"] = spec.loader
-    attributes["__file__"] = spec.origin
-    attributes["__cached__"] = spec.cached
-    attributes["__package__"] = spec.parent
-    if spec.submodule_search_locations is not None:
-        attributes["__path__"] = spec.submodule_search_locations
-    return module

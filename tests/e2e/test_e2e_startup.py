@@ -75,12 +75,14 @@ def test_the_monitor_and_what_it_forks() -> None:
     assert not own & FORBIDDEN
 
 
+SCRIPT = "from kobako import groups; groups.begin()\nfrom kobako.__main__ import main; main()"
+
+
 def check(kobako: Kobako, words: list[str]) -> None:
     # As the installed script does it: `-m` imports a dozen modules of its own.
-    script = "from kobako.__main__ import main; main()"
-    command = [sys.executable, "-X", "importtime", "-c", script, *words]
+    command = [sys.executable, "-X", "importtime", "-c", SCRIPT, *words]
     found = imported(command, kobako.environ)
-    assert "kobako.straight" in found
+    assert "kobako.groups" in found
     own = found - imported(BARE, kobako.environ)
     assert not own & FORBIDDEN
 
@@ -91,19 +93,14 @@ IMPORTS_ITS_PARTS = "kobako.build.dockerfile"
 
 
 def grouped(*groups: str) -> set[str]:
-    return {"kobako." + name for group in groups for name in group.split()}
+    return {"kobako." + name for group in groups for name in startup.GROUPS[group].split()}
 
 
 def asked_for(kobako: Kobako, words: list[str]) -> set[str]:
     """The modules of kobako that a verb imports where it asks for them, groups being left out."""
-    script = (
-        "from kobako import straight, startup; straight.load = lambda group: None\n"
-        "from kobako.__main__ import main; main()"
-    )
+    script = "from kobako import groups; groups.load = lambda group: None\n" + SCRIPT
     found = imported([sys.executable, "-X", "importtime", "-c", script, *words], kobako.environ)
-    return {n for n in found if n.startswith("kobako.")} - {
-        "kobako.straight", "kobako.startup", "kobako.__main__"
-    }  # fmt: skip
+    return {n for n in found if n.startswith("kobako.")} - {"kobako.groups"}
 
 
 def some_modes_only() -> set[str]:
@@ -120,10 +117,10 @@ def some_modes_only() -> set[str]:
 def test_the_group_of_a_verb_is_what_it_imports(kobako: Kobako, name: str, verb: str) -> None:
     kobako("run", "--name", name, "python", "true")
     found = asked_for(kobako, GROUPED[verb].split())
-    listed = grouped(startup.EVERY, startup.VERBS[verb])
+    listed = grouped("every", verb)
     if verb == "run":
-        listed |= grouped(startup.CREATE, startup.END)
-        found -= grouped(startup.MONITOR) - listed  # it has the same stderr
+        listed |= grouped("run-create", "run-end")
+        found -= grouped("run-monitor") - listed  # it has the same stderr
         found -= some_modes_only()
     if verb == "images":
         # An image of several platforms may be in the store.
@@ -134,13 +131,13 @@ def test_the_group_of_a_verb_is_what_it_imports(kobako: Kobako, name: str, verb:
 def test_the_group_of_exec_is_what_it_imports(kobako: Kobako, name: str) -> None:
     kobako("run", "-d", "--name", name, "python", "sleep", "100")
     found = asked_for(kobako, ["exec", name, "true"])
-    assert found - some_modes_only() == grouped(startup.EVERY, startup.VERBS["exec"])
+    assert found - some_modes_only() == grouped("every", "exec")
 
 
 def test_the_group_of_commit_is_what_a_small_one_imports(kobako: Kobako, name: str) -> None:
     kobako("run", "--name", name, "python", "sh", "-c", "echo hello > /hello")
     found = asked_for(kobako, ["commit", name, "startup-commit"])
-    listed = grouped(startup.EVERY, startup.VERBS["commit"])
+    listed = grouped("every", "commit")
     some = some_modes_only() | {"kobako.linux.caps"}
     assert found - some == listed - some
 
@@ -150,7 +147,7 @@ def test_the_group_of_build_is_what_a_cached_one_imports(kobako: Kobako, context
     kobako(*words)
     found = {n for n in asked_for(kobako, words) if not n.startswith(IMPORTS_ITS_PARTS + ".")}
     found -= some_modes_only() | {"kobako.linux.caps", "kobako.linux.mount"}
-    assert found == grouped(startup.EVERY, startup.VERBS["build"])
+    assert found == grouped("every", "build")
 
 
 def test_the_groups_of_steps_are_what_those_that_are_carried_out_import(
@@ -161,42 +158,6 @@ def test_the_groups_of_steps_are_what_those_that_are_carried_out_import(
     kobako(*words)  # what the checks say of it is kept
     found = {n for n in asked_for(kobako, words) if not n.startswith(IMPORTS_ITS_PARTS + ".")}
     found -= {"kobako.build.lower_transfer", "kobako.build.ops.transfer"}  # it has been read
-    groups = (startup.VERBS["build"], startup.LAYER, startup.COPY, startup.STEP)
-    listed = grouped(startup.EVERY, *groups)
+    groups = ("build", "build-layer", "build-copy", "build-step")
+    listed = grouped("every", *groups)
     assert found - some_modes_only() == listed - some_modes_only()
-
-
-STEPS = {"copy": startup.COPY, "step": startup.STEP}
-
-
-@pytest.mark.parametrize("verb", [*startup.VERBS, *STEPS, "monitor"])
-def test_a_group_is_in_an_order_in_which_nothing_is_asked_for(verb: str) -> None:
-    """Each module comes after those it imports: importlib finds them all there."""
-    groups = [startup.EVERY, startup.VERBS.get(verb, startup.VERBS["run"])]
-    if verb == "run":
-        groups += [startup.CREATE, startup.END]
-    elif verb == "monitor":
-        groups += [startup.MONITOR]
-    elif verb in STEPS:
-        groups = [startup.EVERY, startup.VERBS["build"], startup.LAYER, STEPS[verb]]
-    script = """
-import sys
-from kobako import straight, startup
-straight.install()
-straight.Loader.compiled = lambda self: self.source_to_code(self.get_data(self.path), self.path)
-asked = []
-class Witness:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name.startswith("kobako.") and not name.startswith("kobako.build.dockerfile."):
-            asked.append(name)
-sys.meta_path.insert(0, Witness)
-for group in sys.argv[1:]:
-    straight.load(group)
-assert asked == [], asked
-for group in sys.argv[1:]:
-    for name in group.split():
-        module = sys.modules["kobako." + name]
-        assert module.__spec__.name == module.__name__ and module.__file__, name
-"""
-    subprocess.run([sys.executable, "-c", script, *groups], check=True)

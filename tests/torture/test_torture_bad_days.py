@@ -343,7 +343,9 @@ def test_interrupt_in_the_middle(base: Kobako, registry: Registry, place: Path) 
     assert base.remains() == []
 
 
-@pytest.mark.parametrize("where", ["straight.load", "cli.dispatch.run", "cli.dispatch.main"])
+@pytest.mark.parametrize(
+    "where", ["straight.install", "groups.load", "cli.dispatch.run", "cli.dispatch.main"]
+)
 def test_an_interrupt_at_any_moment_is_quiet(where: str) -> None:
     """While modules are loaded, too: no traceback."""
     module, _, name = where.rpartition(".")
@@ -351,6 +353,7 @@ def test_an_interrupt_at_any_moment_is_quiet(where: str) -> None:
         f"import kobako.{module} as room\n"
         "def interrupted(*words): raise KeyboardInterrupt\n"
         f"room.{name} = interrupted\n"
+        "from kobako import groups; groups.begin()\n"
         "from kobako.__main__ import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True)

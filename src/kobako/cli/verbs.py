@@ -199,9 +199,9 @@ def find(words: list[str]) -> tuple[str, str | None, list[str]]:
 
 def load(module: str) -> ModuleType:
     """A verb's module: `COMMAND` says what it accepts, `main` does it."""
-    from kobako import startup, straight
+    from kobako import groups
 
     name = "kobako.cli." + module
-    straight.load(startup.VERBS.get(module, ""))
+    groups.load(module)
     __import__(name)
     return sys.modules[name]

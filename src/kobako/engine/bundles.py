@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from kobako import groups
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,9 +32,7 @@ def load(engine: Engine) -> None:
     from kobako.engine.privilege import SINGLE
 
     if engine.mode is SINGLE:
-        from kobako.emulate import ownership, supervisor
-
-        assert ownership and supervisor
+        groups.load("emulated")
 
 
 def ownership(

@@ -37,7 +37,7 @@ def run(
     The monitor is forked first and gets ready while the container is being made. `on_created` is
     called in between. A container made with --rm that cannot be started is removed.
     """
-    from kobako import startup, straight
+    from kobako import groups
     from kobako.engine import surroundings
     from kobako.runtime.ahead import Ahead
 
@@ -51,7 +51,7 @@ def run(
         prepare=lambda: _get_ready(engine),
         intercept_of=lambda spec, given: _interception(engine, spec, *given),
     )
-    straight.load(startup.CREATE)
+    groups.load("run-create")
     from kobako.engine import create
     from kobako.store import event_log
 
@@ -69,7 +69,7 @@ def run(
         ahead.abandon()
         raise
     ahead.launch(event_log.journal(engine.settings.root, created.subject))
-    straight.load(startup.END)  # while the monitor is at work
+    groups.load("run-end")  # while the monitor is at work
     started = _started(engine, ahead, request, created)
     if created.document["Config"].get("Healthcheck"):
         from kobako.engine import health

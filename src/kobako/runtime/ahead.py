@@ -68,9 +68,9 @@ class Ahead:
                     ours.close()
                     if detach and os.fork():
                         os._exit(0)  # the monitor is nobody's child
-                    from kobako import startup, straight
+                    from kobako import groups
 
-                    straight.load(startup.MONITOR)
+                    groups.load("run-monitor")
                     from kobako.runtime import launch
 
                     launch.obey(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kobako import startup, straight
+from kobako import groups
 from kobako.build.files import FILE, TreeFiles
 from kobako.build.ops.choosing import choose, wanted_by
 from kobako.build.ops.rootpath import first_name
@@ -56,7 +56,7 @@ class Transfer:
             output(2, f"{self._spec.keyword} --chown: {text}\n".encode())
 
         with change as tree:
-            straight.load(startup.COPY)
+            groups.load("build-copy")
             if self._context is not None or not self._local.sources:
                 self._fill(tree, self._context, below, note)
             else:

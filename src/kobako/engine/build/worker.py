@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kobako import startup, straight
+from kobako import groups
 from kobako.build.worker import BaseImage, LayerRef, RunResult
 from kobako.errors import NotFound
 
@@ -124,8 +124,8 @@ class EngineWorker:
         return found if places else found[:-1]
 
     def run(self, request: RunRequest, on_output: OnOutput) -> RunResult:
-        straight.load(startup.LAYER)
-        straight.load(startup.STEP)
+        groups.load("build-layer")
+        groups.load("build-step")
         from kobako.engine.build import run as build_run
 
         return build_run.run(self, request, on_output)

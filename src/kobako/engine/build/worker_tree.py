@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-from kobako import startup, straight
+from kobako import groups
 from kobako.engine.scratch import Scratch
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ class WorkerTree:
 
     def __enter__(self) -> Self:
         if self.writable:
-            straight.load(startup.LAYER)
+            groups.load("build-layer")
         lowers = self.worker.lowers(self.layers)
         apart = self._is_apart(lowers)
         self.scratch = Scratch(
