@@ -28,7 +28,7 @@ _EXEC = (
     " linux.libc runtime.bundle engine.engine engine.containers linux.process"
     " linux.channel linux.caps linux.seccomp runtime.ourselves"
     " runtime.program"
-    " runtime.state runtime.attach runtime.join"
+    " runtime.state runtime.join"
     + _DATABASE
     + " store.event_log store.containers engine.program engine.users runtime.process_spec"
     " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
@@ -86,6 +86,8 @@ GROUPS = {
         + _DATABASE
         + " oci oci.digest store.images oci.reference cli.units cli.table"
     ),
+    # Of `exec`, while its process gets ready.
+    "exec-end": "runtime.attach",
     # Of `run`, while the monitor gets ready.
     "run-create": (
         "engine.program engine.container_document engine.etc_files engine.create"

@@ -131,7 +131,7 @@ def test_the_group_of_a_verb_is_what_it_imports(kobako: Kobako, name: str, verb:
 def test_the_group_of_exec_is_what_it_imports(kobako: Kobako, name: str) -> None:
     kobako("run", "-d", "--name", name, "python", "sleep", "100")
     found = asked_for(kobako, ["exec", name, "true"])
-    assert found - some_modes_only() == grouped("every", "exec")
+    assert found - some_modes_only() == grouped("every", "exec", "exec-end")
 
 
 def test_the_group_of_commit_is_what_a_small_one_imports(kobako: Kobako, name: str) -> None:

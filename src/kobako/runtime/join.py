@@ -12,11 +12,11 @@ from __future__ import annotations
 import gc
 import os
 
+from kobako import groups
 from kobako.errors import Conflict, KobakoError, StartFailed
 from kobako.linux import process
 from kobako.linux.channel import Channel
 from kobako.runtime import program, state
-from kobako.runtime.attach import OutputLost, Session, Signals
 from kobako.runtime.bundle import needs_pump
 
 TYPE_CHECKING = False
@@ -94,6 +94,7 @@ class _Exec:
         theirs.close()
         for fd in {*streams} - {-1, self.io.stdin}:
             os.close(fd)
+        groups.load("exec-end")  # while P gets ready
         try:
             self._follow_setup(setup)
         finally:
@@ -172,6 +173,8 @@ class _Exec:
             os.close(listener)
 
     def _attend(self) -> int | None:
+        from kobako.runtime.attach import OutputLost, Session, Signals
+
         pidfd = os.pidfd_open(self.pid)
         session = Session(
             pidfd,

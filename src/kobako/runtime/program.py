@@ -206,7 +206,9 @@ def _set_limits(limits: Any) -> None:
 def _reset_signals() -> None:
     """Default dispositions and nothing blocked: what we ignore the program must not inherit."""
     for number in range(1, 65):
-        if number not in (9, 19, 32, 33):  # KILL, STOP, and libc's own two
+        if number in (9, 19, 32, 33):  # KILL, STOP, and libc's own two
+            continue
+        if _signal.getsignal(number) != _signal.SIG_DFL:
             _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
