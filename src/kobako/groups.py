@@ -76,10 +76,10 @@ def _load_together(file: str, *, mine: bool) -> bool:
             return False
         if not data.startswith(MAGIC_NUMBER):
             return False
-        for name, path, mtime_ns, size, code in marshal.loads(memoryview(data)[4:]):
+        for name, path, mtime, size, code in marshal.loads(memoryview(data)[4:]):
             path = f"{_HERE}/{path}"
             info = os.stat(path)
-            if (info.st_mtime_ns, info.st_size) != (mtime_ns, size):
+            if (int(info.st_mtime), info.st_size) != (mtime, size):
                 return False
             if code is not None and name not in sys.modules:
                 found.append((_made(name, path), code))

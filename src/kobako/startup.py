@@ -172,11 +172,12 @@ def _add(name: str, done: Executed, *, run: bool) -> None:
 
 
 def _write(file: str, done: Executed) -> bool:
-    """What `groups` reads: of each module its name, its file below the package with the time and
-    the size that had, and its code, None where that is not to be run. Whether it had a place."""
+    """What `groups` reads: of each module its name, its file below the package with its time and
+    size, as compiled files have them, and its code, None where that is not to be run. Whether there
+    was a place for it."""
     here = os.path.dirname(__file__) + "/"
     entries = [
-        (one.name, one.path.removeprefix(here), one.info.st_mtime_ns, one.info.st_size, code)
+        (one.name, one.path.removeprefix(here), int(one.info.st_mtime), one.info.st_size, code)
         for one, code in done
     ]
     new = f"{file}.{os.getpid()}"
