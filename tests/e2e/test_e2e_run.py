@@ -61,6 +61,24 @@ def test_init_ignores_signals_it_has_no_handler_for(kobako: Kobako) -> None:
     assert kobako.sh("kill -TERM $$; echo survived").out == "survived"
 
 
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_no_signal_is_ignored_that_we_were_started_with(
+    kobako: Kobako, name: str, tmp_path: Path, verb: str
+) -> None:
+    """glibc's posix_spawn ignores two that it does not even show: 32 and 33."""
+    words = ["run", "--rm", "python"]
+    if verb == "exec":
+        kobako("run", "-d", "--name", name, "python", "sleep", "100")
+        words = ["exec", name]
+    out = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
+    command = ["nohup", *PROGRAM, *words, "grep", "SigIgn", "/proc/self/status"]
+    actions = [(os.POSIX_SPAWN_DUP2, out, 1)]
+    pid = os.posix_spawnp("nohup", command, kobako.environ, file_actions=actions)
+    assert os.waitpid(pid, 0) == (pid, 0)
+    os.close(out)
+    assert (tmp_path / "out").read_text().split() == ["SigIgn:", "0" * 16]
+
+
 def test_streams_stay_apart(kobako: Kobako) -> None:
     result = kobako.sh("echo out; echo err >&2")
     assert (result.out, result.err) == ("out", "err")

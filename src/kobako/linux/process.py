@@ -34,6 +34,11 @@ NAMESPACES = {
 }
 
 _CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220, "riscv64": 220, "loongarch64": 220, "armv7l": 120}
+_SIGACTION_NUMBERS = {
+    "x86_64": 13, "aarch64": 134, "riscv64": 134, "loongarch64": 134, "armv7l": 174,
+}  # fmt: skip
+_SIGACTION_SIZE, _SIGSET_SIZE = 32, 8  # the kernel's, not libc's
+_LIBC_SIGNALS = (32, 33)
 _CLOSE_RANGE = 436
 _SIOCSIFFLAGS, _IFNAMSIZ, _IFREQ_SIZE, _IFF_UP = 0x8914, 16, 40, 1  # netdevice(7)
 _PATIENCE_S, _LOOK_S = 2.0, 0.0005
@@ -102,6 +107,17 @@ def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
 def set_parent_death_signal(signal: int) -> None:
     """The signal this process gets when its parent ends. A change of credentials clears it."""
     prctl(_PR_SET_PDEATHSIG, signal)
+
+
+def set_libc_signals_default() -> None:
+    """Gives the signals that libc keeps for itself, and hides from sigaction(3), their default
+    dispositions: who was started by glibc's posix_spawn ignores them, across execve."""
+    number = _SIGACTION_NUMBERS.get(os.uname().machine)
+    if number is None:
+        return
+    default = bytes(_SIGACTION_SIZE)
+    for signal in _LIBC_SIGNALS:
+        libc.syscall(number, signal, default, None, _SIGSET_SIZE, what="sigaction")
 
 
 def set_no_new_privs() -> None:

@@ -210,6 +210,7 @@ def _reset_signals() -> None:
             continue
         if _signal.getsignal(number) != _signal.SIG_DFL:
             _signal.signal(number, _signal.SIG_DFL)
+    process.set_libc_signals_default()
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 

@@ -59,7 +59,9 @@ def open_connection(path: str) -> Connection:
     nothing, and a power cut at most the last transactions, never the database.
     """
     try:
-        connection = connect(path, BUSY_SECONDS, 0, None, False)
+        connection = connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         connection.execute("PRAGMA synchronous=NORMAL")
         # The first process to open the database reads the whole log again (verbs end without
         # closing it): 4 us a page, so the log is kept short. A checkpoint syncs twice.
