@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 
 from kobako.emulate import ownership
 from kobako.linux import mount, process, seccomp, userns
@@ -71,6 +72,7 @@ def become(command: list[str], channel: Channel, program: bytes) -> None:
         os.setgid(int(user))
         os.setuid(int(user))
         command = command[2:]
+    assert warnings  # which execvpe imports, and here there are the container's files
     os.execvpe(command[0], command, ENVIRONMENT)
 
 
