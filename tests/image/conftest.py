@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,21 @@ settings.load_profile("image")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(str(tmp_path / "store"))
-    yield opened
-    opened.close()
+    with Store.open(str(tmp_path / "store")) as opened:
+        yield opened
 
 
 @pytest.fixture
 def blobs(store: Store) -> ContentStore:
     return store.blobs
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[Callable[[], ContentStore]]:
+    """another(): one more store, empty."""
+    with contextlib.ExitStack() as opened:
+        numbers = itertools.count()
+        yield lambda: opened.enter_context(Store.open(f"{tmp_path}/another{next(numbers)}")).blobs
 
 
 @pytest.fixture

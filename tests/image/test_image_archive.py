@@ -26,7 +26,7 @@ from kobako.oci.digest import Digest
 from kobako.oci.manifest import Index
 from kobako.oci.platform import Platform
 from kobako.oci.reference import Reference
-from kobako.store import ContentStore, Store
+from kobako.store import ContentStore
 
 MakeImage = Callable[..., Image]
 NAME = Reference.parse("me/tool:1.2")
@@ -49,9 +49,9 @@ class Pipe(io.RawIOBase):
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> ContentStore:
+def empty(another: Callable[[], ContentStore]) -> ContentStore:
     """Another, empty store."""
-    return Store.open(str(tmp_path / "other")).blobs
+    return another()
 
 
 def saved(
@@ -256,7 +256,7 @@ def test_skopeo_reads_what_we_save(
 @pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])
 def test_we_load_what_skopeo_writes(
     blobs: ContentStore,
-    empty: ContentStore,
+    another: Callable[[], ContentStore],
     make_image: MakeImage,
     tmp_path: Path,
     transport: str,
@@ -267,10 +267,10 @@ def test_we_load_what_skopeo_writes(
     source = f"oci:{tmp_path}/layout:1.2"
     run("skopeo", "copy", source, f"{transport}:{archive}:docker.io/me/tool:1.2")
     with open(archive, "rb") as file:
-        [loaded] = load(empty, file)
+        [loaded] = load(another(), file)
     assert loaded.references == (NAME,)
     assert loaded.images[0].id == image.id
-    again = load(Store.open(str(tmp_path / "third")).blobs, Pipe(Path(archive).read_bytes()))
+    again = load(another(), Pipe(Path(archive).read_bytes()))
     assert again[0].images[0].id == image.id
 
 

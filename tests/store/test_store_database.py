@@ -247,6 +247,7 @@ def test_a_crash_before_the_schema_was_made_is_no_matter(tmp_path: Path) -> None
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     Store.open(str(tmp_path / "root")).close()
     (tmp_path / "root" / "kobako.db").write_bytes(b"not a database at all" * 500)
+    (tmp_path / "root" / "kobako.db-wal").unlink(missing_ok=True)  # all of it may be there, too
     with pytest.raises(Corrupt, match=r"kobako\.db is damaged") as caught:
         Store.open(str(tmp_path / "root"))
     assert "fsck" in caught.value.hint
