@@ -58,6 +58,7 @@ def open_connection(path: str) -> Connection:
     The database is made if missing. `synchronous=NORMAL`: in WAL mode a killed process loses
     nothing, and a power cut at most the last transactions, never the database.
     """
+    connection = None
     try:
         connection = connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -69,6 +70,8 @@ def open_connection(path: str) -> Connection:
         if hasattr(connection, "setconfig"):  # Python 3.12: spare each process's end the fsyncs
             connection.setconfig(_NO_CHECKPOINT_ON_CLOSE, True)
     except Error as error:
+        if connection is not None:
+            connection.close()
         raise mapped(error, path) from error
     return connection
 
