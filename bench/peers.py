@@ -234,6 +234,14 @@ class Kobako(Engine):
         self.env["DOCKER_CONFIG"] = str(self.scratch.fresh(f"{self._slug}/docker", who))
         self.data = {**self.env, "KOBAKO_ROOT": str(self.scratch.path / f"{self._slug}-data/s")}
 
+    def setup(self) -> None:
+        # As pip leaves what it installs; an editable one is compiled by who may write to it alone.
+        python = Path(self.program).with_name("python")
+        script = "import compileall, kobako; compileall.compile_dir(kobako.__path__[0], quiet=2)"
+        if python.exists() and not self.who.user:
+            self.do(str(python), "-c", script)
+        super().setup()
+
     def works(self) -> dict[str, Work]:
         found = super().works()
         for case, work in found.items():
