@@ -13,9 +13,6 @@ else:
 def main() -> None:
     sys.unraisablehook = _dropped
     try:
-        from kobako import straight
-
-        straight.install()
         from kobako.cli import dispatch
 
         dispatch.main(sys.argv)

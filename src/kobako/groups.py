@@ -24,28 +24,34 @@ _HERE = __file__.rpartition("/")[0]
 _TAG = sys.implementation.cache_tag
 _Module = type(sys)
 _OTHERS_WRITE = 0o022
-_in_use = False
 
 
 def begin() -> None:
-    """What a process of the command line does first: from now on groups are loaded. Not where
-    compiled files lie elsewhere, or are others."""
-    global _in_use
-    _in_use = not sys.pycache_prefix and not sys.flags.optimize
+    """What a process of the command line does first: from now on imports are straight, and groups
+    are loaded. Not where compiled files lie elsewhere, or are others."""
+    if sys.pycache_prefix or sys.flags.optimize:
+        return
     try:
-        load("every")
+        _load("every")
+        from kobako import straight
+
+        straight.install()
     except KeyboardInterrupt:
         os._exit(130)
 
 
 def load(group: str) -> None:
-    """Import the modules of a group, if there is one of that name and groups are in use.
+    """Import the modules of a group, if there is one of that name, where imports are straight.
 
     They become what an import makes of them; but what importlib does for each (locks, asking the
     finders, walking to the parent) is a third of what it costs. Before any thread exists only.
     """
-    if not _in_use:
-        return
+    straight = sys.modules.get("kobako.straight")
+    if straight is not None and straight.Finder in sys.meta_path:
+        _load(group)
+
+
+def _load(group: str) -> None:
     name = f"{group}.{_TAG}.group"
     shared, own = f"{_HERE}/__pycache__/{name}", _own(name)
     if not (_load_together(shared, mine=False) or (own and _load_together(own, mine=True))):

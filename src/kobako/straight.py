@@ -98,6 +98,7 @@ class Finder:
 
 
 def install() -> None:
-    """From now on kobako's modules are imported so. Not where compiled files lie elsewhere."""
-    if Finder not in sys.meta_path and not sys.pycache_prefix and not sys.flags.optimize:
+    """From now on kobako's modules are imported so. Not to be called where compiled files lie
+    elsewhere, or are others. Idempotent."""
+    if Finder not in sys.meta_path:
         sys.meta_path.insert(0, Finder)

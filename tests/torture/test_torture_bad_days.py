@@ -344,7 +344,7 @@ def test_interrupt_in_the_middle(base: Kobako, registry: Registry, place: Path) 
 
 
 @pytest.mark.parametrize(
-    "where", ["straight.install", "groups.load", "cli.dispatch.run", "cli.dispatch.main"]
+    "where", ["straight.install", "groups._load", "cli.dispatch.run", "cli.dispatch.main"]
 )
 def test_an_interrupt_at_any_moment_is_quiet(where: str) -> None:
     """While modules are loaded, too: no traceback."""
