@@ -113,6 +113,7 @@ def _load_together(file: str, *, mine: bool) -> bool:
 def _made(name: str, path: str) -> ModuleType:
     """An empty module with the attributes importlib gives it."""
     directory, _, last = path.rpartition("/")
+    is_package = last == "__init__.py"
     spec = ModuleSpec(name, SourceFileLoader(name, path), origin=path)
     spec.has_location = True
     spec.cached = f"{directory}/__pycache__/{last[:-3]}.{_TAG}.pyc"
@@ -122,9 +123,7 @@ def _made(name: str, path: str) -> ModuleType:
     attributes["__loader__"] = spec.loader
     attributes["__file__"] = path
     attributes["__cached__"] = spec.cached
-    attributes["__package__"] = name
-    if last == "__init__.py":
+    attributes["__package__"] = name if is_package else name.rpartition(".")[0]
+    if is_package:
         spec.submodule_search_locations = attributes["__path__"] = [directory]
-    else:
-        attributes["__package__"] = name.rpartition(".")[0]
     return module

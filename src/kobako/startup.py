@@ -182,7 +182,7 @@ def _write(file: str, done: Executed) -> bool:
     ]
     new = f"{file}.{os.getpid()}"
     try:
-        os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError:
         return False
