@@ -275,3 +275,15 @@ print(*asked)
 
 def test_all_groups_are_loaded_here() -> None:
     assert {*startup.GROUPS} == {name for names in AFTER_EACH_OTHER for name in names.split()}
+
+
+def test_a_group_is_read_once(tree: Tree) -> None:
+    """Builds ask for theirs with every step."""
+    tree.begin()
+    script = (
+        "opened = []\n"
+        "sys.addaudithook(lambda name, about: name == 'open' and opened.append(about[0]))\n"
+        "groups._load('every')\n"
+        "print(*(name for name in opened if name.endswith('.group')))"
+    )
+    assert tree.begin(script) == "\n"

@@ -24,6 +24,7 @@ _HERE = __file__.rpartition("/")[0]
 _TAG = sys.implementation.cache_tag
 _Module = type(sys)
 _OTHERS_WRITE = 0o022
+_loaded: set[str] = set()  # as `sys.modules` is of modules
 
 
 def begin() -> None:
@@ -52,6 +53,9 @@ def load(group: str) -> None:
 
 
 def _load(group: str) -> None:
+    if group in _loaded:
+        return
+    _loaded.add(group)
     name = f"{group}.{_TAG}.group"
     shared, own = f"{_HERE}/__pycache__/{name}", _own(name)
     if not (_load_together(shared, mine=False) or (own and _load_together(own, mine=True))):
