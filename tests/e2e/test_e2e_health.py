@@ -12,6 +12,8 @@ import pytest
 from e2e_command import Kobako, eventually
 from e2e_sources import Builder
 
+from command_lines import command_lines
+
 SLEEP = "while :; do sleep 0.05; done"
 AT_ONCE = ("--health-interval", "50ms")
 
@@ -61,14 +63,13 @@ def happened(kobako: Kobako, name: str, *events: str) -> list[str]:
 def running(*words: str, begin: str = "") -> dict[int, int]:
     """The processes whose command lines have all these words, and their parents."""
     found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            stat = (process / "stat").read_text()
-        except OSError:
-            continue
+    for pid, line in command_lines().items():
         if line.startswith(begin) and all(word in line for word in words):
-            found[int(process.name)] = int(stat.rpartition(")")[2].split()[1])
+            try:
+                stat = Path(f"/proc/{pid}/stat").read_text()
+            except OSError:
+                continue
+            found[pid] = int(stat.rpartition(")")[2].split()[1])
     return found
 
 

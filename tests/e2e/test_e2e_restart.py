@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from e2e_command import Kobako, eventually
 
+from command_lines import command_lines
+
 SLEEP = "while :; do sleep 0.05; done"
 COUNT = "echo x >>/count; n=$(grep -c x /count); echo run $n; [ $n -ge 3 ] || exit 7; "
 
@@ -34,15 +36,7 @@ def monitor(kobako: Kobako, container: str) -> int:
 
 def left(container: str) -> list[str]:
     """The command lines of processes that have to do with it."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if container in line:
-            found.append(line)
-    return found
+    return [line for line in command_lines().values() if container in line]
 
 
 def test_it_comes_back_as_it_was(kobako: Kobako, name: str) -> None:
