@@ -50,9 +50,12 @@ class Tree:
     def says(self, module: str = IN_GROUP) -> str:
         return self.begin(f"print(getattr(sys.modules[{module!r}], 'SAYS', 'nothing'))").strip()
 
-    def is_used(self) -> bool:
+    def is_used(self, then: str = "", **environ: str) -> bool:
         """Whether nothing had to be imported one by one."""
-        return self.begin("print('kobako.startup' in sys.modules)") == "False\n"
+        show = f"{then}\nprint('kobako.startup' in sys.modules)"
+        said = self.begin(show, **environ)
+        assert said in ("True\n", "False\n")
+        return said == "False\n"
 
 
 @pytest.fixture
@@ -187,12 +190,11 @@ def test_who_may_not_write_has_a_file_of_their_own(
     home = tmp_path / "user"
     home.mkdir()
     environ = {"HOME": str(home), "XDG_CACHE_HOME": "", variable: str(home)}
-    show = "print('kobako.startup' in sys.modules)"
-    assert [closed.begin(show, **environ) for _ in range(2)] == ["True\n", "False\n"]
+    assert [closed.is_used(**environ) for _ in range(2)] == [False, True]
     (made,) = home.rglob("*.group")
     assert not closed.file.exists()
     made.chmod(0o666)  # anybody may have written it
-    assert closed.begin(show, **environ) == "True\n"
+    assert not closed.is_used(**environ)
     append(closed.package / "errors.py", "SAYS = 'one'\n")
     assert closed.begin(f"print(sys.modules[{IN_GROUP!r}].SAYS)", **environ) == "one\n"
 
@@ -214,22 +216,21 @@ def test_a_file_of_another_user_is_not_loaded(tree: Tree, tmp_path: Path) -> Non
     tree.file.rename(place / tree.file.name)
     tree.cache.rename(tree.package / "was")
     tree.cache.symlink_to("/proc/none")  # nothing can be made there
-    show = "print('kobako.startup' in sys.modules)"
-    assert tree.begin(show, HOME=str(home), XDG_CACHE_HOME="") == "False\n"
+    environ = {"HOME": str(home), "XDG_CACHE_HOME": ""}
+    assert tree.is_used(**environ)
     os.chown(place / tree.file.name, 65534, 65534)
-    assert tree.begin(show, HOME=str(home), XDG_CACHE_HOME="") == "True\n"
+    assert not tree.is_used(**environ)
 
 
 @pytest.mark.parametrize(
     "environ",
-    [{"PYTHONDONTWRITEBYTECODE": "1"}, {"PYTHONOPTIMIZE": "1"}, {"PYTHONPYCACHEPREFIX": "/tmp"}],
+    ["PYTHONDONTWRITEBYTECODE=1", "PYTHONOPTIMIZE=1", "PYTHONPYCACHEPREFIX={}/elsewhere"],
 )
 def test_it_is_not_made_where_compiled_files_are_not(
-    tree: Tree, tmp_path: Path, environ: dict[str, str]
+    tree: Tree, tmp_path: Path, environ: str
 ) -> None:
-    if "PYTHONPYCACHEPREFIX" in environ:
-        environ = {"PYTHONPYCACHEPREFIX": str(tmp_path / "elsewhere")}
-    assert tree.begin("import kobako.cli.dispatch\nprint('here')", **environ) == "here\n"
+    name, _, value = environ.format(tmp_path).partition("=")
+    assert tree.begin("import kobako.cli.dispatch\nprint('here')", **{name: value}) == "here\n"
     assert not tree.file.exists()
 
 
@@ -283,7 +284,12 @@ def test_a_group_is_read_once(tree: Tree) -> None:
     script = (
         "opened = []\n"
         "sys.addaudithook(lambda name, about: name == 'open' and opened.append(about[0]))\n"
-        "groups._load('every')\n"
+        "groups.load('every')\n"
         "print(*(name for name in opened if name.endswith('.group')))"
     )
     assert tree.begin(script) == "\n"
+
+
+def test_a_verb_without_a_group_does_not_ask_for_the_lists(tree: Tree) -> None:
+    tree.begin()
+    assert tree.is_used("groups.load('no-group')")

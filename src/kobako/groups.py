@@ -18,13 +18,14 @@ from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
 _HERE = __file__.rpartition("/")[0]
 _TAG = sys.implementation.cache_tag
 _Module = type(sys)
 _OTHERS_WRITE = 0o022
-_loaded: set[str] = set()  # as `sys.modules` is of modules
+_left: set[str] = set()  # the groups that are not loaded yet; none before `begin`
 
 
 def begin() -> None:
@@ -33,7 +34,8 @@ def begin() -> None:
     if sys.pycache_prefix or sys.flags.optimize:
         return
     try:
-        _load("every")
+        _left.update(_load("every"))
+        _left.discard("every")
         from kobako import straight
 
         straight.install()
@@ -42,26 +44,26 @@ def begin() -> None:
 
 
 def load(group: str) -> None:
-    """Import the modules of a group, if there is one of that name, where imports are straight.
+    """Import the modules of a group, if there is one of that name; nothing without `begin`.
 
     They become what an import makes of them; but what importlib does for each (locks, asking the
     finders, walking to the parent) is a third of what it costs. Before any thread exists only.
     """
-    straight = sys.modules.get("kobako.straight")
-    if straight is not None and straight.Finder in sys.meta_path:
+    if group in _left:
+        _left.remove(group)
         _load(group)
 
 
-def _load(group: str) -> None:
-    if group in _loaded:
-        return
-    _loaded.add(group)
+def _load(group: str) -> Sequence[str]:
+    """The names of all groups."""
     name = f"{group}.{_TAG}.group"
     shared, own = f"{_HERE}/__pycache__/{name}", _own(name)
-    if not (_load_together(shared, mine=False) or (own and _load_together(own, mine=True))):
-        from kobako import startup
+    groups = _load_together(shared, mine=False) or (own and _load_together(own, mine=True))
+    if groups:
+        return groups
+    from kobako import startup
 
-        startup.load(group, [shared, own] if own else [shared])
+    return startup.load(group, [shared, own] if own else [shared])
 
 
 def _own(name: str) -> str:
@@ -71,9 +73,10 @@ def _own(name: str) -> str:
     return f"{cache}/kobako/{_HERE.replace('/', '%')}/{name}" if cache else ""
 
 
-def _load_together(file: str, *, mine: bool) -> bool:
-    """Whether the file of a group (see `startup`) was there, and holds. `mine`: only if nobody else
-    can have written it."""
+def _load_together(file: str, *, mine: bool) -> Sequence[str]:
+    """The names of all groups, where the file of this one (see `startup`) is there and holds.
+    `mine`: only if nobody else can have written it."""
+    groups: Sequence[str]
     found = []
     try:
         fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -83,18 +86,19 @@ def _load_together(file: str, *, mine: bool) -> bool:
         finally:
             os.close(fd)
         if mine and (info.st_uid != os.geteuid() or info.st_mode & _OTHERS_WRITE):
-            return False
+            return ()
         if not data.startswith(MAGIC_NUMBER):
-            return False
-        for name, path, mtime, size, code in marshal.loads(memoryview(data)[4:]):
+            return ()
+        groups, entries = marshal.loads(memoryview(data)[len(MAGIC_NUMBER) :])
+        for name, path, mtime, size, code in entries:
             path = f"{_HERE}/{path}"
             info = os.stat(path)
             if (int(info.st_mtime), info.st_size) != (mtime, size):
-                return False
+                return ()
             if code is not None and name not in sys.modules:
                 found.append((_made(name, path), code))
     except (OSError, EOFError, ValueError, TypeError):
-        return False
+        return ()
     # A package is there before the modules in it, though its own code may come after theirs.
     early = {m.__name__: m for m, _ in found if "__path__" in m.__dict__}
     sys.modules.update(early)
@@ -111,7 +115,7 @@ def _load_together(file: str, *, mine: bool) -> bool:
     finally:
         for name in early:
             del sys.modules[name]
-    return True
+    return groups
 
 
 def _made(name: str, path: str) -> ModuleType:

@@ -17,6 +17,7 @@ from kobako.straight import Finder, Loader, install
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import CodeType
 
     Executed = list[tuple[Loader, CodeType | None]]
@@ -142,11 +143,9 @@ GROUPS = {
 }
 
 
-def load(group: str, files: list[str]) -> None:
-    """Import the modules of a group, if there is one of that name, and make its file of them: the
-    first of `files` that can be made."""
-    if group not in GROUPS:
-        return
+def load(group: str, files: list[str]) -> Sequence[str]:
+    """Import the modules of a group, and make its file of them: the first of `files` that can be
+    made. The names of all groups."""
     install()
     done: Executed = []
     Loader.told = lambda loader, code: done.append((loader, code))
@@ -162,6 +161,7 @@ def load(group: str, files: list[str]) -> None:
     _add(__name__, done, run=False)
     if not sys.dont_write_bytecode:
         any(_write(file, done) for file in files)
+    return tuple(GROUPS)
 
 
 def _add(name: str, done: Executed, *, run: bool) -> None:
@@ -172,9 +172,9 @@ def _add(name: str, done: Executed, *, run: bool) -> None:
 
 
 def _write(file: str, done: Executed) -> bool:
-    """What `groups` reads: of each module its name, its file below the package with its time and
-    size, as compiled files have them, and its code, None where that is not to be run. Whether there
-    was a place for it."""
+    """What `groups` reads: the names of all groups; of each module its name, its file below the
+    package with its time and size, as compiled files have them, and its code, None where that is
+    not to be run. Whether there was a place for it."""
     here = os.path.dirname(__file__) + "/"
     entries = [
         (one.name, one.path.removeprefix(here), int(one.info.st_mtime), one.info.st_size, code)
@@ -186,10 +186,12 @@ def _write(file: str, done: Executed) -> bool:
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError:
         return False
-    data = MAGIC_NUMBER + marshal.dumps(entries)
+    data = MAGIC_NUMBER + marshal.dumps((tuple(GROUPS), entries))
     try:
-        whole = os.write(fd, data) == len(data)
-        os.close(fd)
+        try:
+            whole = os.write(fd, data) == len(data)
+        finally:
+            os.close(fd)
         if whole:
             os.rename(new, file)
     except OSError:

@@ -98,7 +98,7 @@ def grouped(*groups: str) -> set[str]:
 
 def asked_for(kobako: Kobako, words: list[str]) -> set[str]:
     """The modules of kobako that a verb imports where it asks for them, groups being left out."""
-    script = "from kobako import groups; groups._load = lambda group: None\n" + SCRIPT
+    script = "from kobako import groups; groups._load = lambda group: ()\n" + SCRIPT
     found = imported([sys.executable, "-X", "importtime", "-c", script, *words], kobako.environ)
     return {n for n in found if n.startswith("kobako.")} - {"kobako.groups"}
 
