@@ -33,10 +33,14 @@ NAMESPACES = {
     "cgroup": (CLONE_NEWCGROUP, "cgroup"),
 }
 
-_CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220, "riscv64": 220, "loongarch64": 220, "armv7l": 120}
-_SIGACTION_NUMBERS = {
-    "x86_64": 13, "aarch64": 134, "riscv64": 134, "loongarch64": 134, "armv7l": 174,
-}  # fmt: skip
+# Of clone and rt_sigaction.
+_NUMBERS = {
+    "x86_64": (56, 13),
+    "aarch64": (220, 134),
+    "riscv64": (220, 134),
+    "loongarch64": (220, 134),
+    "armv7l": (120, 174),
+}
 _SIGACTION_SIZE, _SIGSET_SIZE = 32, 8  # the kernel's, not libc's
 _LIBC_SIGNALS = (32, 33)
 _CLOSE_RANGE = 436
@@ -83,10 +87,10 @@ def clone(flags: int) -> int:
     The interpreter is not told, so the child must do nothing with threads and end in execve or
     `os._exit`. The caller has checked `require_single_thread`.
     """
-    number = _CLONE_NUMBERS.get(os.uname().machine)
-    if number is None:
+    numbers = _NUMBERS.get(os.uname().machine)
+    if numbers is None:
         raise Unsupported(f"clone: the machine {os.uname().machine} is not known")
-    return libc.syscall(number, flags | _SIGCHLD, 0, 0, 0, 0, what="clone")
+    return libc.syscall(numbers[0], flags | _SIGCHLD, 0, 0, 0, 0, what="clone")
 
 
 def unshare(flags: int) -> None:
@@ -112,12 +116,12 @@ def set_parent_death_signal(signal: int) -> None:
 def set_libc_signals_default() -> None:
     """Gives the signals that libc keeps for itself, and hides from sigaction(3), their default
     dispositions: who was started by glibc's posix_spawn ignores them, across execve."""
-    number = _SIGACTION_NUMBERS.get(os.uname().machine)
-    if number is None:
+    numbers = _NUMBERS.get(os.uname().machine)
+    if numbers is None:
         return
     default = bytes(_SIGACTION_SIZE)
     for signal in _LIBC_SIGNALS:
-        libc.syscall(number, signal, default, None, _SIGSET_SIZE, what="sigaction")
+        libc.syscall(numbers[1], signal, default, None, _SIGSET_SIZE, what="sigaction")
 
 
 def set_no_new_privs() -> None:
