@@ -3,13 +3,13 @@ masked, and so the kernel grants no other. Containers share the processes around
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from e2e_command import Kobako, eventually
 
+from command_lines import command_lines
 from kobako_command import PROGRAM
 
 pytestmark = pytest.mark.only("root")  # who may mask a part of /proc
@@ -31,14 +31,7 @@ def inside(elsewhere: Kobako) -> Iterator[Kobako]:
 
 def sleeping(seconds: str) -> bool:
     """Whether there is a `sleep` of so many seconds on this machine."""
-    wanted = b"sleep\0" + seconds.encode() + b"\0"
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if Path(f"/proc/{pid}/cmdline").read_bytes() == wanted:
-                return True
-        except OSError:
-            pass
-    return False
+    return f"sleep {seconds} " in command_lines().values()
 
 
 def test_containers_and_builds_run(inside: Kobako, tmp_path: Path) -> None:

@@ -25,8 +25,13 @@ def end(place: Path, finished_ns: int) -> None:
 
 
 def once(do: Callable[[], None]) -> Callable[[], None]:
-    done: list[None] = []
-    return lambda: None if done else (done.append(None), do())[1]
+    left = [do]
+
+    def now() -> None:
+        if left:
+            left.pop()()
+
+    return now
 
 
 def live(place: Path, started_ns: int) -> None:
