@@ -27,6 +27,16 @@ def test_a_monitor_serves_one_container_after_the_other(box: Any) -> None:
     assert (done.stdout, done.returncode) == ("read\n1\n1\n1\n", 0), done.stderr
 
 
+def test_the_program_may_use_every_processor(box: Any) -> None:
+    """Though its first process begins on another one than its maker is on."""
+    script = "grep Cpus_allowed: /proc/self/status /proc/1/status | sort -u"
+    command = box.prepare("sh", "-c", script, foreseen="this")
+    done = subprocess.run([*command, "ahead", box.base], capture_output=True, text=True, timeout=60)
+    with open("/proc/self/status") as file:
+        ours = [line for line in file if line.startswith("Cpus_allowed:")]
+    assert {line.partition(":")[2] for line in done.stdout.splitlines(keepends=True)} == {*ours}
+
+
 @pytest.mark.parametrize(
     ("foreseen", "code", "says"),
     [

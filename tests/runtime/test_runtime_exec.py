@@ -29,6 +29,12 @@ def test_it_is_inside(running: Any) -> None:
         assert out == os.readlink(f"{inside}/{name}")
 
 
+def test_it_may_use_every_processor(running: Any) -> None:
+    done = running.exec("grep", "Cpus_allowed_list:", "/proc/self/status")
+    with open("/proc/self/status") as file:
+        assert done.stdout in file.read()
+
+
 def test_streams_and_stdin(running: Any) -> None:
     done = running.exec("sh", "-c", "cat; echo err >&2", stdin="in\n", interactive=True)
     assert (done.stdout, done.stderr) == ("in\n", "err\n")

@@ -64,7 +64,7 @@ def test_trees_and_directories(store: Store, image: Make) -> None:
     row, _ = image(b"one", "a", trees=True)
     tree = Path(store.layers_dir("native"), row.diff_ids[0].encoded, "tree")
     shutil.rmtree(tree)
-    Path(store.containers_dir, "stray").mkdir()
+    Path(store.containers_dir, "stray").mkdir(parents=True)
     Path(store.root, "blobs", "sha256", "stray").touch()
     os.unlink(Path(store.root, "oci-layout"))
     found = fsck(store, repair=True)

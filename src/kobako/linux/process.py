@@ -49,6 +49,7 @@ _PATIENCE_S, _LOOK_S = 2.0, 0.0005
 _SIGCHLD = 17
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 4, 38, 36
 
+_getcpu = libc.function("sched_getcpu", libc.c_int)
 _unshare = libc.function("unshare", libc.c_int, libc.c_int)
 _setns = libc.function("setns", libc.c_int, libc.c_int, libc.c_int)
 _sethostname = libc.function("sethostname", libc.c_int, libc.c_char_p, libc.c_ulong)
@@ -91,6 +92,29 @@ def clone(flags: int) -> int:
     if numbers is None:
         raise Unsupported(f"clone: the machine {os.uname().machine} is not known")
     return libc.syscall(numbers[0], flags | _SIGCHLD, 0, 0, 0, 0, what="clone")
+
+
+def begin_elsewhere(child: int, processors: set[int]) -> None:
+    """Has a child that was just made begin on one of the `processors` that is not ours, where there
+    is one: the kernel of a microVM that packs its processors leaves it behind its busy parent for
+    milliseconds, while others idle.
+
+    It may `run_anywhere` again as soon as it has heard from us, and thus after this.
+    """
+    others = processors - {_getcpu()}
+    try:
+        if others:
+            os.sched_setaffinity(child, others)
+    except OSError:
+        pass  # it has ended already, or has been given other processors
+
+
+def run_anywhere(processors: set[int]) -> None:
+    """Takes back what `begin_elsewhere` did to this process."""
+    try:
+        os.sched_setaffinity(0, processors)
+    except OSError:
+        pass  # those are taken from us, and the kernel has given us others
 
 
 def unshare(flags: int) -> None:

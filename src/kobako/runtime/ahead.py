@@ -62,6 +62,7 @@ class Ahead:
         self._container = Container("", terminal, io, ours.duplicate() if again else ours)
         try:
             io = self._container.monitors_io(detach)
+            processors = os.sched_getaffinity(0)
             self._child = os.fork()
             if self._child == 0:
                 try:
@@ -75,10 +76,11 @@ class Ahead:
 
                     launch.obey(
                         theirs, io, detach, terminal, around, stage, prepare, intercept_of, tied,
-                        again,
+                        again, processors,
                     )  # fmt: skip
                 finally:
                     os._exit(125)
+            process.begin_elsewhere(self._child, processors)
         finally:
             theirs.close()
             self._container.forget_pump_end()

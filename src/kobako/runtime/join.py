@@ -91,6 +91,7 @@ class _Exec:
         setup, theirs = Channel.pair()
         streams = self._make_streams()
         self._clone(container, flags, theirs, streams)
+        setup.send(b"G")
         theirs.close()
         for fd in {*streams} - {-1, self.io.stdin}:
             os.close(fd)
@@ -110,10 +111,12 @@ class _Exec:
             for kind in (process.CLONE_NEWUSER, process.CLONE_NEWPID):
                 if flags & kind:
                     process.setns(container, kind)
+            processors = os.sched_getaffinity(0)
             self.pid = process.clone(0)
             if self.pid == 0:
                 others = flags & ~(process.CLONE_NEWUSER | process.CLONE_NEWPID)
-                self._join(container, others, channel, streams)
+                self._join(container, others, channel, streams, processors)
+            process.begin_elsewhere(self.pid, processors)
             if not flags & process.CLONE_NEWUSER:  # else we stay, and as we are
                 self._go_back(own)
         except OSError as fault:
@@ -225,8 +228,15 @@ class _Exec:
             os.close(fd)
         self.outputs, self.target = {}, -1
 
-    def _join(self, container: int, flags: int, channel: Channel, streams: Streams) -> NoReturn:
-        """P's whole life before it becomes the program."""
+    def _join(
+        self,
+        container: int,
+        flags: int,
+        channel: Channel,
+        streams: Streams,
+        processors: set[int],
+    ) -> NoReturn:
+        """P's whole life before it becomes the program, which has the `processors`."""
         try:
             gc.disable()
             if self.cgroup:
@@ -245,6 +255,9 @@ class _Exec:
             if os.geteuid() or os.getegid():  # we are root of the container's user namespace
                 os.setresgid(0, 0, 0)
                 os.setresuid(0, 0, 0)
+            if not channel.receive()[0]:
+                os._exit(125)  # nobody waits for us any more
+            process.run_anywhere(processors)
             self._become(channel)
         except BaseException as fault:
             program.report(channel, fault)

@@ -103,16 +103,23 @@ def obey(
     intercept_of: Callable[[dict[str, Any], Any], Interception | None],
     tied: bool,
     again: bool,
+    processors: set[int],
 ) -> NoReturn:
     """The monitor of an `ahead.Ahead`: gets itself and the container's first process ready, then
-    starts what it is told to, if anything."""
+    starts what it is told to, if anything. `processors`: those to be used from when it is told."""
     launch = Launcher(io, detach, control)
+
+    def told(setup: Channel) -> tuple[Bundle, bytes] | None:
+        found = init.told(setup)
+        process.run_anywhere(processors)
+        return found
 
     def begin() -> bool:
         stage = Stage(stage_path, surroundings.document(around))
-        launch.clone(stage.namespaces, terminal, init.told, stage)
+        launch.clone(stage.namespaces, terminal, told, stage)
         prepare()
         message, fds = control.receive()
+        process.run_anywhere(processors)
         if not message:
             launch.call_off()
             return False

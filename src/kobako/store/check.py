@@ -182,9 +182,10 @@ class _Check:
         for row in db.containers.list():
             if row.image_id and db.images.get(row.image_id) is None:
                 self._found(WARNING, row.id, f"the container's image {row.image_id} is not there")
-        for name in sorted(os.listdir(self._store.containers_dir)):
+        directory = self._store.containers_dir
+        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
             if name not in known:
-                path = os.path.join(self._store.containers_dir, name)
+                path = os.path.join(directory, name)
                 self._found(NOTE, path, "a directory of no container", self._remover(path))
 
     def trees(self) -> None:

@@ -33,7 +33,7 @@ def make(root: str) -> None:
 def _make_files(root: str) -> None:
     # 0700: trees of images hold set-user-ID programs that no other user of the machine may reach.
     os.makedirs(root, 0o700, exist_ok=True)
-    for name in ("blobs", "blobs/sha256", "ingest", "layers", "containers", "events"):
+    for name in ("blobs", "blobs/sha256", "ingest", "layers", "events"):
         os.makedirs(os.path.join(root, name), exist_ok=True)
     for name, content in (("index.json", EMPTY_INDEX), ("oci-layout", LAYOUT)):
         path = os.path.join(root, name)
