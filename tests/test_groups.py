@@ -236,7 +236,7 @@ def test_it_is_not_made_where_compiled_files_are_not(
 
 AFTER_EACH_OTHER = (
     "every run run-create run-end",
-    "every run run-monitor emulated",
+    "every run emulated",
     "every exec exec-end",
     "every probe",
     "every build build-layer build-copy",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Executed = list[tuple[Loader, CodeType | None]]
 
-_DATABASE = " store store.sqlite store.database store.store"
+_RECORDS = " store store.records store.database store.store"
 
 _EXEC = (
     " engine engine.execute runtime fastjson linux"
@@ -30,7 +30,7 @@ _EXEC = (
     " linux.channel linux.caps linux.seccomp runtime.ourselves"
     " runtime.program"
     " runtime.state runtime.join"
-    + _DATABASE
+    + _RECORDS
     + " store.event_log store.containers engine.program engine.users runtime.process_spec"
     " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
 )
@@ -43,7 +43,8 @@ GROUPS = {
         "cli.container_flags cli.run cli.terminal engine engine.run engine.requests runtime"
         " runtime.surroundings engine.surroundings fastjson linux linux.libc linux.mount"
         " runtime.bundle engine.engine linux.process linux.channel runtime.container runtime.ahead"
-        " linux.caps engine.privilege"
+        " linux.caps engine.privilege linux.seccomp runtime.ourselves runtime.program linux.inroot"
+        " runtime.rootfs runtime.init runtime.monitor runtime.launcher runtime.stage runtime.launch"
     ),
     "exec": "cli.exec cli.terminal cli.environment" + _EXEC,
     "probe": "cli.probe" + _EXEC,
@@ -53,8 +54,8 @@ GROUPS = {
         " engine engine.build engine.build.access engine.build.building oci oci.platform"
         " cli.progress.base cli.progress.classic engine.engine linux linux.claim engine.scratch"
         " engine.sweep build.worker engine.build.worker store oci.digest store.ingest store.leases"
-        " store.content store.sqlite store.database store.store store.images"
-        " engine.images engine.image_naming oci.reference fastjson build.dockerfile"
+        " store.content store.records store.sqlite store.database store.store store.images"
+        " store.named engine.images engine.image_naming oci.reference fastjson build.dockerfile"
         " build.ignore build.cache build.survey"
         " build.files build.memory build.context build.options engine.store_cache oci.moment"
         " build.epoch build.arguments build.lint build.lint.verdict build.graph"
@@ -69,8 +70,10 @@ GROUPS = {
         "cli.commit engine engine.commit engine.engine engine.containers engine.image_naming"
         " engine.images engine.layers image oci oci.mediatypes fastjson oci.digest oci.document"
         " oci.execution oci.platform oci.config oci.descriptor oci.manifest image.mutate"
-        " store store.ingest store.leases oci.reference store.sqlite store.database store.store"
-        " store.containers runtime runtime.state store.images store.content engine.filesystem"
+        " store store.ingest store.leases oci.reference store.records store.sqlite store.database"
+        " store.store"
+        " store.containers runtime runtime.state store.images store.named store.content"
+        " engine.filesystem"
         " layer layer.entry layer.format linux linux.libc linux.fs linux.ownership"
         " layer.attributes layer.blocks layer.change layer.codec oci.hasher layer.pump layer.pax"
         " layer.tar_writer layer.pack snapshot engine.privilege linux.mount linux.process"
@@ -79,12 +82,12 @@ GROUPS = {
     ),
     "ps": (
         "cli.listing cli.ps engine engine.containers engine.engine"
-        + _DATABASE
+        + _RECORDS
         + " store.containers fastjson runtime runtime.state cli.units cli.table"
     ),
     "images": (
         "cli.listing cli.images engine engine.image_listing engine.engine"
-        + _DATABASE
+        " store store.records store.sqlite store.database store.store"
         + " oci oci.digest store.images oci.reference cli.units cli.table"
     ),
     # Of `exec`, while its process gets ready.
@@ -94,17 +97,11 @@ GROUPS = {
         "engine.program engine.container_document engine.etc_files engine.create"
         " runtime.process_spec runtime.spec"
         " engine.names engine.lowers linux.claim engine.images"
-        + _DATABASE
-        + " store.event_log oci oci.digest store.content store.images store.containers"
+        + _RECORDS
+        + " store.event_log oci oci.digest store.content store.images store.named store.containers"
         " oci.reference snapshot"
         " snapshot.trees oci.document oci.execution engine.users snapshot.driver snapshot.overlay"
         " linux.seccomp runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
-    ),
-    # Of the monitor of `run`.
-    "run-monitor": (
-        "linux.seccomp runtime.ourselves runtime.program linux.inroot"
-        " runtime.rootfs"
-        " runtime.init runtime.monitor runtime.launcher runtime.stage runtime.launch"
     ),
     # Of the monitor of whatever needs somebody to stand in for root.
     "emulated": (

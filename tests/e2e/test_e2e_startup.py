@@ -54,6 +54,13 @@ def test_exec(kobako: Kobako, name: str) -> None:
     check(kobako, ["exec", name, "true"])
 
 
+def test_the_shortest_verbs_do_not_open_the_database(kobako: Kobako, name: str) -> None:
+    kobako("run", "-d", "--name", name, "python", "sleep", "100")
+    for words in (["run", "--rm", "python", "true"], ["exec", name, "true"], ["ps"]):
+        command = [sys.executable, "-X", "importtime", "-c", SCRIPT, *words]
+        assert "_sqlite3" not in imported(command, kobako.environ), words
+
+
 def test_a_cached_build(kobako: Kobako, context: Path) -> None:
     words = ["build", "-t", "startup", str(context)]
     kobako(*words)
@@ -120,7 +127,6 @@ def test_the_group_of_a_verb_is_what_it_imports(kobako: Kobako, name: str, verb:
     listed = grouped("every", verb)
     if verb == "run":
         listed |= grouped("run-create", "run-end")
-        found -= grouped("run-monitor") - listed  # it has the same stderr
         found -= some_modes_only()
     if verb == "images":
         # An image of several platforms may be in the store.

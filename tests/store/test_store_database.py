@@ -163,34 +163,34 @@ def test_cache(store: Store) -> None:
 
 
 def test_transactions_are_all_or_nothing_and_nest(store: Store) -> None:
-    containers = store.db.containers
+    cache = store.db.cache
     with pytest.raises(RuntimeError), store.db.transaction():
-        containers.add(container(1))
+        cache.put(CacheRow("1", b"", "run", 1))
         with store.db.transaction():
-            containers.add(container(2))
+            cache.put(CacheRow("2", b"", "run", 1))
         raise RuntimeError
-    assert containers.list() == []
+    assert cache.list() == []
     with store.db.transaction():
-        containers.add(container(1))
-        try:
-            containers.add(container(2, "name1"))
-        except Conflict:
-            containers.add(container(3))
-    assert len(containers.list()) == 2
+        cache.put(CacheRow("1", b"", "run", 1))
+        with pytest.raises(NotFound):
+            store.db.refs.set("absent", Digest.of(b"absent"))
+        cache.put(CacheRow("3", b"", "run", 1))
+    assert len(cache.list()) == 2
 
 
 def test_threads_take_turns(store: Store) -> None:
     def work(number: int) -> None:
         for i in range(20):
             with store.db.transaction():
-                store.db.containers.add(container(number * 100 + i))
+                store.db.cache.put(CacheRow(f"{number * 100 + i}", b"", "run", 1))
+            store.db.containers.add(container(number * 100 + i))
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(store.db.containers.list()) == 160
+    assert len(store.db.containers.list()) == len(store.db.cache.list()) == 160
 
 
 PROGRAM = """
@@ -234,7 +234,7 @@ def test_opening(tmp_path: Path) -> None:
 def test_a_newer_schema_is_refused(store: Store) -> None:
     store.db.change("PRAGMA user_version=99")
     with pytest.raises(Unsupported, match=r"newer kobako \(schema 99"):
-        Store.open(store.root)
+        Store.open(store.root).db.refs.list()
 
 
 def test_a_crash_before_the_schema_was_made_is_no_matter(tmp_path: Path) -> None:
@@ -245,11 +245,12 @@ def test_a_crash_before_the_schema_was_made_is_no_matter(tmp_path: Path) -> None
 
 
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
-    Store.open(str(tmp_path / "root")).close()
+    with Store.open(str(tmp_path / "root")) as made:
+        assert made.db.refs.list() == []
     (tmp_path / "root" / "kobako.db").write_bytes(b"not a database at all" * 500)
     (tmp_path / "root" / "kobako.db-wal").unlink(missing_ok=True)  # all of it may be there, too
     with pytest.raises(Corrupt, match=r"kobako\.db is damaged") as caught:
-        Store.open(str(tmp_path / "root"))
+        Store.open(str(tmp_path / "root")).db.refs.list()
     assert "fsck" in caught.value.hint
 
 

@@ -72,11 +72,8 @@ def find(engine: Engine, name: str) -> LocalImage:
 def _by_reference(engine: Engine, reference: Reference) -> LocalImage | None:
     db = engine.store.db
     if reference.digest is None:
-        row = db.images.of_reference(str(reference))
-        if row is None:
-            return None
-        target = db.refs.get(str(reference)) or row.manifest
-        return LocalImage(row, target, reference)
+        found = db.named.get(str(reference))
+        return LocalImage(*found, reference) if found is not None else None
     for ref in db.refs.list():
         if ref.digest == reference.digest and repository(ref.name) == reference.name:
             row = db.images.get(ref.image)

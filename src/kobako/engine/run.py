@@ -121,15 +121,22 @@ def _started(engine: Engine, ahead: Ahead, request: CreateRequest, created: Crea
 
 def _get_ready(engine: Engine) -> None:
     """In the monitor, while the container is being made: the modules it and what it forks need."""
-    from kobako.engine import bundles
+    from kobako.engine.privilege import SINGLE
 
-    bundles.load(engine)
+    if engine.mode is SINGLE:
+        from kobako.engine import bundles
+
+        bundles.load(engine)
 
 
 def _interception(
     engine: Engine, spec: dict[str, Any], directory: str, lowers: list[str]
 ) -> Interception | None:
     """In the monitor: what stands in for root in this mode, if anything does."""
+    from kobako.engine.privilege import SINGLE
+
+    if engine.mode is not SINGLE:
+        return None
     from kobako.engine import bundles
 
     return bundles.ownership(engine, directory, lowers, spec, engine.settings.root)

@@ -84,7 +84,7 @@ def _orphaned_containers(engine: Engine) -> None:
     from kobako.snapshot.driver import remove_tree
 
     claimed = claim.abandoned(os.path.join(engine.settings.root, "containers"))
-    known = {row.id for row in engine.store.db.containers.list()}
+    known = engine.store.db.containers.ids()
     for path, fd in claimed:
         if os.path.basename(path) in known:
             os.close(fd)

@@ -69,9 +69,6 @@ class Ahead:
                     ours.close()
                     if detach and os.fork():
                         os._exit(0)  # the monitor is nobody's child
-                    from kobako import groups
-
-                    groups.load("run-monitor")
                     from kobako.runtime import launch
 
                     launch.obey(

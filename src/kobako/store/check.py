@@ -173,13 +173,23 @@ class _Check:
         """Forget an image and its names, even one that containers use: they say so when started."""
         db = self._store.db
         with db.transaction():
+            db.change_images()
             db.change("DELETE FROM refs WHERE image = ?", image_id)
             db.change("DELETE FROM images WHERE id = ?", image_id)
 
     def containers(self) -> None:
         db = self._store.db
-        known = {row.id for row in db.containers.list()}
-        for row in db.containers.list():
+        known = db.containers.ids()
+        rows = db.containers.list()
+        for damaged in sorted(known - {row.id for row in rows}):
+            path = self._store.db.records.path("containers", damaged)
+            self._found(
+                ERROR, path, "the record of a container is damaged", partial(os.unlink, path)
+            )
+        for name in db.containers.left_names():
+            message = "the name of a container that is gone"
+            self._found(NOTE, name, message, partial(db.containers.free, name))
+        for row in rows:
             if row.image_id and db.images.get(row.image_id) is None:
                 self._found(WARNING, row.id, f"the container's image {row.image_id} is not there")
         directory = self._store.containers_dir

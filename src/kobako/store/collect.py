@@ -84,7 +84,7 @@ def gc(
 
 
 def live_roots(store: Store) -> list[Digest]:
-    """The digests that the database and live leases point to."""
+    """The digests that the database, containers and live leases point to."""
     db = store.db
     found = [row.digest for row in db.refs.list()]
     for image in db.images.list():

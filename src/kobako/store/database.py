@@ -2,50 +2,54 @@
 
 from __future__ import annotations
 
+import os
 from _thread import RLock
 
-from kobako.store.sqlite import Error, mapped, open_connection
+from kobako.store.records import Records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
 
     from kobako.oci.digest import Digest
     from kobako.store.cache import Cache
     from kobako.store.containers import Containers
     from kobako.store.images import Images, Refs
+    from kobako.store.named import NamedImages
     from kobako.store.sqlite import Connection
 
-SCHEMA = 2
+SCHEMA = 3
 """The version of the schema that the tables here are of."""
 
 
 class Database:
-    """Refs, images, containers and build cache over one connection.
+    """Refs, images and build cache over one connection, and the records beside it.
 
-    May be used from several threads, which take turns; never across a fork. Raises
-    `kobako.errors` only. A process that ends need not close it: what was committed is safe.
+    It is opened when it is first asked, as loading SQLite is dear. May be used from several
+    threads, which take turns; never across a fork. Raises `kobako.errors` only. A process that ends
+    need not close it: what was committed is safe.
     """
 
     def __init__(
         self, path: str, *, lock_path: str = "", complete: Callable[[Digest], None] | None = None
     ) -> None:
-        """Open the database at `path`, made or migrated if need be.
+        """The database at `path`, made or migrated if need be, and the `records` beside it.
 
         `complete(digest)` raises where content that a row is about to point to is not there.
         """
         self.path = path
+        self._lock_path = lock_path or path + ".lock"
         self._lock = RLock()
+        self.records = Records(f"{path.rpartition('/')[0]}/records", self._lock, self._open)
         self._depth = 0
         self._whole: set[Digest] = set()  # what this transaction has required
-        self._connection: Connection | None = open_connection(path)
-        try:
-            _prepare(self._connection, path, lock_path or path + ".lock")
-        except BaseException:
-            self._connection.close()
-            raise
+        self._connection: Connection | None = None
+        self._closed = False
+        self._changes_images = False
         self._complete = complete
+        self._named: NamedImages | None = None
 
     @property
     def refs(self) -> Refs:
@@ -59,6 +63,15 @@ class Database:
         from kobako.store.images import Images
 
         return Images(self)
+
+    @property
+    def named(self) -> NamedImages:
+        """Images by name, without opening the database where that can be."""
+        if self._named is None:
+            from kobako.store.named import NamedImages
+
+            self._named = NamedImages(self)
+        return self._named
 
     @property
     def containers(self) -> Containers:
@@ -91,18 +104,28 @@ class Database:
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a SELECT."""
         with self._lock:
+            connection = self._open()
             try:
-                return self._open().execute(statement, values).fetchall()
-            except Error as error:
-                raise mapped(error, self.path) from error
+                return connection.execute(statement, values).fetchall()
+            except _sqlite().Error as error:
+                raise _sqlite().mapped(error, self.path) from error
 
     def change(self, statement: str, *values: Any) -> int:
         """Execute an INSERT, UPDATE or DELETE; the number of rows changed."""
         with self._lock:
+            connection = self._open()
             try:
-                return self._open().execute(statement, values).rowcount
-            except Error as error:
-                raise mapped(error, self.path) from error
+                return connection.execute(statement, values).rowcount
+            except _sqlite().Error as error:
+                raise _sqlite().mapped(error, self.path) from error
+
+    def change_images(self) -> None:
+        """Must come, inside a transaction, before a name or an image is changed: until its end
+        nobody copies what is said of them, and nobody makes a container."""
+        if not self._changes_images:
+            self.records.acquire()
+            self._changes_images = True
+        self.named.forget_all()
 
     def integrity_faults(self) -> list[str]:
         """What SQLite finds wrong with the file; empty when it is whole."""
@@ -119,10 +142,19 @@ class Database:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+            self._closed = True
 
     def _open(self) -> Connection:
         if self._connection is None:
-            raise ValueError(f"the database {self.path} is closed")
+            if self._closed:
+                raise ValueError(f"the database {self.path} is closed")
+            connection: Connection = _sqlite().open_connection(self.path)
+            try:
+                _prepare(connection, self.path, self._lock_path, self.records.directory)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection
 
     def _begin(self) -> None:
@@ -149,6 +181,9 @@ class Database:
                         self._roll_back()
                         raise
         finally:
+            if self._depth == 0 and self._changes_images:
+                self._changes_images = False
+                self.records.release()
             self._lock.release()
 
     def _roll_back(self) -> None:
@@ -157,15 +192,22 @@ class Database:
             self.change("ROLLBACK")
 
 
-def _prepare(connection: Connection, path: str, lock_path: str) -> None:
+def _sqlite() -> ModuleType:
+    from kobako.store import sqlite
+
+    return sqlite
+
+
+def _prepare(connection: Connection, path: str, lock_path: str, records: str) -> None:
     """Bring the database to our schema; a no-op of one read when it is there."""
     try:
-        if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found != SCHEMA or not os.path.isdir(records):
             from kobako.store import schema
 
-            schema.migrate(connection, path, lock_path, SCHEMA)
-    except Error as error:
-        raise mapped(error, path) from error
+            schema.migrate(connection, path, lock_path, records, SCHEMA)
+    except _sqlite().Error as error:
+        raise _sqlite().mapped(error, path) from error
 
 
 class Transaction:

@@ -75,6 +75,7 @@ class Refs:
             if not image:
                 rows = self._db.query("SELECT id FROM images WHERE manifest = ?", digest)
                 image = rows[0][0] if rows else ""
+            self._db.change_images()
             self._db.change(
                 "INSERT INTO refs VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
                 "digest=excluded.digest, image=excluded.image, updated_ns=excluded.updated_ns",
@@ -83,7 +84,9 @@ class Refs:
 
     def delete(self, name: str) -> bool:
         """Forget a name; whether it was there."""
-        return self._db.change("DELETE FROM refs WHERE name = ?", name) > 0
+        with self._db.transaction():
+            self._db.change_images()
+            return self._db.change("DELETE FROM refs WHERE name = ?", name) > 0
 
     def list(self) -> Sequence[RefRow]:
         """All names, sorted."""
@@ -127,6 +130,7 @@ class Images:
         """
         with self._db.transaction():
             self._db.require(row.manifest)
+            self._db.change_images()
             self._db.change(
                 "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
                 str(row.id), str(row.manifest), row.created_ns, row.size, str(row.parent),
@@ -143,11 +147,12 @@ class Images:
         Its content stays until gc. Raises `Conflict` while a container uses it.
         """
         with self._db.transaction():
-            users = self._db.query("SELECT id FROM containers WHERE image_id = ?", image_id)
+            self._db.change_images()
+            users = [row.id for row in self._db.containers.list() if row.image_id == image_id]
             if users:
                 raise Conflict(
                     f"conflict: unable to delete {_short(image_id)} - image is being used by "
-                    f"container {users[0][0][:12]}",
+                    f"container {users[0][:12]}",
                     hint="remove the container first",
                 )
             self._db.change("DELETE FROM refs WHERE image = ?", image_id)

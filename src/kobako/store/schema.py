@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 
 from kobako.errors import Unsupported
+from kobako.store import records
+from kobako.store.containers import ContainerRow, encoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,12 +43,19 @@ _STEPS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (lease, digest)) WITHOUT ROWID""",
     ),
     ("DROP TABLE leases", "DROP TABLE lease_items"),  # their files say it all
+    ("DROP TABLE containers",),  # each has a record of its own: `_move_containers`
 )
+_WITH_CONTAINERS = 2
+_CONTAINERS = "SELECT id, name, image_id, image_ref, created_ns, spec FROM containers"
 
 
-def migrate(connection: Connection, path: str, lock_path: str, version: int) -> None:
-    """Bring the database to `version`. Raises `Unsupported` for one of a newer kobako, else what
-    SQLite does. Safe when many processes do it at once.
+def migrate(
+    connection: Connection, path: str, lock_path: str, directory: str, version: int
+) -> None:
+    """Bring the database to `version`, and make the `directory` of records.
+
+    Raises `Unsupported` for a database of a newer kobako, else what SQLite does. Safe when many
+    processes do it at once.
     """
     # Changing to WAL does not wait for other connections (it fails as busy at once), so the
     # processes that find a new store take turns here.
@@ -64,7 +74,10 @@ def migrate(connection: Connection, path: str, lock_path: str, version: int) -> 
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for step in _STEPS[_version(connection) : version]:
+            begun = _version(connection)
+            if not os.path.isdir(directory):
+                _make_records(connection if begun == _WITH_CONTAINERS else None, directory)
+            for step in _STEPS[begun:version]:
                 for statement in step:
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version={version}")
@@ -74,6 +87,21 @@ def migrate(connection: Connection, path: str, lock_path: str, version: int) -> 
             raise
     finally:
         os.close(lock)
+
+
+def _make_records(connection: Connection | None, directory: str) -> None:
+    """The directory of records, with those of the containers that are in the database; it is there
+    as a whole or not at all, and once it is there it holds, whatever becomes of the migration."""
+    part = directory + ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    records.make(part)
+    rows = connection.execute(_CONTAINERS).fetchall() if connection is not None else []
+    for fields in rows:
+        row = ContainerRow(*fields)
+        file = f"{part}/containers/{row.id}"
+        records.write(file, encoded(row), durable=True)
+        os.link(file, f"{part}/names/{row.name}")
+    os.rename(part, directory)
 
 
 def _version(connection: Connection) -> int:

@@ -1,0 +1,102 @@
+"""What names mean, told without opening the database: copies of what it says.
+
+`records/refs/<name>`, where "%" stands for "/", holds what a name points to and the row of the
+image it means. A copy is made by who had to ask the database; a transaction that changes a name or
+an image removes all of them first and keeps the lock of the records to its end, and copies are made
+under that lock alone. So one that is there says what the database says.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kobako.oci.digest import Digest
+from kobako.store import records
+from kobako.store.images import ImageRow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kobako.store.database import Database
+
+_FORM = "1"
+_LONGEST = 255  # of a file's name
+
+
+class NamedImages:
+    """Images by full references (`str(Reference)`)."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._records = database.records
+        self._found: dict[str, str] = {}  # image id -> the name it was found by
+
+    def get(self, name: str) -> tuple[ImageRow, Digest] | None:
+        """The image a name means, and the manifest or index it points to."""
+        found = self._copy(name) or self._look_up(name)
+        if found is not None:
+            self._found[found[0].id] = name
+        return found
+
+    def is_there(self, image_id: str) -> bool:
+        """Whether the store has an image. Under the lock of the records it stays so."""
+        found = self._copy(self._found.get(image_id, ""))
+        if found is not None and found[0].id == image_id:
+            return True
+        return self._db.images.get(image_id) is not None
+
+    def forget_all(self) -> None:
+        """Removes all copies; the caller holds the lock, and is about to change the database."""
+        directory = self._records.path("refs")
+        for name in os.listdir(directory):
+            os.unlink(directory + name)
+        self._found.clear()
+
+    def _path(self, name: str) -> str:
+        file = name.replace("/", "%")
+        return self._records.path("refs", file) if file and len(file) <= _LONGEST else ""
+
+    def _copy(self, name: str) -> tuple[ImageRow, Digest] | None:
+        path = self._path(name)
+        data = records.read(path) if path else None
+        fields = data.decode().split("\n") if data else []
+        if len(fields) != 9 or fields[0] != _FORM:  # a power cut may leave anything
+            return None
+        _, target, own_id, manifest, created_ns, size, parent, platform, diff_ids = fields
+        row = ImageRow(
+            Digest(own_id),
+            Digest(manifest),
+            int(created_ns),
+            int(size),
+            parent,
+            platform,
+            tuple(map(Digest, diff_ids.split())),
+        )
+        return row, Digest(target)
+
+    def _look_up(self, name: str) -> tuple[ImageRow, Digest] | None:
+        self._records.require()
+        lock = self._records.share()
+        try:
+            row = self._db.images.of_reference(name)
+            if row is None:
+                return None
+            target = self._db.refs.get(name) or row.manifest
+            path = self._path(name)
+            if lock >= 0 and path:
+                self._keep(path, row, target)
+            return row, target
+        finally:
+            if lock >= 0:
+                os.close(lock)
+
+    def _keep(self, path: str, row: ImageRow, target: Digest) -> None:
+        fields = (
+            _FORM, target, row.id, row.manifest, str(row.created_ns), str(row.size), row.parent,
+            row.platform, " ".join(row.diff_ids),
+        )  # fmt: skip
+        new = self._records.path("refs", f".{os.getpid()}")  # no name begins with a dot
+        try:
+            records.write(new, "\n".join(fields).encode())
+            os.rename(new, path)
+        except OSError:
+            pass  # the disk is full, or it cannot be written: the database says it again
