@@ -19,7 +19,9 @@ from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
+    from types import CodeType, ModuleType
+
+    Entry = tuple[str, str, int, int, CodeType | None]
 
 _HERE = __file__.rpartition("/")[0]
 _TAG = sys.implementation.cache_tag
@@ -63,7 +65,13 @@ def _load(group: str) -> Sequence[str]:
         return groups
     from kobako import startup
 
-    return startup.load(group, [shared, own] if own else [shared])
+    entries = startup.entries(group)
+    if not _run(entries):
+        startup.load(group)  # which compiles what is not
+        entries = startup.entries(group)
+    if entries and not sys.dont_write_bytecode:
+        startup.write([shared, own] if own else [shared], entries)
+    return tuple(startup.GROUPS)
 
 
 def _own(name: str) -> str:
@@ -77,7 +85,6 @@ def _load_together(file: str, *, mine: bool) -> Sequence[str]:
     """The names of all groups, where the file of this one (see `startup`) is there and holds.
     `mine`: only if nobody else can have written it."""
     groups: Sequence[str]
-    found = []
     try:
         fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -90,15 +97,25 @@ def _load_together(file: str, *, mine: bool) -> Sequence[str]:
         if not data.startswith(MAGIC_NUMBER):
             return ()
         groups, entries = marshal.loads(memoryview(data)[len(MAGIC_NUMBER) :])
-        for name, path, mtime, size, code in entries:
-            path = f"{_HERE}/{path}"
-            info = os.stat(path)
-            if (int(info.st_mtime), info.st_size) != (mtime, size):
-                return ()
-            if code is not None and name not in sys.modules:
-                found.append((_made(name, path), code))
+        return groups if _run(entries) else ()
     except (OSError, EOFError, ValueError, TypeError):
         return ()
+
+
+def _run(entries: Sequence[Entry]) -> bool:
+    """Makes modules of entries (see `startup`) and runs them, those that are not loaded yet. False,
+    and nothing done, where a source is not as it was, or there are no entries."""
+    found = []
+    for name, path, mtime, size, code in entries:
+        path = f"{_HERE}/{path}"
+        try:
+            info = os.stat(path)
+        except OSError:
+            return False
+        if (int(info.st_mtime), info.st_size) != (mtime, size):
+            return False
+        if code is not None and name not in sys.modules:
+            found.append((_made(name, path), code))
     # A package is there before the modules in it, though its own code may come after theirs.
     early = {m.__name__: m for m, _ in found if "__path__" in m.__dict__}
     sys.modules.update(early)
@@ -115,7 +132,7 @@ def _load_together(file: str, *, mine: bool) -> Sequence[str]:
     finally:
         for name in early:
             del sys.modules[name]
-    return groups
+    return bool(entries)
 
 
 def _made(name: str, path: str) -> ModuleType:

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import marshal
 import os
-import sys
 from _frozen_importlib_external import MAGIC_NUMBER
 
 from kobako.straight import Finder, Loader, install
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import CodeType
 
-    Executed = list[tuple[Loader, CodeType | None]]
+    Entry = tuple[str, str, int, int, CodeType | None]
+
+_HERE = os.path.dirname(__file__)
 
 _RECORDS = " store store.records store.database store.store"
 
@@ -55,7 +55,11 @@ GROUPS = {
         " cli.progress.base cli.progress.classic engine.engine linux linux.claim engine.scratch"
         " engine.sweep build.worker engine.build.worker store oci.digest store.ingest store.leases"
         " store.content store.records store.sqlite store.database store.store store.images"
-        " store.named engine.images engine.image_naming oci.reference fastjson build.dockerfile"
+        " store.named engine.images engine.image_naming oci.reference fastjson"
+        " build.dockerfile.source build.dockerfile.words build.dockerfile.lines"
+        " build.dockerfile.instructions build.dockerfile.duration build.dockerfile.flags"
+        " build.dockerfile.shape build.dockerfile.parse build.dockerfile.scan"
+        " build.dockerfile.expand build.dockerfile"
         " build.ignore build.cache build.survey"
         " build.files build.memory build.context build.options engine.store_cache oci.moment"
         " build.epoch build.arguments build.lint build.lint.verdict build.graph"
@@ -140,50 +144,46 @@ GROUPS = {
 }
 
 
-def load(group: str, files: list[str]) -> Sequence[str]:
-    """Import the modules of a group, and make its file of them: the first of `files` that can be
-    made. The names of all groups."""
+def entries(group: str) -> list[Entry]:
+    """What the file of a group holds of its modules: of each its name, its file below the package
+    with its time and size, as compiled files have them, and its code; of this module no code, which
+    is not to be run. Nothing where one of them is not compiled yet."""
+    found = []
+    for name in (*GROUPS[group].split(), "startup"):
+        directory = f"{_HERE}/{name.replace('.', '/')}".rpartition("/")[0]
+        spec = Finder.find_spec("kobako." + name, [directory])
+        loader = spec.loader if spec is not None else None
+        code = loader.compiled() if isinstance(loader, Loader) else None
+        if code is None:
+            return []
+        assert isinstance(loader, Loader)
+        made_from = int(loader.info.st_mtime), loader.info.st_size
+        path = loader.path.removeprefix(_HERE + "/")
+        found.append((loader.name, path, *made_from, code if name != "startup" else None))
+    return found
+
+
+def load(group: str) -> None:
+    """Import the modules of a group one by one."""
     install()
-    done: Executed = []
-    Loader.told = lambda loader, code: done.append((loader, code))
-    try:
-        for name in GROUPS[group].split():
-            name = "kobako." + name
-            if name not in sys.modules:
-                __import__(name)
-            elif all(loader.name != name for loader, _ in done):
-                _add(name, done, run=True)  # it is here already, and may not be the next time
-    finally:
-        Loader.told = None
-    _add(__name__, done, run=False)
-    if not sys.dont_write_bytecode:
-        any(_write(file, done) for file in files)
-    return tuple(GROUPS)
+    for name in GROUPS[group].split():
+        __import__("kobako." + name)
 
 
-def _add(name: str, done: Executed, *, run: bool) -> None:
-    parent = sys.modules[name.rpartition(".")[0]]
-    spec = Finder.find_spec(name, parent.__path__)
-    if spec is not None and isinstance(spec.loader, Loader):
-        done.append((spec.loader, spec.loader.compiled() if run else None))
+def write(files: list[str], entries: list[Entry]) -> None:
+    """Make the file of a group: the first of `files` that there is a place for."""
+    data = MAGIC_NUMBER + marshal.dumps((tuple(GROUPS), entries))
+    any(_write(file, data) for file in files)
 
 
-def _write(file: str, done: Executed) -> bool:
-    """What `groups` reads: the names of all groups; of each module its name, its file below the
-    package with its time and size, as compiled files have them, and its code, None where that is
-    not to be run. Whether there was a place for it."""
-    here = os.path.dirname(__file__) + "/"
-    entries = [
-        (one.name, one.path.removeprefix(here), int(one.info.st_mtime), one.info.st_size, code)
-        for one, code in done
-    ]
+def _write(file: str, data: bytes) -> bool:
+    """Whether there was a place for it."""
     new = f"{file}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(file), exist_ok=True)
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError:
         return False
-    data = MAGIC_NUMBER + marshal.dumps((tuple(GROUPS), entries))
     try:
         try:
             whole = os.write(fd, data) == len(data)

@@ -16,7 +16,7 @@ from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import CodeType, ModuleType
 
 _BY_TIME = MAGIC_NUMBER + b"\0\0\0\0"  # the head of a compiled file that is checked by time
@@ -27,25 +27,14 @@ _SUFFIX = f".{sys.implementation.cache_tag}.pyc"
 class Loader(SourceFileLoader):
     """The ordinary loader of a source file whose `stat` and compiled file are known already."""
 
-    told: Callable[[Loader, CodeType | None], None] | None = None
-    """Hears of each module that has been executed, thus after those it imports."""
-
     def __init__(self, name: str, path: str, info: os.stat_result, compiled: str) -> None:
         self.name = name  # as `super().__init__` does
         self.path = path
         self.info = info
         self._compiled = compiled
-        self._code: CodeType | None = None
 
     def get_code(self, fullname: str) -> CodeType | None:
-        self._code = self.compiled() or super().get_code(fullname)
-        return self._code
-
-    def exec_module(self, module: ModuleType) -> None:
-        super().exec_module(module)
-        if Loader.told is not None:
-            Loader.told(self, self._code)
-        self._code = None
+        return self.compiled() or super().get_code(fullname)
 
     def compiled(self) -> CodeType | None:
         """What the compiled file holds, if it is the one of this source."""

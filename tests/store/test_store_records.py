@@ -122,10 +122,17 @@ def test_a_damaged_copy_is_not_believed(store: Store, image: MakeImage) -> None:
     one = image(b"one")[0]
     store.db.refs.set("a", one.manifest)
     assert store.db.named.get("a")
-    for content in (b"", b"1\nsha256:0", b"2" + b"\n" * 8):
-        with open(store.db.records.path("refs", "a"), "wb") as file:
-            file.write(content)
+    copy = Path(store.db.records.path("refs", "a"))
+    said = copy.read_bytes()
+    boot = said.partition(b"\n")[0]
+    assert len(boot) == len("01234567-0123-0123-0123-0123456789ab")
+    of_another_boot = said.replace(boot, boot[::-1]).replace(
+        one.id.encode(), b"sha256:" + b"0" * 64
+    )
+    for content in (b"", boot + b"\nsha256:0", of_another_boot):
+        copy.write_bytes(content)
         assert store.db.named.get("a") == (one, one.manifest)
+        assert copy.read_bytes() == said
 
 
 def test_no_copy_is_made_of_what_is_just_changed(store: Store, image: MakeImage) -> None:

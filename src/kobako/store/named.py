@@ -3,7 +3,8 @@
 `records/refs/<name>`, where "%" stands for "/", holds what a name points to and the row of the
 image it means. A copy is made by who had to ask the database; a transaction that changes a name or
 an image removes all of them first and keeps the lock of the records to its end, and copies are made
-under that lock alone. So one that is there says what the database says.
+under that lock alone. So one that is there says what the database says; until the next boot only,
+as the database may have lost its last changes in a power cut that a copy has survived.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.store.database import Database
 
-_FORM = "1"
+_BOOT = "/proc/sys/kernel/random/boot_id"
 _LONGEST = 255  # of a file's name
 
 
@@ -29,6 +30,7 @@ class NamedImages:
         self._db = database
         self._records = database.records
         self._found: dict[str, str] = {}  # image id -> the name it was found by
+        self._boot = _this_boot()
 
     def get(self, name: str) -> tuple[ImageRow, Digest] | None:
         """The image a name means, and the manifest or index it points to."""
@@ -46,9 +48,7 @@ class NamedImages:
 
     def forget_all(self) -> None:
         """Removes all copies; the caller holds the lock, and is about to change the database."""
-        directory = self._records.path("refs")
-        for name in os.listdir(directory):
-            os.unlink(directory + name)
+        records.forget_names(self._records.directory)
         self._found.clear()
 
     def _path(self, name: str) -> str:
@@ -59,7 +59,7 @@ class NamedImages:
         path = self._path(name)
         data = records.read(path) if path else None
         fields = data.decode().split("\n") if data else []
-        if len(fields) != 9 or fields[0] != _FORM:  # a power cut may leave anything
+        if len(fields) != 9 or not self._boot or fields[0] != self._boot:
             return None
         _, target, own_id, manifest, created_ns, size, parent, platform, diff_ids = fields
         row = ImageRow(
@@ -82,7 +82,7 @@ class NamedImages:
                 return None
             target = self._db.refs.get(name) or row.manifest
             path = self._path(name)
-            if lock >= 0 and path:
+            if lock >= 0 and path and self._boot:
                 self._keep(path, row, target)
             return row, target
         finally:
@@ -91,8 +91,8 @@ class NamedImages:
 
     def _keep(self, path: str, row: ImageRow, target: Digest) -> None:
         fields = (
-            _FORM, target, row.id, row.manifest, str(row.created_ns), str(row.size), row.parent,
-            row.platform, " ".join(row.diff_ids),
+            self._boot, target, row.id, row.manifest, str(row.created_ns), str(row.size),
+            row.parent, row.platform, " ".join(row.diff_ids),
         )  # fmt: skip
         new = self._records.path("refs", f".{os.getpid()}")  # no name begins with a dot
         try:
@@ -100,3 +100,11 @@ class NamedImages:
             os.rename(new, path)
         except OSError:
             pass  # the disk is full, or it cannot be written: the database says it again
+
+
+def _this_boot() -> str:
+    """ "" where it cannot be told: nothing is copied then."""
+    try:
+        return (records.read(_BOOT) or b"").decode().strip()
+    except OSError:
+        return ""

@@ -94,6 +94,12 @@ def make(directory: str) -> None:
         os.makedirs(f"{directory}/{kind}")
 
 
+def forget_names(directory: str) -> None:
+    """Removes all copies of what the database says of names."""
+    for name in os.listdir(f"{directory}/refs"):
+        os.unlink(f"{directory}/refs/{name}")
+
+
 def read(path: str) -> bytes | None:
     """The bytes of a record; None where there is none."""
     try:

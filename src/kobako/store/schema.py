@@ -75,7 +75,9 @@ def migrate(
         connection.execute("BEGIN IMMEDIATE")
         try:
             begun = _version(connection)
-            if not os.path.isdir(directory):
+            if os.path.isdir(directory):
+                records.forget_names(directory)
+            else:
                 _make_records(connection if begun == _WITH_CONTAINERS else None, directory)
             for step in _STEPS[begun:version]:
                 for statement in step:
