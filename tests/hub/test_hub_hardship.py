@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -120,14 +121,16 @@ def endless(connection: http.client.HTTPConnection) -> None:
             connection.send(b"10000\r\n" + bytes(0x10000) + b"\r\n")
 
 
-def test_two_writers_of_one_upload(client, open_hub):
+def test_two_writers_of_one_upload(client, tmp_path):
     location = begin(client)
     first = socket.create_connection(client.address)
     with first:
         head = f"PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
         first.sendall(head.encode() + b"half")
-        while client("GET", location).status != 409:
-            pass
+        data = tmp_path / "open/uploads" / location.rpartition("/")[2] / "data"
+        while data.stat().st_size < len("half"):
+            time.sleep(0.001)  # who asks the hub before that may be the first himself
+        assert client("GET", location).status == 409
         assert client("PATCH", location, b"other").status == 409
     while (status := client("GET", location)).status == 409:
         pass
