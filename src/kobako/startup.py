@@ -107,7 +107,7 @@ GROUPS = {
         " snapshot.trees oci.document oci.execution engine.users snapshot.driver snapshot.overlay"
         " linux.seccomp runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
     ),
-    # Of the monitor of whatever needs somebody to stand in for root.
+    # Of `run` and `build`, where somebody has to stand in for root.
     "emulated": (
         "emulate emulate.ownership emulate.caller linux.syscalls emulate.credentials"
         " linux.ownership emulate.inodes emulate.world emulate.chown emulate.control emulate.create"

@@ -39,16 +39,20 @@ def run(
     """
     from kobako import groups
     from kobako.engine import surroundings
+    from kobako.engine.privilege import SINGLE
     from kobako.runtime.ahead import Ahead
 
     around = surroundings.of_request(engine, request)  # enters: the monitor is to live inside
+    if engine.mode is SINGLE:
+        from kobako.engine import bundles
+
+        bundles.load(engine)  # as the container's monitor and supervisor are forked from here
     ahead = Ahead(
         io,
         terminal=request.tty,
         around=around,
         stage=surroundings.stage(engine),
         detach=detach,
-        prepare=lambda: _get_ready(engine),
         intercept_of=lambda spec, given: _interception(engine, spec, *given),
     )
     groups.load("run-create")
@@ -117,16 +121,6 @@ def _started(engine: Engine, ahead: Ahead, request: CreateRequest, created: Crea
 
             container_removal.discard(engine, created.id, held=created.held, volumes=True)
         raise
-
-
-def _get_ready(engine: Engine) -> None:
-    """In the monitor, while the container is being made: the modules it and what it forks need."""
-    from kobako.engine.privilege import SINGLE
-
-    if engine.mode is SINGLE:
-        from kobako.engine import bundles
-
-        bundles.load(engine)
 
 
 def _interception(

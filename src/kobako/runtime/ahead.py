@@ -42,7 +42,6 @@ class Ahead:
         around: Surroundings,
         stage: str,
         detach: bool,
-        prepare: Callable[[], None],
         intercept_of: Callable[[dict[str, Any], Any], Interception | None],
         tied: bool = False,
         again: bool = False,
@@ -50,9 +49,8 @@ class Ahead:
         """`io`, `detach`, `tied` as in `launch.start`; `terminal` and `around` are those of the
         bundle to come; `stage` as in `stage.Stage`.
 
-        `prepare` and `intercept_of` run in the monitor, and must not use what belongs to this
-        process (databases, locks): the first at once, to get what the second will need; the second
-        gets the runtime-spec document of the bundle and what is `given` to `foresee`."""
+        `intercept_of` runs in the monitor, with the runtime-spec document of the bundle and what is
+        `given` to `foresee`. It must not use what belongs to this process (databases, locks)."""
         process.require_single_thread("start a container")
         ours, theirs = Channel.pair()
         self._control = ours
@@ -72,8 +70,8 @@ class Ahead:
                     from kobako.runtime import launch
 
                     launch.obey(
-                        theirs, io, detach, terminal, around, stage, prepare, intercept_of, tied,
-                        again, processors,
+                        theirs, io, detach, terminal, around, stage, intercept_of, tied, again,
+                        processors,
                     )  # fmt: skip
                 finally:
                     os._exit(125)

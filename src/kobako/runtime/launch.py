@@ -99,7 +99,6 @@ def obey(
     terminal: bool,
     around: Surroundings,
     stage_path: str,
-    prepare: Callable[[], None],
     intercept_of: Callable[[dict[str, Any], Any], Interception | None],
     tied: bool,
     again: bool,
@@ -117,7 +116,6 @@ def obey(
     def begin() -> bool:
         stage = Stage(stage_path, surroundings.document(around))
         launch.clone(stage.namespaces, terminal, told, stage)
-        prepare()
         message, fds = control.receive()
         process.run_anywhere(processors)
         if not message:

@@ -42,7 +42,6 @@ class Monitor:
                 around=self.around,
                 stage=surroundings.stage(engine),
                 detach=False,
-                prepare=lambda: None,
                 intercept_of=lambda spec, given: bundles.ownership(
                     engine, given[0], given[1], spec, program=filter_program
                 ),
