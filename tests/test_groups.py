@@ -75,6 +75,17 @@ def test_it_is_made_once_and_used(tree: Tree) -> None:
     assert [p.name for p in tree.cache.iterdir() if ".group" in p.name] == [tree.file.name]
 
 
+def test_what_a_killed_process_left_is_cleared_away(tree: Tree) -> None:
+    tree.cache.mkdir()
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    left, others = (tree.file.with_name(f"{tree.file.name}.{pid}") for pid in (ended.pid, 1))
+    left.write_bytes(b"half")
+    others.write_bytes(b"half")
+    tree.begin()
+    assert tree.file.exists() and others.exists() and not left.exists()
+
+
 SHOWN = """
 for name in sorted(n for n in sys.modules if n.startswith("kobako.")):
     m = sys.modules[name]

@@ -176,11 +176,24 @@ def write(files: list[str], entries: list[Entry]) -> None:
     any(_write(file, data) for file in files)
 
 
+def _clear_away(file: str) -> None:
+    """Removes what processes that were killed meanwhile have left beside a file."""
+    directory, _, name = file.rpartition("/")
+    for entry in os.listdir(directory):
+        pid = entry.removeprefix(name + ".")
+        if pid != entry and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            try:
+                os.unlink(f"{directory}/{entry}")
+            except OSError:
+                pass  # another has, or it is another's
+
+
 def _write(file: str, data: bytes) -> bool:
     """Whether there was a place for it."""
     new = f"{file}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(file), exist_ok=True)
+        _clear_away(file)
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError:
         return False
