@@ -7,6 +7,7 @@ none of that name is what a killed process has left, and free.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from kobako.errors import Conflict, Invalid, NotFound
@@ -153,8 +154,10 @@ class Containers:
             return None
         try:
             data = records.read(self._records.path("names", name))
-        except OSError:
-            return None  # longer than a file's name
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            raise
         link = decoded(data) if data is not None else None
         row = self._read(link.id) if link is not None else None
         return row if row is not None and row.name == name else None
