@@ -72,9 +72,9 @@ def discard(
     forgotten: Callable[[], None] = lambda: None,
     volumes: bool = False,
 ) -> None:
-    """Delete the row and the directory of a container that does not run; idempotent.
+    """Delete the record and the directory of a container that does not run; idempotent.
 
-    The row goes first: a crash in between leaves a directory without a row, which gc removes.
+    The record goes first: a crash in between leaves a directory without one, which gc removes.
     `forgotten` is called in between; `held` is the directory's claim when the caller has it
     already. `volumes`: those made for it alone are deleted too.
     """

@@ -1,4 +1,4 @@
-"""Making a container: image + request -> a bundle on disk and a row. Nothing runs yet."""
+"""Making a container: image + request -> a bundle on disk and a record. Nothing runs yet."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def create(
 ) -> Created:
     """Make a container. Pulls the image as `request.pull` says.
 
-    `foreseen` is called when everything it mounts is there but not yet its row, which may still
+    `foreseen` is called when everything it mounts is there but not yet its record, which may still
     fail: what it returns is called then. `around` are the request's surroundings, where they are
     known already. `attached`: the caller is going to stay with it.
 

@@ -76,9 +76,9 @@ def _abandoned_scratch(engine: Engine) -> None:
 
 
 def _orphaned_containers(engine: Engine) -> None:
-    """Directories of containers that have no row: a create or rm that was killed.
+    """Directories of containers that have no record: a create or rm that was killed.
 
-    Who creates holds the directory until the row is there; so the rows are read after the claims.
+    Who creates holds the directory until the record is there; so they are read after the claims.
     """
     from kobako.linux import claim
     from kobako.snapshot.driver import remove_tree
