@@ -224,7 +224,7 @@ while True:
 def test_killed_at_any_moment_it_is_whole(store: Store) -> None:
     chance = random.Random(7)
     containers = store.db.containers
-    for _ in range(20):
+    for _ in range(60):
         several = [
             subprocess.Popen(
                 [sys.executable, "-c", KILLED, store.root, str(number)], stdout=subprocess.PIPE

@@ -1,8 +1,8 @@
 """Containers: a record each, in a file of its own (`store.records`).
 
 `containers/<id>` is the record; it is there when the container is. `names/<name>` is another link
-to it, so that a name is taken by one alone and is found by opening it. A name whose container has
-none of that name is what a killed process has left, and free.
+to it, or to the one it had before a change: a name is taken by one alone, and says whose it is when
+it is opened. Where that container has another name, or is not there, a killed process has left it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Containers:
             self._refuse_taken(name, container_id)
             row = self._require(container_id)
             if row.name != name:
-                self._replace(row.replace(name=name))
+                self._replace(row.replace(name=name), self._named(name))
                 self._forget_name(row.name)
 
     def update(self, container_id: str, spec: bytes) -> None:
@@ -179,17 +179,17 @@ class Containers:
                 "that name."
             )
 
-    def _replace(self, row: ContainerRow) -> None:
-        """Puts a new record in the place of the old one in one step, and its name to it."""
-        path, name = self._path(row.id), self._named(row.name)
+    def _replace(self, row: ContainerRow, name: str = "") -> None:
+        """Puts a new record in the place of the old one in one step; `name` is the file of another
+        name it is to have from then on."""
         new = self._records.path("containers", "new")  # one for all: we hold the lock
         try:
             if os.path.exists(new):
                 os.unlink(new)  # a killed process has left it
             records.write(new, encoded(row), durable=True)
-            self._forget_name(row.name)
-            os.link(new, name)
-            os.rename(new, path)
+            if name:
+                os.link(new, name)
+            os.rename(new, self._path(row.id))
         except OSError as error:
             raise self._failed(error) from error
 
