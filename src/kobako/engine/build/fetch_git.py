@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from kobako.engine.engine import Engine
 
+# git's last words whenever a transport fails, whatever its reason was.
+_ADVICE = ("Please make sure you have the correct access rights", "and the repository exists.")
 _COMMIT = (40, 64)
 _TOKEN = "GIT_AUTH_TOKEN"
 _HEADER = "GIT_AUTH_HEADER"
@@ -168,10 +170,10 @@ class Git:
             stdin=subprocess.DEVNULL, capture_output=True, env=self._env, umask=0o022, check=False,
         )  # fmt: skip
         if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [
-                "no reason given"
-            ]
-            raise Unavailable(f"git {words[0]}: {_without_password(' / '.join(said[-3:]))}")
+            lines = done.stderr.decode("utf-8", "replace").splitlines()
+            said = [line for line in lines if line.strip() and line not in _ADVICE]
+            why = " / ".join(said[-3:]) or "no reason given"
+            raise Unavailable(f"git {words[0]}: {_without_password(why)}")
         return done.stdout.decode("utf-8", "replace")
 
 
