@@ -102,9 +102,9 @@ GROUPS = {
         " runtime.process_spec runtime.spec"
         " engine.names engine.lowers linux.claim engine.images"
         + _RECORDS
-        + " store.event_log oci oci.digest store.content store.images store.named store.containers"
+        + " store.event_log oci oci.digest store.images store.named store.containers"
         " oci.reference snapshot"
-        " snapshot.trees oci.document oci.execution engine.users snapshot.driver snapshot.overlay"
+        " snapshot.trees engine.users snapshot.driver snapshot.overlay"
         " linux.seccomp runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
     ),
     # Of `run` and `build`, where somebody has to stand in for root.

@@ -135,6 +135,20 @@ def test_a_damaged_copy_is_not_believed(store: Store, image: MakeImage) -> None:
         assert copy.read_bytes() == said
 
 
+def test_what_was_made_of_a_config_is_kept_with_the_names(store: Store, image: MakeImage) -> None:
+    one = image(b"one")[0]
+    assert store.db.named.document(one.id) is None
+    store.db.named.keep_document(one.id, b'{"Cmd":["x"]}\n')
+    with Store.open(store.root) as again:
+        assert again.db.named.document(one.id) == b'{"Cmd":["x"]}\n'
+    store.db.refs.set("a", one.manifest)
+    assert store.db.named.document(one.id) is None
+    kept = Path(store.db.records.path("images", one.id.encoded))
+    for content in (b"", b"of another boot\n{}"):
+        kept.write_bytes(content)
+        assert store.db.named.document(one.id) is None
+
+
 def test_no_copy_is_made_of_what_is_just_changed(store: Store, image: MakeImage) -> None:
     one, two = image(b"one")[0], image(b"two")[0]
     store.db.refs.set("a", one.manifest)

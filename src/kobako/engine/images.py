@@ -117,9 +117,21 @@ def config(engine: Engine, image: LocalImage) -> ImageConfig:
 
 def execution(engine: Engine, image: LocalImage) -> dict[str, Any]:
     """How the image is run: the `config` object of its config, without the rest of that."""
+    from kobako import fastjson
+
+    named = engine.store.db.named
+    kept = named.document(image.id)
+    if kept is not None:
+        try:
+            found: dict[str, Any] = fastjson.loads(kept)
+            return found
+        except ValueError:
+            pass  # the disk was full
     from kobako.oci.execution import of_config
 
-    return of_config(engine.store.blobs.read(image.id))
+    found = of_config(engine.store.blobs.read(image.id))
+    named.keep_document(image.id, fastjson.dumps(found))
+    return found
 
 
 def _is_hex(text: str) -> bool:

@@ -48,7 +48,7 @@ class NamedImages:
 
     def forget_all(self) -> None:
         """Removes all copies; the caller holds the lock, and is about to change the database."""
-        records.forget_names(self._records.directory)
+        records.forget_copies(self._records.directory)
         self._found.clear()
 
     def _path(self, name: str) -> str:
@@ -94,12 +94,29 @@ class NamedImages:
             self._boot, target, row.id, row.manifest, str(row.created_ns), str(row.size),
             row.parent, row.platform, " ".join(row.diff_ids),
         )  # fmt: skip
-        new = self._records.path("refs", f".{os.getpid()}")  # no name begins with a dot
+        self._write("refs", path, "\n".join(fields).encode())
+
+    def document(self, image_id: Digest) -> bytes | None:
+        """What `keep_document` has kept of an image, if it has."""
+        boot, _, kept = (self._document(image_id) or b"").partition(b"\n")
+        return kept if self._boot and boot.decode() == self._boot else None
+
+    def keep_document(self, image_id: Digest, document: bytes) -> None:
+        """Keeps what somebody has made of an image's config, to have it again at once."""
+        if self._boot:
+            path = self._records.path("images", image_id.encoded)
+            self._write("images", path, self._boot.encode() + b"\n" + document)
+
+    def _document(self, image_id: Digest) -> bytes | None:
+        return records.read(self._records.path("images", image_id.encoded))
+
+    def _write(self, kind: str, path: str, data: bytes) -> None:
+        new = self._records.path(kind, f".{os.getpid()}")  # no name begins with a dot
         try:
-            records.write(new, "\n".join(fields).encode())
+            records.write(new, data)
             os.rename(new, path)
         except OSError:
-            pass  # the disk is full, or it cannot be written: the database says it again
+            pass  # the disk is full, or it cannot be written: it will be made again
 
 
 def _this_boot() -> str:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from _thread import RLock
     from collections.abc import Callable
 
-KINDS = ("containers", "names", "refs")
+KINDS = ("containers", "names", "refs", "images")
+_COPIES = ("refs", "images")
 _CHUNK = 1 << 16
 
 
@@ -94,10 +95,15 @@ def make(directory: str) -> None:
         os.makedirs(f"{directory}/{kind}")
 
 
-def forget_names(directory: str) -> None:
-    """Removes all copies of what the database says of names."""
-    for name in os.listdir(f"{directory}/refs"):
-        os.unlink(f"{directory}/refs/{name}")
+def forget_copies(directory: str) -> None:
+    """Removes all copies of what the database and the content say of images."""
+    for kind in _COPIES:
+        try:
+            names = os.listdir(f"{directory}/{kind}")
+        except FileNotFoundError:
+            continue  # then nothing is copied
+        for name in names:
+            os.unlink(f"{directory}/{kind}/{name}")
 
 
 def read(path: str) -> bytes | None:

@@ -76,7 +76,7 @@ def migrate(
         try:
             begun = _version(connection)
             if os.path.isdir(directory):
-                records.forget_names(directory)
+                records.forget_copies(directory)
             else:
                 _make_records(connection if begun == _WITH_CONTAINERS else None, directory)
             for step in _STEPS[begun:version]:
