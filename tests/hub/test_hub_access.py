@@ -155,6 +155,8 @@ def test_private_looks_like_absent(connect, hub):
         assert answers[0].status == answers[1].status
         assert answers[0].body == answers[1].body.replace(b"alice/none", b"alice/app")
         assert client("GET", "/v2/_catalog").json == {"repositories": ["alice/seen"]}
+        found = client("GET", "/v1/search?q=alice").json["results"]
+        assert [one["name"] for one in found] == ["alice/seen"]
         assert b"alice/app" not in client("GET", "/").body
     assert bob("GET", "/v2/alice/app/manifests/v1").status == 404
     for client in (alice, root):

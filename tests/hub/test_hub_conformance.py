@@ -244,6 +244,23 @@ def test_tag_pages(client):
     assert client("GET", "/v2/no/such/tags/list").code == "NAME_UNKNOWN"
 
 
+def test_search(client):
+    """As docker's engine asks: it wants the fields of Docker Hub's answers."""
+    for name in ("a/python", "b/python", "c"):
+        client.push_image(name, "v1", b"layer")
+    answer = client("GET", "/v1/search?q=PyTh&n=25")
+    assert (answer.status, answer.json["num_results"], answer.json["query"]) == (200, 2, "PyTh")
+    assert answer.json["results"][0] == {
+        "name": "a/python", "description": "", "star_count": 0,
+        "is_official": False, "is_automated": False, "is_trusted": False,
+    }  # fmt: skip
+    assert [r["name"] for r in answer.json["results"]] == ["a/python", "b/python"]
+    assert client("GET", "/v1/search?q=python&n=1").json["num_results"] == 1
+    assert client("GET", "/v1/search?q=none").json["results"] == []
+    assert client("GET", "/v1/search").json["num_results"] == 3
+    assert client("GET", "/v1/search?q=a&n=many").status == 400
+
+
 def test_catalog_pages(client):
     for name in ("c", "a/b", "b"):
         client.push_blob(name, BLOB)

@@ -16,6 +16,7 @@ from kobako.hub.manifests import Manifests
 from kobako.hub.options import Options
 from kobako.hub.page import Page
 from kobako.hub.repositories import Repositories
+from kobako.hub.search import Search
 from kobako.hub.signing_in import SigningIn
 from kobako.hub.tokens import Tokens
 from kobako.hub.transfers import BlobTransfers
@@ -77,6 +78,7 @@ class Hub:
         BlobTransfers(
             access, self.repositories, self._contents, self._uploads, self.options
         ).add_to(router)
+        Search(access, self.repositories).add_to(router)
         router.add("GET", "/", Page(access, self.repositories).get)
         router.add("GET", "/healthz", _healthy)
         return router
