@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from remote_servers import Hostile, Request, make_image
+from urllib3.connection import HTTPConnection
 
 from kobako.events import Event, LayerProgress
 from kobako.linux.fork import Undisturbed
@@ -17,9 +19,11 @@ from kobako.oci.platform import Platform
 from kobako.oci.reference import Reference
 from kobako.remote import workers
 from kobako.remote.client import Client
+from kobako.remote.endpoint import HostConfig
 from kobako.remote.failures import Cancelled
 from kobako.remote.pull import pull
 from kobako.remote.push import push
+from kobako.remote.transport import Transport
 from kobako.store.leases import live
 from kobako.store.store import Store
 
@@ -90,6 +94,31 @@ def test_an_interrupted_pull_leaves_no_thread_and_keeps_whole_blobs(
     pull(target, name, AMD64, Client())
     assert len(server.seen("GET", str(arrived))) == before
     assert all(target.blobs.exists(layer.digest) for layer in manifest.layers)
+
+
+def test_who_is_just_connecting_is_broken_off_too(
+    hostile: Callable[[Callable[[Request], None]], Hostile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+
+    def hang(_: Request) -> None:
+        release.wait(60)
+
+    server = hostile(hang)
+    connect = HTTPConnection._new_conn
+
+    def slowly(connection: HTTPConnection) -> socket.socket:
+        made = connect(connection)
+        transport.abort()
+        return made
+
+    monkeypatch.setattr(HTTPConnection, "_new_conn", slowly)
+    try:
+        with Transport(Client()) as transport, pytest.raises(Cancelled):
+            transport.request("GET", f"http://{server.host}/", host=HostConfig(""), verify=True,
+                              headers={})  # fmt: skip
+    finally:
+        release.set()
 
 
 def test_an_interrupted_push_leaves_no_thread(

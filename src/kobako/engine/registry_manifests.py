@@ -57,7 +57,8 @@ def children(engine: Engine, found: Found, *, insecure: bool = False) -> list[Fo
         return [found]
     client = _client(engine, found.reference, insecure)
     references = [found.named(entry.digest) for entry in found.document.manifests]
-    return [Found(reference, metadata.document(reference, client)) for reference in references]
+    documents = metadata.documents(references, client)
+    return [Found(*pair) for pair in zip(references, documents, strict=True)]
 
 
 def configs(engine: Engine, found: Found) -> dict[str, dict[str, Any]]:

@@ -61,7 +61,8 @@ class _Answer(http.client.HTTPResponse):
 
 
 def pools(register: Register, header_seconds: float) -> dict[str, type[HTTPConnectionPool]]:
-    """Pool classes by scheme, whose connections `register` themselves when they connect."""
+    """Pool classes by scheme, whose connections `register` themselves before they connect, and when
+    they have: with a socket that was not there for who broke everything off in between."""
 
     class Answer(_Answer):
         seconds = header_seconds
@@ -72,6 +73,7 @@ def pools(register: Register, header_seconds: float) -> dict[str, type[HTTPConne
         def connect(self) -> None:
             register(self)
             super().connect()
+            register(self)
 
     class Secure(HTTPSConnection):
         response_class = Answer
@@ -79,6 +81,7 @@ def pools(register: Register, header_seconds: float) -> dict[str, type[HTTPConne
         def connect(self) -> None:
             register(self)
             super().connect()
+            register(self)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain

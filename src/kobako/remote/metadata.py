@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from kobako.errors import Corrupt, Invalid
 from kobako.oci.config import ImageConfig
 from kobako.oci.manifest import Index, Manifest
@@ -11,6 +13,8 @@ from kobako.remote.transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kobako.oci.platform import Platform
     from kobako.oci.reference import Reference
     from kobako.remote.client import Client
@@ -25,11 +29,22 @@ def document(reference: Reference, client: Client) -> Manifest | Index:
 
     Raises `NotFound`, `Unauthorized`, `Denied`, `Invalid`, `Corrupt`, `Unavailable`.
     """
-    reference = reference.with_default_tag()
-    wanted = str(reference.digest or reference.tag)
+    return documents([reference], client)[0]
+
+
+def documents(references: Sequence[Reference], client: Client) -> list[Manifest | Index]:
+    """The same of several references of one registry, over one connection."""
+
+    def ask(session: Session, reference: Reference) -> Manifest | Index:
+        return Repository(session, reference).manifest(str(reference.digest or reference.tag))
+
     with Transport(client) as transport:
-        registry = Registry(reference.domain, transport)
-        return registry.first(lambda session: Repository(session, reference).manifest(wanted))
+        registries: dict[str, Registry] = {}
+        found = []
+        for one in (reference.with_default_tag() for reference in references):
+            registry = registries.setdefault(one.domain, Registry(one.domain, transport))
+            found.append(registry.first(partial(ask, reference=one)))
+        return found
 
 
 def image_config(reference: Reference, platform: Platform, client: Client) -> ImageConfig:

@@ -126,6 +126,8 @@ class Transport:
     def _register(self, opened: HTTPConnection) -> None:
         with self._lock:
             self._connections.add(opened)
+        if self.cancelled:
+            connection.shut(opened.sock)
 
     def _proxy(self, url: str) -> str:
         scheme, _, rest = url.partition("://")
