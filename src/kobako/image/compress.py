@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from kobako.oci.digest import Digest
     from kobako.store import ContentStore
 
-_CHUNK = 1 << 20
-
 
 def is_compressed(image: Image) -> bool:
     """Whether no layer of the image is a plain tar."""
@@ -58,11 +56,16 @@ def compressed(
 
 def _compress(blobs: ContentStore, layer: Descriptor, codec: str) -> Descriptor:
     from kobako.layer.codec import open_writer
+    from kobako.layer.pump import ReadAhead
 
-    with blobs.open(layer.digest) as content, blobs.writer() as writer:
+    with (
+        blobs.open(layer.digest) as content,  # which is verified, beside the packing
+        ReadAhead(content, layer.digest) as ahead,
+        blobs.writer() as writer,
+    ):
         packing = open_writer(writer, codec)
-        while chunk := content.read(_CHUNK):
-            packing.write(chunk)
+        while block := ahead.next_block():
+            packing.write(block)
         packing.close()
         digest = writer.commit()
     return Descriptor(mediatypes.oci_layer(codec), digest, blobs.size(digest))

@@ -15,10 +15,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _queue import SimpleQueue
     from collections.abc import Callable
-    from typing import BinaryIO, Self
+    from typing import Protocol, Self
 
     from kobako.layer.tar_writer import Sink
     from kobako.oci.digest import Digest
+
+    class Readable(Protocol):
+        def read(self, size: int, /) -> bytes: ...
+
 
 _AHEAD = 8  # blocks in flight
 _PATIENCE = 1.0  # seconds that a write under way may take when all is given up
@@ -31,7 +35,7 @@ class ReadAhead:
     final once `next_block` has given `b""`; with `known` the digest is that, and nothing is hashed.
     """
 
-    def __init__(self, stream: BinaryIO, known: Digest | None = None) -> None:
+    def __init__(self, stream: Readable, known: Digest | None = None) -> None:
         from _queue import SimpleQueue
 
         self._stream = stream
