@@ -179,6 +179,23 @@ def test_an_image_that_is_going_gets_no_container(store: Store, image: MakeImage
             store.db.images.delete(one.id)
 
 
+def test_who_keeps_documents_is_in_no_writers_way(store: Store, image: MakeImage) -> None:
+    """A copy that is just made is not to be removed: it has another name a moment later."""
+    one = image(b"one")[0]
+    parent, child = os.getpid(), os.fork()
+    if child == 0:
+        with Store.open(store.root) as other:
+            while os.getppid() == parent:
+                other.db.named.keep_document(one.id, b"{}")
+        os._exit(0)
+    try:
+        for turn in range(300):
+            store.db.refs.set(f"a{turn % 7}", one.manifest)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
 RACE = """
 import os, sys
 from kobako.errors import Conflict, NotFound

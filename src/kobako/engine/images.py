@@ -126,7 +126,7 @@ def execution(engine: Engine, image: LocalImage) -> dict[str, Any]:
             found: dict[str, Any] = fastjson.loads(kept)
             return found
         except ValueError:
-            pass  # the disk was full
+            pass  # it is damaged, and is made again
     from kobako.oci.execution import of_config
 
     found = of_config(engine.store.blobs.read(image.id))

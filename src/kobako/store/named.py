@@ -57,11 +57,11 @@ class NamedImages:
 
     def _copy(self, name: str) -> tuple[ImageRow, Digest] | None:
         path = self._path(name)
-        data = records.read(path) if path else None
+        data = self._read(path) if path else None
         fields = data.decode().split("\n") if data else []
-        if len(fields) != 9 or not self._boot or fields[0] != self._boot:
+        if len(fields) != 8:
             return None
-        _, target, own_id, manifest, created_ns, size, parent, platform, diff_ids = fields
+        target, own_id, manifest, created_ns, size, parent, platform, diff_ids = fields
         row = ImageRow(
             Digest(own_id),
             Digest(manifest),
@@ -82,46 +82,50 @@ class NamedImages:
                 return None
             target = self._db.refs.get(name) or row.manifest
             path = self._path(name)
-            if lock >= 0 and path and self._boot:
-                self._keep(path, row, target)
+            if lock >= 0 and path:
+                fields = (
+                    target, row.id, row.manifest, str(row.created_ns), str(row.size), row.parent,
+                    row.platform, " ".join(row.diff_ids),
+                )  # fmt: skip
+                self._write("refs", path, "\n".join(fields).encode())
             return row, target
         finally:
             if lock >= 0:
                 os.close(lock)
 
-    def _keep(self, path: str, row: ImageRow, target: Digest) -> None:
-        fields = (
-            self._boot, target, row.id, row.manifest, str(row.created_ns), str(row.size),
-            row.parent, row.platform, " ".join(row.diff_ids),
-        )  # fmt: skip
-        self._write("refs", path, "\n".join(fields).encode())
-
     def document(self, image_id: Digest) -> bytes | None:
         """What `keep_document` has kept of an image, if it has."""
-        boot, _, kept = (self._document(image_id) or b"").partition(b"\n")
-        return kept if self._boot and boot.decode() == self._boot else None
+        return self._read(self._records.path("images", image_id.encoded))
 
     def keep_document(self, image_id: Digest, document: bytes) -> None:
         """Keeps what somebody has made of an image's config, to have it again at once."""
-        if self._boot:
-            path = self._records.path("images", image_id.encoded)
-            self._write("images", path, self._boot.encode() + b"\n" + document)
+        lock = self._records.share()
+        if lock >= 0:
+            try:
+                self._write("images", self._records.path("images", image_id.encoded), document)
+            finally:
+                os.close(lock)
 
-    def _document(self, image_id: Digest) -> bytes | None:
-        return records.read(self._records.path("images", image_id.encoded))
+    def _read(self, path: str) -> bytes | None:
+        """A copy that was made since the machine has booted."""
+        boot, _, data = (records.read(path) or b"").partition(b"\n")
+        return data if self._boot and boot == self._boot else None
 
     def _write(self, kind: str, path: str, data: bytes) -> None:
+        """Makes a copy; the caller has the lock."""
+        if not self._boot:
+            return
         new = self._records.path(kind, f".{os.getpid()}")  # no name begins with a dot
         try:
-            records.write(new, data)
+            records.write(new, self._boot + b"\n" + data)
             os.rename(new, path)
         except OSError:
             pass  # the disk is full, or it cannot be written: it will be made again
 
 
-def _this_boot() -> str:
-    """ "" where it cannot be told: nothing is copied then."""
+def _this_boot() -> bytes:
+    """b"" where it cannot be told: nothing is copied then."""
     try:
-        return (records.read(_BOOT) or b"").decode().strip()
+        return (records.read(_BOOT) or b"").strip()
     except OSError:
-        return ""
+        return b""

@@ -103,7 +103,10 @@ def forget_copies(directory: str) -> None:
         except FileNotFoundError:
             continue  # then nothing is copied
         for name in names:
-            os.unlink(f"{directory}/{kind}/{name}")
+            try:
+                os.unlink(f"{directory}/{kind}/{name}")
+            except FileNotFoundError:
+                pass  # a database that is made anew has no lock: another was just making it
 
 
 def read(path: str) -> bytes | None:
