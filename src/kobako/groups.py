@@ -19,9 +19,9 @@ from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import CodeType, ModuleType
+    from types import ModuleType
 
-    Entry = tuple[str, str, int, int, CodeType | None]
+    from kobako.straight import Entry
 
 _HERE = __file__.rpartition("/")[0]
 _TAG = sys.implementation.cache_tag

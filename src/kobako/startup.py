@@ -16,9 +16,7 @@ from kobako.straight import Finder, Loader, install
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
-
-    Entry = tuple[str, str, int, int, CodeType | None]
+    from kobako.straight import Entry
 
 _HERE = os.path.dirname(__file__)
 
@@ -153,10 +151,8 @@ def entries(group: str) -> list[Entry]:
         directory = f"{_HERE}/{name.replace('.', '/')}".rpartition("/")[0]
         spec = Finder.find_spec("kobako." + name, [directory])
         loader = spec.loader if spec is not None else None
-        code = loader.compiled() if isinstance(loader, Loader) else None
-        if code is None:
+        if not isinstance(loader, Loader) or (code := loader.compiled()) is None:
             return []
-        assert isinstance(loader, Loader)
         made_from = int(loader.info.st_mtime), loader.info.st_size
         path = loader.path.removeprefix(_HERE + "/")
         found.append((loader.name, path, *made_from, code if name != "startup" else None))

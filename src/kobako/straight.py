@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType, ModuleType
 
+    Entry = tuple[str, str, int, int, CodeType | None]
+    """Of a module in the file of a group: see `startup.entries`."""
+
 _BY_TIME = MAGIC_NUMBER + b"\0\0\0\0"  # the head of a compiled file that is checked by time
 _HEAD = 16
 _SUFFIX = f".{sys.implementation.cache_tag}.pyc"

@@ -82,8 +82,8 @@ def discard(
     from kobako.snapshot.driver import remove_tree
 
     engine.enter()  # enters: only there may what the container made be removed
-    row = engine.store.db.containers.get(container_id)
-    if engine.store.db.containers.delete(container_id) and row is not None:
+    row = engine.store.db.containers.delete(container_id)
+    if row is not None:
         _record(engine, row)
     forgotten()
     directory = engine.container_dir(container_id)

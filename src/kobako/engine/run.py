@@ -39,21 +39,16 @@ def run(
     """
     from kobako import groups
     from kobako.engine import surroundings
-    from kobako.engine.privilege import SINGLE
     from kobako.runtime.ahead import Ahead
 
     around = surroundings.of_request(engine, request)  # enters: the monitor is to live inside
-    if engine.mode is SINGLE:
-        from kobako.engine import bundles
-
-        bundles.load(engine)  # as the container's monitor and supervisor are forked from here
     ahead = Ahead(
         io,
         terminal=request.tty,
         around=around,
         stage=surroundings.stage(engine),
         detach=detach,
-        intercept_of=lambda spec, given: _interception(engine, spec, *given),
+        intercept_of=_interception(engine),
     )
     groups.load("run-create")
     from kobako.engine import create
@@ -123,17 +118,17 @@ def _started(engine: Engine, ahead: Ahead, request: CreateRequest, created: Crea
         raise
 
 
-def _interception(
-    engine: Engine, spec: dict[str, Any], directory: str, lowers: list[str]
-) -> Interception | None:
-    """In the monitor: what stands in for root in this mode, if anything does."""
+def _interception(engine: Engine) -> Callable[[dict[str, Any], Any], Interception | None]:
+    """What tells the monitor what stands in for root in this mode, if anything does."""
     from kobako.engine.privilege import SINGLE
 
     if engine.mode is not SINGLE:
-        return None
+        return lambda spec, given: None
     from kobako.engine import bundles
 
-    return bundles.ownership(engine, directory, lowers, spec, engine.settings.root)
+    bundles.load(engine)  # as the container's monitor and supervisor are forked from here
+    within = engine.settings.root
+    return lambda spec, given: bundles.ownership(engine, given[0], given[1], spec, within)
 
 
 def reap(engine: Engine, container_id: str, forgotten: Callable[[], None] = lambda: None) -> None:

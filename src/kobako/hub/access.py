@@ -15,6 +15,8 @@ from kobako.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kobako.http import Request
     from kobako.hub.accounts import Account, Accounts
     from kobako.hub.options import Options
@@ -106,6 +108,13 @@ class Access:
             return True
         known = bool(caller.account) or self._options.anonymous_pull or self._options.open
         return known and not private
+
+    def visible(self, caller: Caller, last: str, at_once: int) -> Iterator[str]:
+        """The names of the repositories a caller may see, in order, after `last`. So many are asked
+        for `at_once`."""
+        while rows := self._repositories.list(last, at_once):
+            yield from (r.name for r in rows if self.may_see(caller, r.name, r.private))
+            last = rows[-1].name
 
     def grant(self, account: Account | None, wanted: list[str]) -> tuple[Claims, int]:
         """The claims for requested scopes ("repository:name:pull,push"): what policy allows."""

@@ -78,7 +78,7 @@ class Hub:
         BlobTransfers(
             access, self.repositories, self._contents, self._uploads, self.options
         ).add_to(router)
-        Search(access, self.repositories).add_to(router)
+        Search(access).add_to(router)
         router.add("GET", "/", Page(access, self.repositories).get)
         router.add("GET", "/healthz", _healthy)
         return router

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from urllib.parse import quote
 
 from kobako import fastjson
@@ -126,14 +127,8 @@ class Manifests:
         most = self._page(request) or self._options.page_size
         if request.argument("n") == "0":
             most = 0
-        last, seen = request.argument("last"), list[str]()
-        while len(seen) <= most:
-            rows = self._repositories.list(last, most + 1)
-            seen += [r.name for r in rows if self._access.may_see(caller, r.name, r.private)]
-            if len(rows) <= most:
-                break
-            last = rows[-1].name
-        page, headers = _page(seen, most, "/v2/_catalog")
+        visible = self._access.visible(caller, request.argument("last"), most + 1)
+        page, headers = _page([*islice(visible, most + 1)], most, "/v2/_catalog")
         return Response.json(200, {"repositories": page}, headers)
 
     def referrers(self, request: Request) -> Response:
@@ -184,13 +179,8 @@ class Manifests:
 
     def _page(self, request: Request) -> int | None:
         """The `n` of a request, None where everything is asked for."""
-        text = request.argument("n")
-        if not text:
-            return None
-        if not (text.isascii() and text.isdigit()):
-            message = f"n must be a number, not {text[:40]!r}"
-            raise Refusal(400, "PAGINATION_NUMBER_INVALID", message, detail={"n": text[:40]})
-        return min(int(text[:10]), 100_000)
+        asked = names.number(request.argument("n"))
+        return None if asked is None else min(asked, 100_000)
 
 
 def _reference_of(request: Request) -> tuple[str, str | Digest]:

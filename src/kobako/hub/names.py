@@ -38,6 +38,16 @@ def digest(text: str) -> Digest:
         raise Refusal(400, "DIGEST_INVALID", error.message) from error
 
 
+def number(text: str) -> int | None:
+    """The `n` of a request for a list, None where it has none."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        message = f"n must be a number, not {text[:40]!r}"
+        raise Refusal(400, "PAGINATION_NUMBER_INVALID", message, detail={"n": text[:40]})
+    return int(text[:10])
+
+
 def account(text: str) -> str:
     """`text`, if it may name an account: it becomes the first part of repository names."""
     if len(text) > 64 or not _ACCOUNT.fullmatch(text):

@@ -4,14 +4,15 @@ a registry of one's own for. The distribution specification has nothing in its p
 
 from __future__ import annotations
 
+from itertools import islice
+
 from kobako.http import Response
-from kobako.hub.refusals import Refusal
+from kobako.hub import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.http import Request, Router
     from kobako.hub.access import Access
-    from kobako.hub.repositories import Repositories
 
 _PAGE, _MOST = 25, 100  # docker's own
 _AT_ONCE = 500
@@ -20,17 +21,17 @@ _AT_ONCE = 500
 class Search:
     """The handler of `/v1/search`."""
 
-    def __init__(self, access: Access, repositories: Repositories) -> None:
+    def __init__(self, access: Access) -> None:
         self._access = access
-        self._repositories = repositories
 
     def add_to(self, router: Router) -> None:
         router.add("GET", "/v1/search", self.get)
 
     def get(self, request: Request) -> Response:
         """The first `n` repositories the caller may see whose names contain `q`."""
-        most = _limit(request.argument("n"))
-        found = self._matching(request, request.argument("q").lower(), most)
+        most = min(names.number(request.argument("n")) or _PAGE, _MOST)
+        word = request.argument("q").lower()
+        visible = self._access.visible(self._access.identify(request), "", _AT_ONCE)
         results = [
             {
                 "name": name,
@@ -40,7 +41,7 @@ class Search:
                 "is_automated": False,
                 "is_trusted": False,
             }
-            for name in found
+            for name in islice((n for n in visible if word in n), most)
         ]
         return Response.json(
             200,
@@ -53,26 +54,3 @@ class Search:
                 "results": results,
             },
         )
-
-    def _matching(self, request: Request, word: str, most: int) -> list[str]:
-        caller = self._access.identify(request)
-        found: list[str] = []
-        last = ""
-        while rows := self._repositories.list(last, _AT_ONCE):
-            found += [
-                r.name
-                for r in rows
-                if word in r.name and self._access.may_see(caller, r.name, r.private)
-            ]
-            if len(found) >= most:
-                break
-            last = rows[-1].name
-        return found[:most]
-
-
-def _limit(text: str) -> int:
-    if not text:
-        return _PAGE
-    if not (text.isascii() and text.isdigit()):
-        raise Refusal(400, "PAGINATION_NUMBER_INVALID", f"n must be a number, not {text[:40]!r}")
-    return min(int(text[:10]) or _PAGE, _MOST)

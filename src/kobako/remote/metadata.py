@@ -34,17 +34,15 @@ def document(reference: Reference, client: Client) -> Manifest | Index:
 
 def documents(references: Sequence[Reference], client: Client) -> list[Manifest | Index]:
     """The same of several references of one registry, over one connection."""
+    if not references:
+        return []
 
-    def ask(session: Session, reference: Reference) -> Manifest | Index:
+    def ask(reference: Reference, session: Session) -> Manifest | Index:
         return Repository(session, reference).manifest(str(reference.digest or reference.tag))
 
     with Transport(client) as transport:
-        registries: dict[str, Registry] = {}
-        found = []
-        for one in (reference.with_default_tag() for reference in references):
-            registry = registries.setdefault(one.domain, Registry(one.domain, transport))
-            found.append(registry.first(partial(ask, reference=one)))
-        return found
+        registry = Registry(references[0].domain, transport)
+        return [registry.first(partial(ask, one.with_default_tag())) for one in references]
 
 
 def image_config(reference: Reference, platform: Platform, client: Client) -> ImageConfig:

@@ -182,7 +182,7 @@ class _Check:
         known = db.containers.ids()
         rows = db.containers.list()
         for damaged in sorted(known - {row.id for row in rows}):
-            path = self._store.db.records.path("containers", damaged)
+            path = db.records.path("containers", damaged)
             self._found(
                 ERROR, path, "the record of a container is damaged", partial(os.unlink, path)
             )

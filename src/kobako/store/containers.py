@@ -103,15 +103,14 @@ class Containers:
         with self._records:
             self._replace(self._require(container_id).replace(spec=spec))
 
-    def delete(self, container_id: str) -> bool:
-        """Forget a container; whether it was there."""
+    def delete(self, container_id: str) -> ContainerRow | None:
+        """Forget a container; what it was, if it was there."""
         with self._records:
             row = self.get(container_id)
-            if row is None:
-                return False
-            os.unlink(self._path(container_id))
-            self._forget_name(row.name)
-            return True
+            if row is not None:
+                os.unlink(self._path(container_id))
+                self._forget_name(row.name)
+            return row
 
     def list(self) -> Sequence[ContainerRow]:
         """All containers, the newest first."""
@@ -126,7 +125,6 @@ class Containers:
 
     def left_names(self) -> Sequence[str]:
         """Names that processes which were killed have left."""
-        self._records.require()
         with self._records:
             found = sorted(os.listdir(self._records.path("names")))
             return [name for name in found if self._of_name(name) is None]
