@@ -138,7 +138,7 @@ def test_the_mode_of_the_terminal(kobako: Kobako, name: str, how: str) -> None:
     kobako("run", "-dit", "--name", name, *QUIET, "python", *BASH)
     first = int(kobako.show("{{.State.Pid}}", name))
     child = kobako.spawn("attach", name)
-    before = termios.tcgetattr(child.child_fd)
+    before = mode_of_a_new_terminal()  # that of the child's it may have changed already
     child.send("\r")
     child.expect_exact("hako$ ")
     assert termios.tcgetattr(child.child_fd) != before
@@ -161,6 +161,15 @@ def test_the_mode_of_the_terminal(kobako: Kobako, name: str, how: str) -> None:
     else:
         eventually(lambda: not Path(f"/proc/{first}").exists(), "it has ended")
         assert child.exitstatus == {"exit": 0, "container": 137, "monitor": 1}[how]
+
+
+def mode_of_a_new_terminal() -> list[object]:
+    master, slave = os.openpty()
+    try:
+        return termios.tcgetattr(master)
+    finally:
+        os.close(master)
+        os.close(slave)
 
 
 def test_stdin_stays_open_when_it_was_started_detached(kobako: Kobako, name: str) -> None:
