@@ -39,7 +39,13 @@ def client(kobako: Kobako, name: str) -> int:
 
 def await_sleep(kobako: Kobako, name: str, seconds: int) -> None:
     """Until the container runs `sleep seconds` in the foreground of its terminal."""
-    script = f"grep -lz '^{seconds}$' /proc/[0-9]*/cmdline"
+    script = f"""
+        for found in $(grep -lz '^{seconds}$' /proc/[0-9]*/cmdline); do
+            set -- $(sed 's/.*) //' ${{found%cmdline}}stat)  # state ppid pgrp session tty tpgid
+            [ "$3" = "$6" ] && exit
+        done
+        exit 1
+    """
     eventually(lambda: kobako.attempt("exec", name, "sh", "-c", script).code == 0, "it sleeps")
 
 
@@ -78,6 +84,7 @@ def test_a_shell_in_a_terminal(kobako: Kobako, name: str) -> None:
     child.expect("Running +sleep 602")
     child.sendline("fg")
     child.expect_exact("sleep 602\r\n")
+    await_sleep(kobako, name, 602)  # bash says so before it is
     child.sendcontrol("c")
     child.expect_exact("hako$ ")
     child.sendline("(exit 41)")
