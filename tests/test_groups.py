@@ -246,7 +246,8 @@ def test_it_is_not_made_where_compiled_files_are_not(
 
 
 AFTER_EACH_OTHER = (
-    "every run run-create run-end",
+    "every run lookout run-create run-end",
+    "every run lookout emulated",
     "every run emulated",
     "every exec exec-end",
     "every probe",
@@ -304,3 +305,34 @@ def test_a_group_is_read_once(tree: Tree) -> None:
 def test_a_verb_without_a_group_does_not_ask_for_the_lists(tree: Tree) -> None:
     tree.begin()
     assert tree.is_used("groups.load('no-group')")
+
+
+HELD = """
+from pathlib import Path
+held = groups.hold("emulated")
+source = Path(groups.__file__).parent / "emulate" / "chown.py"
+source.write_text(source.read_text() + "SAYS = 'more'\\n")
+groups.load("emulated")
+from kobako.emulate import chown
+print(held >= 0, hasattr(chown, "SAYS"))
+"""
+
+
+def test_what_is_held_is_loaded_as_it_was(tmp_path: Path) -> None:
+    tree = Tree(tmp_path, rooms=["cli", "emulate", "linux"])
+    assert tree.begin("print(groups.hold('emulated'))") == "-1\n"  # there is no file yet
+    tree.begin("groups.load('emulated')")
+    assert tree.begin(HELD) == "True False\n"
+    assert tree.begin(HELD) == "False True\n"  # the file does not hold any more
+    assert tree.begin(HELD) == "True True\n"
+    script = "groups.load('emulated'); print(groups.hold('emulated'), groups.hold('none'))"
+    assert tree.begin(script) == "-1 -1\n"
+
+
+@pytest.mark.parametrize("keep", [0, 3, 7, 100, 2000, -1])
+def test_a_file_that_is_not_whole(tree: Tree, keep: int) -> None:
+    tree.begin()
+    whole = tree.file.read_bytes()
+    tree.file.write_bytes(whole[:keep])
+    assert not tree.is_used()
+    assert tree.is_used()

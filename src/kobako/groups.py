@@ -19,15 +19,18 @@ from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
-    from kobako.straight import Entry
+    from kobako.straight import Head
 
 _HERE = __file__.rpartition("/")[0]
 _TAG = sys.implementation.cache_tag
 _Module = type(sys)
 _OTHERS_WRITE = 0o022
+_HEAD = len(MAGIC_NUMBER) + 4  # before the head of a group's file
+_MOST_OF_HEAD = 16384
 _left: set[str] = set()  # the groups that are not loaded yet; none before `begin`
+_held: dict[str, _File] = {}
 
 
 def begin() -> None:
@@ -56,66 +59,117 @@ def load(group: str) -> None:
         _load(group)
 
 
+def hold(group: str) -> int:
+    """Have a later `load` find the modules of a group as they are now: by then the files may be
+    another version's. A descriptor that has to stay open; -1 where there is nothing to hold."""
+    if group not in _left:
+        return -1
+    if group not in _held:
+        found = _find(group, only_head=True)
+        if found is None:
+            return -1
+        _held[group] = found
+    return _held[group].fd
+
+
 def _load(group: str) -> Sequence[str]:
     """The names of all groups."""
-    name = f"{group}.{_TAG}.group"
-    shared, own = f"{_HERE}/__pycache__/{name}", _own(name)
-    groups = _load_together(shared, mine=False) or (own and _load_together(own, mine=True))
-    if groups:
-        return groups
+    found = _held.pop(group, None) or _find(group)
+    if found is not None and (codes := found.codes()):
+        _run(found.heads, codes)
+        return found.groups
     from kobako import startup
 
     entries = startup.entries(group)
-    if not _run(entries):
+    if entries and _are_as_they_were(heads := [entry[:-1] for entry in entries]):
+        _run(heads, [entry[-1] for entry in entries])
+    else:
         startup.load(group)  # which compiles what is not
         entries = startup.entries(group)
     if entries and not sys.dont_write_bytecode:
-        startup.write([shared, own] if own else [shared], entries)
+        startup.write([file for file, _ in _places(group)], entries)
     return tuple(startup.GROUPS)
 
 
-def _own(name: str) -> str:
-    """A file of the user's; "" where there is no home directory."""
+def _places(group: str) -> list[tuple[str, bool]]:
+    """Where the file of a group may be, and whether that place is the user's own, who has none
+    without a home directory."""
+    name = f"{group}.{_TAG}.group"
+    shared = (f"{_HERE}/__pycache__/{name}", False)
     home = os.environ.get("HOME")
     cache = os.environ.get("XDG_CACHE_HOME") or (home and home + "/.cache")
-    return f"{cache}/kobako/{_HERE.replace('/', '%')}/{name}" if cache else ""
+    if not cache:
+        return [shared]
+    return [shared, (f"{cache}/kobako/{_HERE.replace('/', '%')}/{name}", True)]
 
 
-def _load_together(file: str, *, mine: bool) -> Sequence[str]:
-    """The names of all groups, where the file of this one (see `startup`) is there and holds.
-    `mine`: only if nobody else can have written it."""
+class _File:
+    """The file of a group, open: `startup.write` says what is in it."""
+
     groups: Sequence[str]
-    try:
-        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    heads: Sequence[Head]
+
+    def __init__(self, fd: int, data: bytes) -> None:
+        """`data` are its first bytes, the whole head at least."""
+        self.fd = fd
+        self._data = data
+        self._at = _HEAD + int.from_bytes(data[len(MAGIC_NUMBER) : _HEAD], "little")
+        self.groups, self.heads = marshal.loads(memoryview(data)[_HEAD : self._at])
+
+    def codes(self) -> Sequence[CodeType | None]:
+        """Nothing where it is not whole."""
+        try:
+            size = os.fstat(self.fd).st_size
+            data = self._data if len(self._data) == size else os.pread(self.fd, size, 0)
+            found: Sequence[CodeType | None] = marshal.loads(memoryview(data)[self._at :])
+        except (OSError, EOFError, ValueError, TypeError):
+            return ()
+        finally:
+            os.close(self.fd)
+        return found
+
+
+def _find(group: str, *, only_head: bool = False) -> _File | None:
+    """The file of a group, where there is one that holds and, in a place of the user's, nobody else
+    can have written."""
+    for path, own in _places(group):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
         try:
             info = os.fstat(fd)
-            data = os.read(fd, info.st_size)
-        finally:
-            os.close(fd)
-        if mine and (info.st_uid != os.geteuid() or info.st_mode & _OTHERS_WRITE):
-            return ()
-        if not data.startswith(MAGIC_NUMBER):
-            return ()
-        groups, entries = marshal.loads(memoryview(data)[len(MAGIC_NUMBER) :])
-        return groups if _run(entries) else ()
-    except (OSError, EOFError, ValueError, TypeError):
-        return ()
+            data = os.pread(fd, _MOST_OF_HEAD if only_head else info.st_size, 0)
+            ours = info.st_uid == os.geteuid() and not info.st_mode & _OTHERS_WRITE
+            if (ours or not own) and data.startswith(MAGIC_NUMBER):
+                found = _File(fd, data)
+                if found.heads and _are_as_they_were(found.heads):
+                    return found
+        except (OSError, EOFError, ValueError, TypeError):
+            pass
+        os.close(fd)
+    return None
 
 
-def _run(entries: Sequence[Entry]) -> bool:
-    """Makes modules of entries (see `startup`) and runs them, those that are not loaded yet. False,
-    and nothing done, where a source is not as it was, or there are no entries."""
-    found = []
-    for name, path, mtime, size, code in entries:
-        path = f"{_HERE}/{path}"
-        try:
-            info = os.stat(path)
-        except OSError:
-            return False
-        if (int(info.st_mtime), info.st_size) != (mtime, size):
-            return False
-        if code is not None and name not in sys.modules:
-            found.append((_made(name, path), code))
+def _are_as_they_were(heads: Sequence[Head]) -> bool:
+    """Whether the sources are what the entries were made from."""
+    try:
+        for _, path, mtime, size in heads:
+            info = os.stat(f"{_HERE}/{path}")
+            if (int(info.st_mtime), info.st_size) != (mtime, size):
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def _run(heads: Sequence[Head], codes: Sequence[CodeType | None]) -> None:
+    """Makes modules of entries (see `startup`) and runs them, those that are not loaded yet."""
+    found = [
+        (_made(name, f"{_HERE}/{path}"), code)
+        for (name, path, _, _), code in zip(heads, codes, strict=True)
+        if code is not None and name not in sys.modules
+    ]
     # A package is there before the modules in it, though its own code may come after theirs.
     early = {m.__name__: m for m, _ in found if "__path__" in m.__dict__}
     sys.modules.update(early)
@@ -132,7 +186,6 @@ def _run(entries: Sequence[Entry]) -> bool:
     finally:
         for name in early:
             del sys.modules[name]
-    return bool(entries)
 
 
 def _made(name: str, path: str) -> ModuleType:

@@ -42,7 +42,8 @@ GROUPS = {
         " runtime.surroundings engine.surroundings fastjson linux linux.libc linux.mount"
         " runtime.bundle engine.engine linux.process linux.channel runtime.container runtime.ahead"
         " linux.caps engine.privilege linux.seccomp runtime.ourselves runtime.program linux.inroot"
-        " runtime.rootfs runtime.init runtime.monitor runtime.launcher runtime.stage runtime.launch"
+        " runtime.rootfs runtime.init runtime.monitor runtime.supervision runtime.launcher"
+        " runtime.stage runtime.launch"
     ),
     "exec": "cli.exec cli.terminal cli.environment" + _EXEC,
     "probe": "cli.probe" + _EXEC,
@@ -105,7 +106,12 @@ GROUPS = {
         " snapshot.trees engine.users snapshot.driver snapshot.overlay"
         " linux.seccomp runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
     ),
-    # Of `run` and `build`, where somebody has to stand in for root.
+    # Of `run`, where somebody has to stand in for root; of whoever does, if more than a look is
+    # needed, and of `build`.
+    "lookout": (
+        "engine.bundles emulate emulate.ownership emulate.control emulate.caller linux.notify"
+        " linux.ownership linux.syscalls emulate.lookout"
+    ),
     "emulated": (
         "emulate emulate.ownership emulate.caller linux.syscalls emulate.credentials"
         " linux.ownership emulate.inodes emulate.world emulate.chown emulate.control emulate.create"
@@ -136,8 +142,9 @@ GROUPS = {
         " engine.build.plain_tree linux.caps runtime.process_spec runtime.spec"
         " engine.build.mounts engine.build.run linux.seccomp runtime.ourselves runtime.program"
         " linux.inroot engine.etc_files engine.program runtime.rootfs engine.users"
-        " runtime.init runtime.monitor runtime.launcher runtime.stage runtime.launch"
-        " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile runtime.attach"
+        " runtime.init runtime.monitor runtime.supervision runtime.launcher runtime.stage"
+        " runtime.launch runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
+        " runtime.attach"
     ),
 }
 
@@ -167,8 +174,14 @@ def load(group: str) -> None:
 
 
 def write(files: list[str], entries: list[Entry]) -> None:
-    """Make the file of a group: the first of `files` that there is a place for."""
-    data = MAGIC_NUMBER + marshal.dumps((tuple(GROUPS), entries))
+    """Make the file of a group: the first of `files` that there is a place for.
+
+    After the interpreter's magic number it has the length of its head in four bytes, the head (the
+    names of all groups, and the entries but for their code), and the codes.
+    """
+    head = marshal.dumps((tuple(GROUPS), [entry[:-1] for entry in entries]))
+    codes = marshal.dumps([entry[-1] for entry in entries])
+    data = b"".join((MAGIC_NUMBER, len(head).to_bytes(4, "little"), head, codes))
     any(_write(file, data) for file in files)
 
 

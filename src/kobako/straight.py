@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType, ModuleType
 
+    Head = tuple[str, str, int, int]
     Entry = tuple[str, str, int, int, CodeType | None]
     """Of a module in the file of a group: see `startup.entries`."""
 

@@ -43,7 +43,7 @@ def test_it_comes_back_as_it_was(kobako: Kobako, name: str) -> None:
     container = begin(kobako, name, COUNT + SLEEP, "--restart", "always")
     eventually(lambda: shown(kobako, name) == "running 0 2", "it runs for the third time")
     assert kobako.show("{{.Id}} {{.State.Restarting}}", name) == f"{container} false"
-    assert kobako("logs", name).out == "run 1\nrun 2\nrun 3"
+    eventually(lambda: kobako("logs", name).out == "run 1\nrun 2\nrun 3", "it says so")
     policy = kobako.show("{{json .HostConfig.RestartPolicy}}", name)
     assert policy == '{"Name":"always","MaximumRetryCount":0}'
     kobako("stop", "-t", "0", name)

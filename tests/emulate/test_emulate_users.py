@@ -24,7 +24,7 @@ os.close(w)
 print(open(r).read().split())
 print(os.getuid())
 """)
-    assert said == "(0, 0, 0) (0, 0, 0) []\n['33', '33', '3', '7']\n0\n"
+    assert said == "(0, 0, 0) (0, 0, 0) [0]\n['33', '33', '3', '7']\n0\n"
 
 
 def test_the_rules_of_credentials(container: Container) -> None:

@@ -128,7 +128,8 @@ class Credentials(Record):
         return self.fsuid == 0 and self.fsgid == 0
 
 
-ROOT = Credentials()
+ROOT = Credentials(groups=(0,))
+"""Whoever begins under a filter, as docker's root."""
 
 
 class Table:

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kobako.emulate.lookout import Lookout
+
 
 def program(machine: str | None = None, *, no_sync: bool = False, checked: bool = False) -> bytes:
     """The `sock_filter[]` for `machine` (`x86_64`, `aarch64`; default: this machine's).
@@ -48,6 +50,7 @@ def serve(
     lower_owners: Sequence[str] = (),
     checked: bool = False,
     judged: Sequence[str] = (),
+    begun: Lookout | None = None,
 ) -> None:
     """Answers the notifications of a container until the last user of its filters is gone.
 
@@ -65,10 +68,12 @@ def serve(
     checked: whether init's filter is.
     judged: where in the container things are mounted whose owners are the container's own affair,
         as its root's are. On other mounts no user is refused anything by us.
+    begun: what has answered so far, in the process this one was forked from. It may not have had a
+        listener yet.
     """
     from kobako.emulate.supervisor import serve as run
 
-    run(listener, init_pid, control_socket, owners_path, lower_owners, checked, judged)
+    run(listener, init_pid, control_socket, owners_path, lower_owners, checked, judged, begun)
 
 
 def forward(listener_fd: int, control_socket: str, *, checked: bool = False) -> None:

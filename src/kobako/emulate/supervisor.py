@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable, Sequence
 
+    from kobako.emulate.lookout import Lookout
     from kobako.emulate.world import Answer
 
 
@@ -63,9 +64,10 @@ def serve(
     lower_owners: Sequence[str],
     checks: bool,
     judged: Sequence[str],
+    begun: Lookout | None,
 ) -> None:
     """See `kobako.emulate.ownership.serve`."""
-    server = control.listen(control_socket)
+    server = begun.server if begun else control.listen(control_socket)
     recorded = journal.load(owners_path, lower_owners)
     below = journal.load(os.devnull, lower_owners) if lower_owners else type(recorded)()
     book = journal.Journal(owners_path)
@@ -76,9 +78,12 @@ def serve(
     by_name = answers()
     by_number = numbered(by_name)
     reach_modules = _modules()
-    listener_fd = listener()  # until there is one, all is done that can be
-    if listener_fd < 0:
-        return
+    first = begun.listener if begun else None
+    if first is None:
+        listener_fd = listener()  # until there is one, all is done that can be
+        if listener_fd < 0:
+            return
+        first = Listener(listener_fd)
     paths = Paths(os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), init_pid)
     inodes = Inodes(paths, book)
     journal.restore(recorded, inodes)
@@ -94,7 +99,9 @@ def serve(
         return numbered(checked(by_name, Rights(inodes, judged, paths.guards_links())))
 
     supervisor = Supervisor(world, by_number, checking, book, below, server)
-    supervisor.add(listener_fd, checks)
+    supervisor.add(first, checks)
+    if begun and begun.waiting:
+        supervisor.answer(first)
     supervisor.run()
     paths.depart()
 
@@ -141,14 +148,13 @@ class Supervisor:
         self._poll = select.poll()
         self._poll.register(server.fileno(), select.POLLIN)
 
-    def add(self, listener_fd: int, checks: bool) -> None:
+    def add(self, listener: Listener, checks: bool) -> None:
         """checks: the filter is a checked one."""
         if checks and not self._checked:
             self._checked = self._checking()
-        listener = Listener(listener_fd)
         listener.sync_wake_up()
-        self._listeners[listener_fd] = listener, self._checked if checks else self._plain
-        self._poll.register(listener_fd, select.POLLIN)
+        self._listeners[listener.fd] = listener, self._checked if checks else self._plain
+        self._poll.register(listener.fd, select.POLLIN)
 
     def run(self) -> None:
         """Until no process is left under any of the filters."""
@@ -160,7 +166,7 @@ class Supervisor:
                     self._request()
                 elif events & select.POLLIN:
                     if known[0].receive():
-                        self._answer(*known)
+                        self.answer(known[0])
                 elif events & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
                     self._poll.unregister(fd)
                     del listeners[fd]
@@ -184,8 +190,10 @@ class Supervisor:
             except OSError:
                 continue  # the container has removed it again
 
-    def _answer(self, c: Listener, answers: dict[int, Answer]) -> None:
-        """Nothing a container does may end the supervisor: whatever goes wrong is the call's."""
+    def answer(self, c: Listener) -> None:
+        """Answers what that one of the listeners has received. Nothing a container does may end the
+        supervisor: whatever goes wrong is the call's."""
+        answers = self._listeners[c.fd][1]
         try:
             value = answers[c.nr](self._world, c)
             error = 0
@@ -210,7 +218,7 @@ class Supervisor:
         done = False
         try:
             if kind in (control.LISTENER, control.CHECKED) and listener >= 0:
-                self.add(listener, kind == control.CHECKED)
+                self.add(Listener(listener), kind == control.CHECKED)
                 done = True
             elif kind == control.FLUSH:
                 self.flush()

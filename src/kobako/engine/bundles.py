@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from kobako.emulate.lookout import Lookout
     from kobako.engine.containers import Container
     from kobako.engine.engine import Engine
     from kobako.runtime.bundle import Bundle, Interception
@@ -27,12 +28,13 @@ def bundle(engine: Engine, container: Container) -> Bundle:
     return Bundle.load(container.directory, mounts)
 
 
-def load(engine: Engine) -> None:
-    """Import what `ownership` and its supervisor need, before anybody waits for it."""
+def load(engine: Engine, group: str) -> None:
+    """Import what `ownership` needs, before anybody waits for it: the group "emulated" or, where it
+    is to have a `lookout`, "lookout"."""
     from kobako.engine.privilege import SINGLE
 
     if engine.mode is SINGLE:
-        groups.load("emulated")
+        groups.load(group)
 
 
 def ownership(
@@ -43,8 +45,11 @@ def ownership(
     within: str = "",
     *,
     program: bytes = b"",
+    lookout: bool = False,
 ) -> Interception | None:
     """The ownership supervisor for a writable layer at `directory`, in the emulated mode.
+
+    With `lookout` it is forked when it is needed: of programs that are short many do without.
 
     What `spec`, the runtime-spec document, binds from `within` is ours: the owners there are known.
     `program` is root's filter where it was made before (`no_sync`).
@@ -62,7 +67,8 @@ def ownership(
     checked = spec["process"]["user"]["uid"] != 0
     judged = _judged(spec["mounts"], within.rstrip("/") + "/")
 
-    def serve(listener: Callable[[], int], init_pid: int) -> None:
+    def serve(listener: Callable[[], int], init_pid: int, begun: Any) -> None:
+        groups.load("emulated")
         emulated.serve(
             listener,
             init_pid,
@@ -71,11 +77,21 @@ def ownership(
             lower_owners=tables,
             checked=checked,
             judged=judged,
+            begun=begun,
         )
+
+    def look_out(init_pid: int) -> Lookout:
+        return Lookout(init_pid, socket)
 
     if checked or not program:
         program = emulated.program(no_sync=bool(program), checked=checked)
-    return Interception(program, serve)
+    # There must be nothing that only a supervisor knows.
+    if not lookout or checked or any(map(os.path.exists, (owners, *tables))):
+        return Interception(program, serve)
+    from kobako.emulate.lookout import Lookout
+
+    held = groups.hold("emulated")
+    return Interception(program, serve, (held,) if held >= 0 else (), look_out)
 
 
 def no_sync(engine: Engine) -> bytes:

@@ -136,5 +136,5 @@ def _interception(container: Container, *, checked: bool) -> Interception | None
     socket = control_socket(container.directory)
     return Interception(
         ownership.program(checked=checked),
-        lambda listener, pid: ownership.forward(listener(), socket, checked=checked),
+        lambda listener, pid, lookout: ownership.forward(listener(), socket, checked=checked),
     )

@@ -48,7 +48,7 @@ def run(
         around=around,
         stage=surroundings.stage(engine),
         detach=detach,
-        intercept_of=_interception(engine),
+        intercept_of=_interception(engine, detach=detach),
     )
     groups.load("run-create")
     from kobako.engine import create
@@ -118,7 +118,9 @@ def _started(engine: Engine, ahead: Ahead, request: CreateRequest, created: Crea
         raise
 
 
-def _interception(engine: Engine) -> Callable[[dict[str, Any], Any], Interception | None]:
+def _interception(
+    engine: Engine, *, detach: bool
+) -> Callable[[dict[str, Any], Any], Interception | None]:
     """What tells the monitor what stands in for root in this mode, if anything does."""
     from kobako.engine.privilege import SINGLE
 
@@ -126,9 +128,12 @@ def _interception(engine: Engine) -> Callable[[dict[str, Any], Any], Interceptio
         return lambda spec, given: None
     from kobako.engine import bundles
 
-    bundles.load(engine)  # as the container's monitor and supervisor are forked from here
+    # As the container's monitor and supervisor are forked from here.
+    bundles.load(engine, "emulated" if detach else "lookout")
     within = engine.settings.root
-    return lambda spec, given: bundles.ownership(engine, given[0], given[1], spec, within)
+    return lambda spec, given: bundles.ownership(
+        engine, given[0], given[1], spec, within, lookout=not detach
+    )
 
 
 def reap(engine: Engine, container_id: str, forgotten: Callable[[], None] = lambda: None) -> None:

@@ -140,6 +140,7 @@ def _launch(
             container.document["Lowers"],
             bundle.spec,
             engine.settings.root,
+            lookout=not detach,
         ),
         on_exit=run.last_act(engine, container.id, container.document),
         journal=event_log.journal(engine.settings.root, recording.about_container(container)),

@@ -11,26 +11,38 @@ import os
 from kobako.linux import libc
 
 _OPENAT2 = 437
-_RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
+_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH, _IN_ROOT = 0x02, 0x04, 0x08, 0x10  # RESOLVE_*
 _LINKS = 40  # the kernel's own limit of symlinks in a path
 _TRIES = 64  # EAGAIN: something was renamed meanwhile
 
 
-def open_in_root(root_fd: int, path: str, flags: int, mode: int = 0) -> int:
-    """open(2) of `path` with `root_fd` as the root; raises OSError."""
-    how = b"".join(
-        v.to_bytes(8, "little")
-        for v in (flags | os.O_CLOEXEC, mode, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-    )
-    raw = os.fsencode(path.lstrip("/") or ".")
+def open_in_root(
+    root_fd: int, path: str | bytes, flags: int, mode: int = 0, *, symlinks: bool = True
+) -> int:
+    """open(2) of `path` with `root_fd` as the root; raises OSError. Without `symlinks` ELOOP where
+    it leads through one (but not where that is the last and O_PATH | O_NOFOLLOW)."""
+    resolve = _IN_ROOT | _NO_MAGICLINKS if symlinks else _IN_ROOT | _NO_SYMLINKS
+    raw = os.fsencode(path)
+    return _open(root_fd, raw.lstrip(b"/") or b".", flags, mode, resolve)
+
+
+def open_beneath(directory_fd: int, path: str | bytes, flags: int) -> int:
+    """open(2) of a relative `path`; EXDEV where it leads out of the directory, if only for a
+    while."""
+    return _open(directory_fd, os.fsencode(path), flags, 0, _BENEATH | _NO_MAGICLINKS)
+
+
+def _open(directory_fd: int, path: bytes, flags: int, mode: int, resolve: int) -> int:
+    how = b"".join(v.to_bytes(8, "little") for v in (flags | os.O_CLOEXEC, mode, resolve))
     for last in range(_TRIES):
         try:
-            return libc.syscall(_OPENAT2, root_fd, raw, how, len(how), what="open")
+            return libc.syscall(_OPENAT2, directory_fd, path, how, len(how), what="open")
         except BlockingIOError:
             if last == _TRIES - 1:
                 raise
         except OSError as fault:
-            raise OSError(fault.errno, os.strerror(fault.errno or 0), path) from None
+            number = fault.errno or 0
+            raise OSError(number, os.strerror(number), os.fsdecode(path)) from None
     raise AssertionError
 
 

@@ -12,10 +12,26 @@ from kobako.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
     from kobako.linux.mount import Mount
     from kobako.linux.seccomp import Filter
+
+    class Lookout(Protocol):
+        """Who answers intercepted calls in the monitor itself, for as long as he can."""
+
+        @property
+        def descriptors(self) -> list[int]:
+            """What to wait for, and to `answer` when it can be read."""
+
+        def take(self, listener_fd: int) -> None:
+            """Here is the listener; the container's mounts are in place."""
+
+        def answer(self, fd: int) -> bool:
+            """False when a supervisor has to."""
+
+        def close(self) -> None:
+            """A supervisor has taken over."""
 
 
 LOG_ANNOTATION = "io.kobako.log"  # of the spec: see `spec.ContainerOptions`
@@ -150,18 +166,23 @@ def needs_pump(stdin: int) -> bool:
 
 
 class Interception(Record):
-    """System calls of the container answered by a supervisor (seccomp user notification).
+    """System calls of the container answered by somebody else (seccomp user notification).
 
     `program` (sock_filter[]) is installed by the container's process before its credentials change
-    and it runs the program. `serve(listener, init_pid)` runs in a process of its own, forked from
-    the monitor while the container is being set up, until it returns. `listener()` waits for the
-    listener, and with it for the container's mounts; -1 says that there will be none. Besides it
-    only the descriptors in `fds` are open there.
+    and it runs the program; under it, it begins as root with the groups [0]. `serve(listener,
+    init_pid, None)` is the supervisor, and runs in a process of its own, forked from the monitor
+    while the container is being set up, until it returns. `listener()` waits for the listener, and
+    with it for the container's mounts; -1 says that there will be none. Besides it only the
+    descriptors in `fds` are open there.
+
+    Where there is a `lookout(init_pid)`, that answers first. The supervisor is forked when it takes
+    a supervisor, and `serve` gets the lookout too, whose descriptors are open then.
     """
 
     program: bytes
-    serve: Callable[[Callable[[], int], int], None]
+    serve: Callable[[Callable[[], int], int, Any], None]
     fds: tuple[int, ...] = ()
+    lookout: Callable[[int], Lookout] | None = None
 
 
 class Plan(Record):

@@ -148,7 +148,7 @@ class _Exec:
 
     def _follow_setup(self, setup: Channel) -> None:
         """Hears H and P out. Raises `StartFailed`."""
-        refusal = program.hear_out(setup, self._hear, "the program")
+        refusal = program.hear_out(setup.receive, self._hear, "the program")
         if refusal is None:
             return
         os.waitpid(self.pid, 0)
@@ -166,7 +166,7 @@ class _Exec:
     def _hand_on(self, listener: int) -> None:
         assert self.intercept is not None
         try:
-            self.intercept.serve(lambda: listener, self.pid)
+            self.intercept.serve(lambda: listener, self.pid, None)
         except KobakoError as fault:
             os.kill(self.pid, _SIGKILL)
             os.waitpid(self.pid, 0)

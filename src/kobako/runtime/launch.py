@@ -127,13 +127,13 @@ def obey(
         if bundle.namespaces != stage.namespaces or bundle.terminal != terminal:
             raise Invalid(f"the bundle {bundle.path} is not the one that was foreseen")
         launch.plan = Plan(bundle, state_dir, intercept_of(bundle.spec, given), on_exit, tied)
-        if launch.filter_program:  # else it has waited long before we have forked its supervisor
+        if detach and launch.filter_program:  # we have a supervisor to fork before it has waited
             process.begin_elsewhere(launch.pid, processors)
         init.tell(launch.setup, bundle, launch.filter_program)
         launch.lock = _acquire(state_dir)
-        launch.fork_server()
+        launch.supervise()
         launch.confine()
-        message, fds = control.receive()
+        message, fds = launch.next_of(control)
         if not message:
             launch.call_off()
             return False

@@ -15,6 +15,7 @@ from kobako.runtime import init, program
 from kobako.runtime import monitor as monitor_script
 from kobako.runtime.bundle import LOG_ANNOTATION, Bundle, Plan, Stdio
 from kobako.runtime.monitor import Monitor
+from kobako.runtime.supervision import Supervision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ class Launcher:
         self.setup = self.control  # until there is a first process: `clone`
         self.pid = 0
         self.pidfd = -1
-        self.server: Channel | None = None  # to the supervisor, for as long as that works
-        self.serve_pid = 0
+        self.supervision: Supervision | None = None
         self.held = -1
         self.limited = False
 
@@ -84,8 +84,8 @@ class Launcher:
 
     def _hear_of_another(self) -> bool:
         """Lets go of a container that has ended, and waits until the client wants one more."""
-        if self.server is not None:
-            self.server.detach()  # the monitor has closed it
+        if self.supervision:
+            self.supervision.release()
         process.close_all_but({self.control.fileno()})
         self._begin_anew(None, -1)
         message, streams = self.control.receive()
@@ -98,7 +98,7 @@ class Launcher:
         assert self.plan is not None
         bundle, filter_program = self.plan.bundle, self.filter_program
         self.clone(bundle.namespaces, bundle.terminal, lambda _: (bundle, filter_program))
-        self.fork_server()
+        self.supervise()
         self.confine()
         return True
 
@@ -134,10 +134,10 @@ class Launcher:
                 os.waitpid(self.pid, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass  # it has ended already
-        if self.serve_pid:
+        if self.supervision and self.supervision.pid:
             try:
-                os.kill(self.serve_pid, _SIGKILL)
-                os.waitpid(self.serve_pid, 0)
+                os.kill(self.supervision.pid, _SIGKILL)
+                os.waitpid(self.supervision.pid, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass
         if self.limited and self.plan:
@@ -167,10 +167,11 @@ class Launcher:
             self.streams = {master: 1}
         monitor = Monitor(
             self.pid, self.pidfd, state, log, self.lock, self.streams,
-            self.serve_pid, self.held, self.sweep, plan.on_exit, size, files,
-            self.server.fileno() if self.server else -1, time.time_ns(), plan.journal,
+            0, self.held, self.sweep, plan.on_exit, size, files, -1, time.time_ns(), plan.journal,
         )  # fmt: skip
         monitor.guests = guests
+        if self.supervision:
+            monitor.supervised_by(self.supervision)
         if self.limited:
             from kobako.runtime import cgroup
 
@@ -181,7 +182,7 @@ class Launcher:
             b"R%d" % self.pid, (self.pidfd, master) if master >= 0 else (self.pidfd,)
         )
         # The client's terminal and signal handlers are ready before it is shown anything.
-        if told and not self.detach and self.control.receive()[0]:
+        if told and not self.detach and self.next_of(self.control)[0]:
             return self._attached(monitor)
         return self._left_alone(monitor)
 
@@ -241,46 +242,34 @@ class Launcher:
             nonlocal master
             if message == b"M":
                 master = fds[0]
-            elif message == b"L" and self.server is not None:
-                self.server.send(b"L", fds)
-                os.close(fds[0])
+            elif self.supervision:
+                self.supervision.hear(message, fds)
 
-        refusal = program.hear_out(setup, hear, "the container's first process")
+        who = "the container's first process"
+        refusal = program.hear_out(lambda: self.next_of(setup), hear, who)
         setup.close()
         if refusal is None:
             return master
-        if self.server is not None:
-            self.server.close()
+        if self.supervision:
+            self.supervision.close()
         os.waitpid(self.pid, 0)
-        if self.serve_pid:
-            os.waitpid(self.serve_pid, 0)
         raise refusal
 
-    def fork_server(self) -> None:
-        """A process for the supervisor of intercepted calls, where the plan has one. It gets ready
-        while the first process makes its mounts."""
-        if self.plan is None or self.plan.intercept is None:
-            return
-        intercept = self.plan.intercept
-        self.server, theirs = Channel.pair()
-        self.serve_pid = os.fork()
-        if self.serve_pid:
-            theirs.close()
-            return
+    def supervise(self) -> None:
+        """Sees to it that intercepted calls are answered, where the plan has any."""
+        if self.plan and self.plan.intercept:
+            directory = self.plan.state_dir
+            self.supervision = Supervision(
+                self.plan.intercept,
+                self.pid,
+                self.setup,
+                lambda fault: _complain(directory, "supervisor", fault),
+                at_once=self.detach,  # the monitor will be a program that knows nothing of it
+            )
 
-        def listener() -> int:
-            _, fds = theirs.receive()
-            return fds[0] if fds else -1
-
-        try:
-            process.close_all_but({theirs.fileno(), *intercept.fds})
-            intercept.serve(listener, self.pid)
-            theirs.close()  # what `Monitor.served` waits for: the end of a process takes longer
-        except BaseException as fault:
-            _complain(self.plan.state_dir, "supervisor", fault)
-            os._exit(1)
-        finally:
-            os._exit(0)
+    def next_of(self, channel: Channel) -> tuple[bytes, list[int]]:
+        """The next message; meanwhile intercepted calls are answered, as nobody waits for them."""
+        return self.supervision.next_of(channel) if self.supervision else channel.receive()
 
     def confine(self) -> None:
         """Puts the first process, which makes its mounts meanwhile, into a cgroup, where the plan
@@ -349,8 +338,12 @@ class Launcher:
 
     def _become_small(self, monitor: Monitor) -> Monitor:
         """Replaces this process by a fresh interpreter; returns only when that is impossible."""
-        monitor.control = monitor.served = -1
+        monitor.control = -1
         monitor.sinks.clear()
+        if self.supervision:
+            self.supervision.hand_over()
+            monitor.supervised_by(self.supervision)
+            monitor.served = -1
         if monitor.guests is None:
             monitor.guests = self._open(monitor.state)
         self.control.close()

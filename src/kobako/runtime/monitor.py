@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kobako.runtime.guests import Guests
+    from kobako.runtime.supervision import Supervision
 
 _POLLIN, _POLLOUT, _POLLGONE = 1, 4, 8 | 16 | 32  # ERR, HUP, NVAL
 _CHUNK = 65536
@@ -84,6 +85,7 @@ class Monitor:
         self.sweep = sweep
         self.on_exit = on_exit
         self.guests: Guests | None = None
+        self.supervision: Supervision | None = None
         self.limited = limited
         self.cgroup: Any = None
         self.control = -1
@@ -105,6 +107,9 @@ class Monitor:
             poll.register(fd, _POLLIN)
         if self.guests is not None:
             self.guests.watch(poll)
+        watched = self.supervision.watched if self.supervision else []
+        for fd in watched:
+            poll.register(fd, _POLLIN)
         waiting: dict[int, tuple[bytes, int]] = {}  # sink -> (bytes, source at rest)
         while True:
             for fd, events in poll.poll():
@@ -141,11 +146,23 @@ class Monitor:
                             self.break_pipe(source)
                         else:
                             poll.register(source, _POLLIN)
+                elif fd in watched:
+                    if self.supervision is None or not events & _POLLIN:
+                        poll.unregister(fd)
+                    elif self.supervision.serve(fd):
+                        for fd in watched:
+                            poll.unregister(fd)
+                        watched = []
+                        self.supervised_by(self.supervision)
                 elif self.guests is not None:
                     terminal = next((s for s in self.streams if posix.isatty(s)), -1)
                     if self.guests.serve(fd, events, terminal, self.held):
                         posix.close(self.held)
                         self.held = -1
+
+    def supervised_by(self, supervision: "Supervision") -> None:
+        self.supervision = supervision
+        self.serve_pid, self.served = supervision.pid, supervision.served
 
     def reader_gone(self, sink: int, source: int) -> bool:
         """Whether the client is there, but nobody reads what it is given (`kobako run ... | head`).

@@ -25,6 +25,7 @@ else:
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _RLIM_INFINITY = (1 << 64) - 1
+_ROOTS = [0]  # the groups of who is root by `bundle.Interception`
 
 
 def preload(document: dict[str, Any]) -> None:
@@ -90,9 +91,11 @@ def failure(message: bytes) -> StartFailed:
 
 
 def hear_out(
-    channel: Channel, hear: Callable[[bytes, list[int]], None], who: str
+    receive: Callable[[], tuple[bytes, list[int]]],
+    hear: Callable[[bytes, list[int]], None],
+    who: str,
 ) -> StartFailed | None:
-    """Follows what enters a container from the other end of its channel, until that closes.
+    """Follows what enters a container by what is received from its channel, until that closes.
 
     None when the program was executed, else why not (`who` was killed, where nobody said why).
     Messages other than `report`'s and the announcement of execve are the caller's to `hear`.
@@ -100,7 +103,7 @@ def hear_out(
     about_to_exec = False
     refusal: StartFailed | None = None
     while True:
-        message, fds = channel.receive()
+        message, fds = receive()
         kind = message[:1]
         if kind == b"X":
             about_to_exec = True
@@ -149,7 +152,7 @@ def enter(
     # As runc: with the rights we still have, or with those of a user who may go where we may not.
     directory = document.get("cwd") or "/"
     there = _change_directory(directory, again=True)
-    _become_user(user, sets, present, held)
+    _become_user(user, sets, present, held, begins_in=_ROOTS if filter_program else None)
     if no_new_privs:
         process.set_no_new_privs()
     os.umask(user.get("umask", 0o022))
@@ -219,14 +222,19 @@ def _become_user(
     sets: dict[str, Any] | None,
     present: tuple[tuple[int, int, int], tuple[int, int, int]],
     held: int,
+    *,
+    begins_in: list[int] | None,
 ) -> None:
-    """From the `present` user and group ids and the permitted capabilities that are `held`."""
+    """From the `present` user and group ids, the permitted capabilities that are `held`, and the
+    groups it `begins_in`, where they are known."""
     uid, gid = user.get("uid", 0), user.get("gid", 0)
     changes = present != ((uid,) * 3, (gid,) * 3)
     if sets is not None and changes:
         caps.keep_across_setuid(True)
+    groups = user.get("additionalGids") or []
     try:
-        os.setgroups(user.get("additionalGids") or [])
+        if groups != begins_in:
+            os.setgroups(groups)
     except PermissionError:
         pass  # a user namespace of one id has no groups to set
     except OSError as fault:

@@ -30,7 +30,7 @@ class Monitor:
 
     def __init__(self, worker: EngineWorker, request: RunRequest) -> None:
         engine = self._engine = worker.engine
-        bundles.load(engine)  # once, not in the supervisor of each command
+        bundles.load(engine, "emulated")  # once, not in the supervisor of each command
         filter_program = worker.filter_program
         self.around = around(engine, request)
         self.streams: dict[int, int] = {}

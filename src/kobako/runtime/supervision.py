@@ -1,0 +1,148 @@
+"""Who answers the intercepted calls of a container: its supervisor, which is a process of its own,
+or, for as long as that can, a lookout in the monitor.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+from kobako.linux import process
+from kobako.linux.channel import Channel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kobako.runtime.bundle import Interception, Lookout
+
+_POLLIN = 1
+
+
+class Supervision:
+    """The monitor's side of an `Interception`.
+
+    `pid` is the supervisor's, 0 while there is none. `served` ends (POLLHUP) when that is done with
+    the container's files; -1 before.
+    """
+
+    def __init__(
+        self,
+        intercept: Interception,
+        init_pid: int,
+        setup: Channel,
+        complain: Callable[[BaseException], None],
+        *,
+        at_once: bool,
+    ) -> None:
+        """`setup` is the channel to the first process, which sends its listener there (see `hear`).
+        `complain` is called in the supervisor with what ended it. `at_once`: the supervisor is
+        forked now, and gets ready while the first process makes its mounts."""
+        self.pid = 0
+        self._intercept = intercept
+        self._init_pid = init_pid
+        self._setup = setup
+        self._complain = complain
+        self._channel: Channel | None = None
+        self._lookout: Lookout | None = None
+        self._early: list[tuple[bytes, list[int]]] = []
+        if intercept.lookout is None or at_once:
+            self._fork()
+        else:
+            self._lookout = intercept.lookout(init_pid)
+
+    @property
+    def served(self) -> int:
+        return self._channel.fileno() if self._channel else -1
+
+    @property
+    def watched(self) -> list[int]:
+        """Descriptors: when one can be read, `serve` is to be called."""
+        return self._lookout.descriptors if self._lookout else []
+
+    def hear(self, message: bytes, fds: list[int]) -> None:
+        """What the first process said of itself; its listener, if that is what it sent."""
+        if message != b"L":
+            return
+        if self._lookout:
+            self._lookout.take(fds[0])
+        elif self._channel:
+            self._channel.send(b"L", fds)
+            os.close(fds[0])
+
+    def serve(self, fd: int) -> bool:
+        """True when there is a supervisor from now on, and nothing more is `watched`."""
+        if self._lookout is None or self._lookout.answer(fd):
+            return False
+        self.hand_over()
+        return True
+
+    def hand_over(self) -> None:
+        """A supervisor from now on, whatever is asked."""
+        if self._lookout:
+            self._fork()
+            self._lookout.close()
+            self._lookout = None
+
+    def next_of(self, channel: Channel) -> tuple[bytes, list[int]]:
+        """`channel.receive()`, but calls are answered until it returns."""
+        if channel is self._setup and self._early:
+            return self._early.pop(0)
+        if self._lookout is None:
+            return channel.receive()
+        poll = select.poll()
+        for fd in {channel.fileno(), self._setup.fileno(), *self.watched} - {-1}:
+            poll.register(fd, _POLLIN)
+        while self._lookout:
+            for fd, events in poll.poll():
+                if fd == channel.fileno():
+                    return channel.receive()
+                if not events & _POLLIN:  # it has ended
+                    poll.unregister(fd)
+                elif fd != self._setup.fileno():
+                    self.serve(fd)
+                else:
+                    self._early += self._overheard()
+                    for watched in self.watched:  # with the listener now
+                        poll.register(watched, _POLLIN)
+        return channel.receive()
+
+    def _overheard(self) -> list[tuple[bytes, list[int]]]:
+        """What the first process says while another channel is waited for, but for its listener."""
+        message, fds = self._setup.receive()
+        self.hear(message, fds)
+        return [] if message == b"L" else [(message, fds)]
+
+    def release(self) -> None:
+        """The monitor has closed `served`."""
+        if self._channel:
+            self._channel.detach()
+
+    def close(self) -> None:
+        """The first process has ended before it got a listener: there is nothing to serve."""
+        if self._channel:
+            self._channel.close()
+        if self.pid:
+            os.waitpid(self.pid, 0)
+
+    def _fork(self) -> None:
+        self._channel, theirs = Channel.pair()
+        self.pid = os.fork()
+        if self.pid:
+            theirs.close()
+            return
+
+        def listener() -> int:
+            _, fds = theirs.receive()
+            return fds[0] if fds else -1
+
+        try:
+            keep = {theirs.fileno(), *self._intercept.fds, *self.watched}
+            process.close_all_but(keep)
+            self._intercept.serve(listener, self._init_pid, self._lookout)
+            theirs.close()  # what `Monitor.served` waits for: the end of a process takes longer
+        except BaseException as fault:
+            self._complain(fault)
+            os._exit(1)
+        finally:
+            os._exit(0)
