@@ -40,10 +40,10 @@ GROUPS = {
     "run": (
         "cli.container_flags cli.run cli.terminal engine engine.run engine.requests runtime"
         " runtime.surroundings engine.surroundings fastjson linux linux.libc linux.mount"
-        " runtime.bundle engine.engine linux.process linux.channel runtime.container runtime.ahead"
+        " runtime.bundle engine.engine linux.process linux.channel runtime.container"
         " linux.caps engine.privilege linux.seccomp runtime.ourselves runtime.program linux.inroot"
         " runtime.rootfs runtime.init runtime.monitor runtime.supervision runtime.launcher"
-        " runtime.stage runtime.launch"
+        " runtime.stage runtime.launch runtime.ahead"
     ),
     "exec": "cli.exec cli.terminal cli.environment" + _EXEC,
     "probe": "cli.probe" + _EXEC,
@@ -138,13 +138,13 @@ GROUPS = {
     # Of such a step, when it runs a command; after that.
     "build-step": (
         "engine.bundles runtime runtime.surroundings engine.surroundings linux.channel"
-        " runtime.bundle runtime.container runtime.ahead engine.build.monitor"
+        " runtime.bundle runtime.container"
         " engine.build.plain_tree linux.caps runtime.process_spec runtime.spec"
-        " engine.build.mounts engine.build.run linux.seccomp runtime.ourselves runtime.program"
+        " engine.build.mounts linux.seccomp runtime.ourselves runtime.program"
         " linux.inroot engine.etc_files engine.program runtime.rootfs engine.users"
         " runtime.init runtime.monitor runtime.supervision runtime.launcher runtime.stage"
-        " runtime.launch runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
-        " runtime.attach"
+        " runtime.launch runtime.ahead engine.build.monitor engine.build.run"
+        " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile runtime.attach"
     ),
 }
 

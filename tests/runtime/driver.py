@@ -120,7 +120,11 @@ def ahead(bundle: Bundle, around: Surroundings, base: str, io: Stdio, foreseen: 
         return 0
     if foreseen == "this, again and again":
         return again(waiting, bundle, base, io)
-    waiting.foresee(bundle, f"{base}/state")
+    try:
+        waiting.foresee(bundle, f"{base}/state")
+    except KobakoError:
+        waiting.abandon()
+        raise
     if foreseen == "this, taken back":
         waiting.abandon()
         return 0
@@ -139,7 +143,7 @@ def again(waiting: Ahead, bundle: Bundle, base: str, io: Stdio) -> int:
         assert waiting.started().wait(reap=False) == 3
         with open(f"/proc/{monitor}/task/{monitor}/children") as children:
             assert children.read() == "", "it has reaped its container"
-        while len(os.listdir(f"/proc/{monitor}/fd")) > 4:  # it closes all that was of it
+        while len(os.listdir(f"/proc/{monitor}/fd")) > 5:  # it closes all that was of it
             time.sleep(0.01)
     assert waiting.renew(io)
     os.kill(monitor, signal.SIGKILL)

@@ -42,7 +42,7 @@ def test_the_program_may_use_every_processor(box: Any) -> None:
     [
         ("nothing", 0, ""),
         ("this, taken back", 0, ""),
-        ("others", 125, "is not the one that was foreseen"),
+        ("others", 1, "is not the one that was foreseen"),
     ],
 )
 def test_nothing_stays_of_a_start_that_is_not_to_be(

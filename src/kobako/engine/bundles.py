@@ -37,26 +37,35 @@ def load(engine: Engine, group: str) -> None:
         groups.load(group)
 
 
+def filter_program(engine: Engine, spec: dict[str, Any], *, no_sync: bool = False) -> bytes:
+    """What intercepts calls of the container of `spec`, a runtime-spec document, in the emulated
+    mode; b"" in others. `no_sync`: its files need not be on the disk when it is told so."""
+    from kobako.engine.privilege import SINGLE
+
+    if engine.mode is not SINGLE:
+        return b""
+    from kobako.emulate import ownership as emulated
+
+    return emulated.program(no_sync=no_sync, checked=_is_checked(spec))
+
+
 def ownership(
     engine: Engine,
     directory: str,
     lowers: Sequence[str],
     spec: dict[str, Any],
-    within: str = "",
+    program: bytes,
     *,
-    program: bytes = b"",
+    within: str = "",
     lookout: bool = False,
 ) -> Interception | None:
-    """The ownership supervisor for a writable layer at `directory`, in the emulated mode.
+    """Who answers the calls that `program`, the container's `filter_program`, intercepts: the
+    ownership supervisor for a writable layer at `directory`.
 
-    With `lookout` it is forked when it is needed: of programs that are short many do without.
-
-    What `spec`, the runtime-spec document, binds from `within` is ours: the owners there are known.
-    `program` is root's filter where it was made before (`no_sync`).
+    What `spec` binds from `within` is ours: the owners there are known. With `lookout` the
+    supervisor is forked when it is needed: of programs that are short many do without.
     """
-    from kobako.engine.privilege import SINGLE
-
-    if engine.mode is not SINGLE:
+    if not program:
         return None
     from kobako.emulate import ownership as emulated
     from kobako.runtime.bundle import Interception
@@ -64,7 +73,7 @@ def ownership(
     tables = [os.path.join(os.path.dirname(tree), "owners") for tree in lowers]
     socket = control_socket(directory)
     owners = os.path.join(directory, "owners")
-    checked = spec["process"]["user"]["uid"] != 0
+    checked = _is_checked(spec)
     judged = _judged(spec["mounts"], within.rstrip("/") + "/")
 
     def serve(listener: Callable[[], int], init_pid: int, begun: Any) -> None:
@@ -83,8 +92,6 @@ def ownership(
     def look_out(init_pid: int) -> Lookout:
         return Lookout(init_pid, socket)
 
-    if checked or not program:
-        program = emulated.program(no_sync=bool(program), checked=checked)
     # There must be nothing that only a supervisor knows.
     if not lookout or checked or any(map(os.path.exists, (owners, *tables))):
         return Interception(program, serve)
@@ -94,16 +101,9 @@ def ownership(
     return Interception(program, serve, (held,) if held >= 0 else (), look_out)
 
 
-def no_sync(engine: Engine) -> bytes:
-    """The filter for commands whose files need not be on the disk when they say so; b"" in a mode
-    without one."""
-    from kobako.engine.privilege import SINGLE
-
-    if engine.mode is not SINGLE:
-        return b""
-    from kobako.emulate import ownership as emulated
-
-    return emulated.program(no_sync=True)
+def _is_checked(spec: dict[str, Any]) -> bool:
+    """Whether the container begins as another user than root, and is to be refused something."""
+    return bool(spec["process"]["user"]["uid"])
 
 
 def _judged(mounts: list[dict[str, Any]], within: str) -> list[str]:

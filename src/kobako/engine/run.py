@@ -92,16 +92,24 @@ def _foresee(
     engine: Engine, ahead: Ahead, request: CreateRequest, created: Created
 ) -> Callable[[], None]:
     """Have the monitor make the mounts already; what takes that back."""
+    from kobako.engine.privilege import SINGLE
     from kobako.runtime.bundle import Bundle
 
+    program = b""
+    if engine.mode is SINGLE:
+        from kobako.engine import bundles
+
+        program = bundles.filter_program(engine, created.spec)
     # What is thrown away at the end need not be on the disk: without `volatile` the kernel writes
     # out the whole file system when the container's mounts go.
     mounts = engine.driver.mounts(created.directory, created.lowers, volatile=request.auto_remove)
     ahead.foresee(
         Bundle(created.directory, created.spec, mounts),
         os.path.join(created.directory, "state"),
+        filter_program=program,
         on_exit=last_act(engine, created.id, created.document),
-        given=(created.directory, created.lowers),
+        given=(created.directory, created.lowers, program),
+        ephemeral=request.auto_remove,
     )
     return ahead.abandon
 
@@ -132,7 +140,7 @@ def _interception(
     bundles.load(engine, "emulated" if detach else "lookout")
     within = engine.settings.root
     return lambda spec, given: bundles.ownership(
-        engine, given[0], given[1], spec, within, lookout=not detach
+        engine, given[0], given[1], spec, given[2], within=within, lookout=not detach
     )
 
 

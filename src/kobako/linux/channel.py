@@ -77,15 +77,6 @@ class Channel:
             return False
         return True
 
-    def send_content(self, kind: bytes, data: bytes) -> bool:
-        """Sends bytes of any length; `content` reads them."""
-        fd = os.memfd_create("message", os.MFD_CLOEXEC)
-        try:
-            os.write(fd, data)
-            return self.send(kind, (fd,))
-        finally:
-            os.close(fd)
-
     def receive(self) -> tuple[bytes, list[int]]:
         """The next message and its descriptors, which are the caller's and close-on-exec."""
         try:
@@ -105,8 +96,15 @@ class Channel:
         return message, ancillary
 
 
+def enclosure(data: bytes) -> int:
+    """A descriptor, the caller's, by which bytes of any length are sent."""
+    fd = os.memfd_create("message", os.MFD_CLOEXEC)
+    os.write(fd, data)
+    return fd
+
+
 def content(fd: int) -> bytes:
-    """What `send_content` sent; closes the descriptor that came with the message."""
+    """What was enclosed; closes the descriptor that came with the message."""
     try:
         return os.pread(fd, os.fstat(fd).st_size, 0)
     finally:

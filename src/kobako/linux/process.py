@@ -109,10 +109,10 @@ def begin_elsewhere(child: int, processors: set[int]) -> None:
         pass  # it has ended already, or has been given other processors
 
 
-def run_anywhere(processors: set[int]) -> None:
-    """Takes back what `begin_elsewhere` did to this process."""
+def run_anywhere(processors: set[int], child: int = 0) -> None:
+    """Takes back what `begin_elsewhere` did to this process, or to a child."""
     try:
-        os.sched_setaffinity(0, processors)
+        os.sched_setaffinity(child, processors)
     except OSError:
         pass  # those are taken from us, and the kernel has given us others
 

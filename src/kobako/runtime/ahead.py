@@ -7,10 +7,13 @@ needs, on the other core: nearly half of the time a start takes.
 
 from __future__ import annotations
 
+import marshal
 import os
 
+from kobako.errors import Invalid
 from kobako.linux import process
-from kobako.linux.channel import LIMIT, Channel
+from kobako.linux.channel import Channel, enclosure
+from kobako.runtime import init, surroundings
 from kobako.runtime.container import Container
 
 TYPE_CHECKING = False
@@ -53,6 +56,11 @@ class Ahead:
         `given` to `foresee`. It must not use what belongs to this process (databases, locks)."""
         process.require_single_thread("start a container")
         ours, theirs = Channel.pair()
+        self._word, word = Channel.pair()
+        self._told = -1
+        self._terms: tuple[Any, ...] = ()
+        self._around = around
+        self._terminal = terminal
         self._control = ours
         self._detach = detach
         self._tied = tied
@@ -60,24 +68,26 @@ class Ahead:
         self._container = Container("", terminal, io, ours.duplicate() if again else ours)
         try:
             io = self._container.monitors_io(detach)
-            processors = os.sched_getaffinity(0)
+            processors = self._processors = os.sched_getaffinity(0)
             self._child = os.fork()
             if self._child == 0:
                 try:
                     ours.close()
+                    self._word.close()
                     if detach and os.fork():
                         os._exit(0)  # the monitor is nobody's child
                     from kobako.runtime import launch
 
                     launch.obey(
-                        theirs, io, detach, terminal, around, stage, intercept_of, tied, again,
-                        processors,
+                        theirs, word, io, detach, terminal, around, stage, intercept_of, tied,
+                        again, processors,
                     )  # fmt: skip
                 finally:
                     os._exit(125)
             process.begin_elsewhere(self._child, processors)
         finally:
             theirs.close()
+            word.close()
             self._container.forget_pump_end()
 
     def renew(self, io: Stdio) -> bool:
@@ -89,28 +99,48 @@ class Ahead:
         return self._control.send(b"N", (io.stdout, io.stderr))
 
     def foresee(
-        self, bundle: Bundle, state_dir: str, *, on_exit: tuple[str, ...] = (), given: Any = None
+        self,
+        bundle: Bundle,
+        state_dir: str,
+        *,
+        filter_program: bytes = b"",
+        on_exit: tuple[str, ...] = (),
+        given: Any = None,
+        ephemeral: bool = False,
     ) -> None:
         """Say what is to be started, see `launch.start`; returns at once.
 
-        Everything is made ready but the program. `given` is made of what marshal takes (strings,
-        numbers, None, tuples, lists, dicts).
+        Everything is made ready but the program. `filter_program` is that of the `Interception`
+        that will be made of what is `given`, which marshal takes (strings, numbers, None, tuples,
+        lists, dicts); b"" where there will be none.
         """
-        import marshal
-
+        bundle.check()
+        foreseen = surroundings.document(self._around)["linux"]["namespaces"]
+        if bundle.namespaces != foreseen or bundle.terminal != self._terminal:
+            raise Invalid(f"the bundle {bundle.path} is not the one that was foreseen")
         bundle = bundle.filtered()
         if not self._detach:
             bundle = bundle.joined_to(self._io)
-        values = (bundle.packed(), state_dir, on_exit, given)
-        self._control.send_content(b"G", marshal.dumps(values))
+        # The first process hears it from us, so that the monitor, of which more is wanted, does not
+        # get in its way.
+        self._told = init.telling(bundle, filter_program)
+        self._word.send(b"B", (self._told,))
+        self._terms = (state_dir, on_exit, given, ephemeral)
         self._container.state_dir = state_dir
 
     def launch(self, journal: bytes = b"") -> None:
         """Have the program started; returns at once. `journal` as in `launch.start`."""
-        if len(journal) < LIMIT:
-            self._control.send(b"L" + journal)
-        else:
-            self._control.send_content(b"L", journal)
+        terms = enclosure(marshal.dumps((*self._terms, journal)))
+        if not self._detach:
+            process.run_anywhere(self._processors, self._child)
+        self._control.send(b"L", (self._told, terms))
+        os.close(terms)
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._told >= 0:
+            os.close(self._told)
+            self._told = -1
 
     def started(self) -> Container:
         """The container, once its program runs. Raises `StartFailed` as `launch.start` does."""
@@ -126,12 +156,15 @@ class Ahead:
         """Kills what was started, if that was `tied`, and waits until nothing is left of it and of
         the monitor."""
         self._control.close()
+        self._word.close()
         self._container.end()
         self._child = 0
 
     def abandon(self) -> None:
         """Nothing is to be started after all; nothing is left when this returns. Idempotent."""
         if self._child:
+            self._forget()
+            self._word.close()
             self._control.wait_for_end()  # detached, it is not our child
             self._container.close()
             self._control.close()

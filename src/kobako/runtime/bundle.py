@@ -82,6 +82,16 @@ class Bundle(Record):
             return self
         return self.replace(spec={**self.spec, "process": process})
 
+    def check(self) -> None:
+        """`Invalid` where nobody could start it."""
+        spec = self.spec
+        if not isinstance(spec.get("process"), dict) or not isinstance(spec.get("root"), dict):
+            raise Invalid(f"the bundle {self.path}: config.json lacks process or root")
+        if not spec["process"].get("args"):
+            raise Invalid(f"the bundle {self.path}: no command specified")
+        if not str(spec.get("ociVersion", "")).startswith("1."):
+            raise Invalid(f"the bundle {self.path}: ociVersion {spec.get('ociVersion')} is not 1.x")
+
     def filtered(self) -> Bundle:
         """The same bundle, with the filter its `linux.seccomp` asks for."""
         section = self.spec.get("linux", {}).get("seccomp")
@@ -194,3 +204,4 @@ class Plan(Record):
     on_exit: tuple[str, ...] = ()
     tied: bool = False
     journal: bytes = b""
+    ephemeral: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from kobako.errors import StartFailed, Unavailable
+from kobako.linux import process
 from kobako.runtime.bundle import needs_pump
 
 TYPE_CHECKING = False
@@ -100,7 +101,9 @@ class Container:
             self._control.send(b"A")
 
     def let_go(self) -> None:
-        """Tell the monitor of a container that has ended that nothing is left for it to do."""
+        """Tell the monitor of a container that has ended that nothing is left for it to do. It ends
+        while we carry on, and not in our place."""
+        process.begin_elsewhere(self._monitor, os.sched_getaffinity(0))
         self._control.send(b"D")
 
     def wait(

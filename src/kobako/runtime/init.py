@@ -7,13 +7,13 @@ import os
 
 from kobako.errors import StartFailed, Unsupported
 from kobako.linux import mount, process
-from kobako.linux.channel import content
+from kobako.linux.channel import content, enclosure
 from kobako.runtime import program, rootfs
 from kobako.runtime.bundle import Bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
     from typing import Any, NoReturn
 
     from kobako.linux.channel import Channel
@@ -48,35 +48,37 @@ def run(
     stdio: tuple[int, int, int],
     obtain: Callable[[], tuple[Bundle, bytes] | None],
     stage: Stage | None = None,
+    keep: Set[int] = frozenset(),
 ) -> NoReturn:
     """Never returns: the program replaces it, or the channel hears why not.
 
     `obtain` gives the bundle and the filter of intercepted calls (b"": none), or None when there is
-    nothing to be done after all; it may wait, with the `stage` set already. `stdio` are descriptors
+    nothing to be done after all; it may wait, with the `stage` set already, and needs the
+    descriptors in `keep`, which are close-on-exec. `stdio` are descriptors
     for 0, 1, 2; (-1, -1, -1) asks for a terminal of the container's own devpts, whose master is
     sent over the channel (b"M").
     When all but the program is ready, it waits for `let_go`.
     """
     try:
-        _run(channel, stdio, obtain, stage)
+        _run(channel, stdio, obtain, stage, keep)
     except BaseException as fault:
         program.report(channel, fault)
     finally:
         os._exit(125)
 
 
-def told(channel: Channel) -> tuple[Bundle, bytes] | None:
-    """What `tell` sends, once it does."""
-    message, fds = channel.receive()
+def told(word: Channel) -> tuple[Bundle, bytes] | None:
+    """What `telling` has put into a message, once that comes."""
+    message, fds = word.receive()
     if not message:
         return None
     values, filter_program = marshal.loads(content(fds[0]))
     return Bundle.unpacked(values), filter_program
 
 
-def tell(channel: Channel, bundle: Bundle, filter_program: bytes) -> None:
-    """The other side of `told`."""
-    channel.send_content(b"B", marshal.dumps((bundle.packed(), filter_program)))
+def telling(bundle: Bundle, filter_program: bytes) -> int:
+    """A descriptor, the caller's, of what is to be sent to who waits for it with `told`."""
+    return enclosure(marshal.dumps((bundle.packed(), filter_program)))
 
 
 def let_go(channel: Channel) -> None:
@@ -89,13 +91,14 @@ def _run(
     stdio: tuple[int, int, int],
     obtain: Callable[[], tuple[Bundle, bytes] | None],
     stage: Stage | None,
+    keep: Set[int],
 ) -> None:
     process.set_parent_death_signal(_SIGKILL)
     os.setsid()
     if stdio[0] >= 0:
         for number, fd in enumerate(stdio):
             os.dup2(fd, number)
-    process.close_all_but({channel.fileno()})
+    process.close_all_but({channel.fileno(), *keep})
     if stage is not None:
         _raise_loopback(stage.namespaces)
         stage.set()

@@ -1,8 +1,9 @@
 """Starting a container: this process, the monitor it forks, and the first process that one clones.
 
     K, the caller ── fork ── M, the monitor ── clone(NEW*) ── the container's first process
-         │ control channel       │ setup channel: master, listener, error or success
-         └───────────────────────┘
+         │ control channel       │ setup channel: master, listener, error or success │
+         └───────────────────────┘                                                   │
+         └── word: what to become, where it was made ahead of that (`ahead`) ────────┘
 
 M is the parent, so only M reaps; K may die and the container goes on. Success is known by the setup
 channel closing, which execve does.
@@ -14,7 +15,7 @@ import marshal
 import os
 import time
 
-from kobako.errors import Conflict, Invalid
+from kobako.errors import Conflict
 from kobako.linux import process
 from kobako.linux.channel import Channel, content
 from kobako.runtime import init, surroundings
@@ -43,6 +44,7 @@ def start(
     on_exit: tuple[str, ...] = (),
     tied: bool = False,
     journal: bytes = b"",
+    ephemeral: bool = False,
 ) -> Container:
     """Starts the container of a bundle; returns once its program runs.
 
@@ -53,6 +55,7 @@ def start(
     attends to the container then or who did has gone and left `state_dir` behind.
 
     journal: where and about whom the monitor records events (`Monitor.record`), b"" for nowhere.
+    ephemeral: the root is thrown away at the end, so that its mounts may be taken down beside that.
     tied: the container does not outlive the caller: when that ends in whatever way, or lets go of
     it (`Container.end`), it is killed.
 
@@ -61,11 +64,11 @@ def start(
     """
     process.require_single_thread("start a container")
     io = io or Stdio()
-    _check(bundle)
+    bundle.check()
     bundle = bundle.filtered()
     if not detach:
         bundle = bundle.joined_to(io)
-    plan = Plan(bundle, state_dir, intercept, on_exit, tied, journal)
+    plan = Plan(bundle, state_dir, intercept, on_exit, tied, journal, ephemeral)
     lock = _acquire(state_dir)
     ours, theirs = Channel.pair()
     container = Container(state_dir, bundle.terminal, io, ours)
@@ -94,6 +97,7 @@ def start(
 
 def obey(
     control: Channel,
+    word: Channel,
     io: Stdio,
     detach: bool,
     terminal: bool,
@@ -104,55 +108,35 @@ def obey(
     again: bool,
     processors: set[int],
 ) -> NoReturn:
-    """The monitor of an `ahead.Ahead`: gets itself and the container's first process ready, then
-    starts what it is told to, if anything. `processors`: those to be used from when it is told."""
+    """The monitor of an `ahead.Ahead`: gets itself and the container's first process ready. That
+    one is told over `word` what to become; we are told later, over `control`. `processors` are
+    those to be used from then on."""
     launch = Launcher(io, detach, control)
 
-    def told(setup: Channel) -> tuple[Bundle, bytes] | None:
-        found = init.told(setup)
+    def told(_: Channel) -> tuple[Bundle, bytes] | None:
+        found = init.told(word)
         process.run_anywhere(processors)
         return found
 
     def begin() -> bool:
         stage = Stage(stage_path, surroundings.document(around))
-        launch.clone(stage.namespaces, terminal, told, stage)
+        launch.clone(stage.namespaces, terminal, told, stage, {word.fileno()})
         message, fds = control.receive()
-        process.run_anywhere(processors)
         if not message:
             launch.call_off()
             return False
-        values, state_dir, on_exit, given = marshal.loads(content(fds[0]))
+        process.run_anywhere(processors)
+        values, filter_program = marshal.loads(content(fds[0]))
+        state_dir, on_exit, given, ephemeral, journal = marshal.loads(content(fds[1]))
         bundle = Bundle.unpacked(values)
-        _check(bundle)
-        if bundle.namespaces != stage.namespaces or bundle.terminal != terminal:
-            raise Invalid(f"the bundle {bundle.path} is not the one that was foreseen")
-        launch.plan = Plan(bundle, state_dir, intercept_of(bundle.spec, given), on_exit, tied)
-        if detach and launch.filter_program:  # we have a supervisor to fork before it has waited
-            process.begin_elsewhere(launch.pid, processors)
-        init.tell(launch.setup, bundle, launch.filter_program)
+        intercept = intercept_of(bundle.spec, given) if filter_program else None
+        launch.plan = Plan(bundle, state_dir, intercept, on_exit, tied, journal, ephemeral)
         launch.lock = _acquire(state_dir)
         launch.supervise()
         launch.confine()
-        message, fds = launch.next_of(control)
-        if not message:
-            launch.call_off()
-            return False
-        journal = content(fds[0]) if fds else message[1:]
-        if journal:
-            launch.plan = launch.plan.replace(journal=journal)
         return True
 
-    launch.run(begin, set(), again=again)
-
-
-def _check(bundle: Bundle) -> None:
-    spec = bundle.spec
-    if not isinstance(spec.get("process"), dict) or not isinstance(spec.get("root"), dict):
-        raise Invalid(f"the bundle {bundle.path}: config.json lacks process or root")
-    if not spec["process"].get("args"):
-        raise Invalid(f"the bundle {bundle.path}: no command specified")
-    if not str(spec.get("ociVersion", "")).startswith("1."):
-        raise Invalid(f"the bundle {bundle.path}: ociVersion {spec.get('ociVersion')} is not 1.x")
+    launch.run(begin, {word.fileno()}, again=again)
 
 
 def _acquire(state_dir: str) -> int:

@@ -20,7 +20,7 @@ from kobako.runtime.supervision import Supervision
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
     from typing import Any, NoReturn
 
     from kobako.runtime.guests import Guests
@@ -45,6 +45,7 @@ class Launcher:
         self.io = io
         self.detach = detach
         self.control = control
+        self._keep_open: set[int] = set()
         self._begin_anew(plan, lock)
 
     def _begin_anew(self, plan: Plan | None, lock: int) -> None:
@@ -69,7 +70,8 @@ class Launcher:
         streams. `again`: it is called for every container the client asks for, one by one."""
         try:
             gc.disable()  # a descriptor closed below must not be closed again by its old owner
-            self._stand_apart(keep)
+            self._keep_open = keep
+            self._stand_apart({*keep})
             while begin():
                 assert self.plan is not None
                 self._keep(self._complete(self.plan))
@@ -86,7 +88,7 @@ class Launcher:
         """Lets go of a container that has ended, and waits until the client wants one more."""
         if self.supervision:
             self.supervision.release()
-        process.close_all_but({self.control.fileno()})
+        process.close_all_but({self.control.fileno(), *self._keep_open})
         self._begin_anew(None, -1)
         message, streams = self.control.receive()
         if message:
@@ -108,9 +110,10 @@ class Launcher:
         terminal: bool,
         obtain: Callable[[Channel], tuple[Bundle, bytes] | None],
         stage: Stage | None = None,
+        keep: Set[int] = frozenset(),
     ) -> None:
-        """Makes the container's first process, which learns by `obtain` what to do, and may set a
-        `stage` before."""
+        """Makes the container's first process, which learns by `obtain` what to do, for which it
+        may `keep` descriptors, and may set a `stage` before."""
         flags = init.clone_flags(namespaces)
         self.sweep = not flags & process.CLONE_NEWPID
         if self.sweep:
@@ -120,7 +123,7 @@ class Launcher:
         _join_pid_namespace(namespaces)
         self.pid = process.clone(flags)
         if self.pid == 0:
-            init.run(theirs, stdio, lambda: obtain(theirs), stage)
+            init.run(theirs, stdio, lambda: obtain(theirs), stage, keep)
         theirs.close()
         for fd in {*stdio} - {-1}:
             os.close(fd)
@@ -155,6 +158,8 @@ class Launcher:
 
     def _complete(self, plan: Plan) -> Monitor:
         init.let_go(self.setup)
+        if plan.ephemeral and not self.detach:
+            self._keep_mounts()
         state = os.open(plan.state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         size, files = log_bounds(plan.bundle.spec)
         log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -185,6 +190,13 @@ class Launcher:
         if told and not self.detach and self.next_of(self.control)[0]:
             return self._attached(monitor)
         return self._left_alone(monitor)
+
+    def _keep_mounts(self) -> None:
+        """Until we end: so they are taken down then, and not before the container's end is told."""
+        try:
+            os.open(f"/proc/{self.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            pass  # it has failed, which is heard next
 
     def _open(self, state: int) -> Guests | None:
         """From now on others may look in."""
@@ -262,7 +274,6 @@ class Launcher:
             self.supervision = Supervision(
                 self.plan.intercept,
                 self.pid,
-                self.setup,
                 lambda fault: _complain(directory, "supervisor", fault),
                 at_once=self.detach,  # the monitor will be a program that knows nothing of it
             )

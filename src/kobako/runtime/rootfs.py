@@ -30,6 +30,7 @@ _DEVICES = {
     "urandom": (1, 9),
     "tty": (5, 0),
 }
+_NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINKS = {
     "fd": "/proc/self/fd",
     "stdin": "/proc/self/fd/0",
@@ -302,7 +303,7 @@ def _make_devices(root_fd: int, spec: dict[str, Any]) -> None:
     try:
         for name, (major, minor) in _DEVICES.items():
             number = os.makedev(major, minor)
-            _make_device(root_fd, f"/dev/{name}", 0o20666, number, "/dev/" + name, bind=bound)
+            _make_device(root_fd, dev, "/dev/" + name, 0o20666, number, bind=bound)
         for device in spec.get("linux", {}).get("devices") or ():
             _make_extra_device(root_fd, device, bind=bound)
         for name, target in _LINKS.items():
@@ -318,23 +319,27 @@ def _make_devices(root_fd: int, spec: dict[str, Any]) -> None:
 
 
 def _make_device(
-    root_fd: int, path: str, mode: int, number: int, source: str, *, bind: bool
+    root_fd: int, directory: int, path: str, mode: int, number: int, *, bind: bool
 ) -> None:
-    """A device node; with `bind`, or where the kernel lets us make none, the host's bound there."""
-    parent, _, name = path.rpartition("/")
-    directory = inroot.make_directories(root_fd, parent)
+    """A device node at `path`, which lies in `directory`; with `bind`, or where the kernel lets us
+    make none, the host's of that path bound there."""
+    name = path.rpartition("/")[2]
     try:
-        if bind:
-            raise PermissionError
-        os.mknod(name, mode, number, dir_fd=directory)
+        if not bind:
+            os.mknod(name, mode, number, dir_fd=directory)
+            return
     except FileExistsError:
-        pass
+        return
     except PermissionError:
+        pass
+    try:
+        at = os.open(name, _NEW_FILE, 0o666, dir_fd=directory)
+    except FileExistsError:
         at = inroot.make_file(root_fd, path, 0o666)
-        Mount("none", source, path, ("bind",)).apply(at=at)
-        os.close(at)
+    try:
+        Mount("none", path, path, ("bind",)).apply(at=at)
     finally:
-        os.close(directory)
+        os.close(at)
 
 
 def _make_extra_device(root_fd: int, device: dict[str, Any], *, bind: bool) -> None:
@@ -343,7 +348,12 @@ def _make_extra_device(root_fd: int, device: dict[str, Any], *, bind: bool) -> N
     if kind is None:
         raise Invalid(f"device {path}: unknown type {device['type']}")
     number = os.makedev(device.get("major", 0), device.get("minor", 0))
-    _make_device(root_fd, path, kind | device.get("fileMode", 0o666), number, path, bind=bind)
+    directory = inroot.make_directories(root_fd, path.rpartition("/")[0])
+    try:
+        mode = kind | device.get("fileMode", 0o666)
+        _make_device(root_fd, directory, path, mode, number, bind=bind)
+    finally:
+        os.close(directory)
     if device.get("uid") or device.get("gid"):
         fd = inroot.open_in_root(root_fd, path, os.O_PATH | os.O_NOFOLLOW)
         os.chown(f"/proc/self/fd/{fd}", device.get("uid", 0), device.get("gid", 0))

@@ -30,22 +30,18 @@ class Supervision:
         self,
         intercept: Interception,
         init_pid: int,
-        setup: Channel,
         complain: Callable[[BaseException], None],
         *,
         at_once: bool,
     ) -> None:
-        """`setup` is the channel to the first process, which sends its listener there (see `hear`).
-        `complain` is called in the supervisor with what ended it. `at_once`: the supervisor is
+        """`complain` is called in the supervisor with what ended it. `at_once`: the supervisor is
         forked now, and gets ready while the first process makes its mounts."""
         self.pid = 0
         self._intercept = intercept
         self._init_pid = init_pid
-        self._setup = setup
         self._complain = complain
         self._channel: Channel | None = None
         self._lookout: Lookout | None = None
-        self._early: list[tuple[bytes, list[int]]] = []
         if intercept.lookout is None or at_once:
             self._fork()
         else:
@@ -86,32 +82,18 @@ class Supervision:
 
     def next_of(self, channel: Channel) -> tuple[bytes, list[int]]:
         """`channel.receive()`, but calls are answered until it returns."""
-        if channel is self._setup and self._early:
-            return self._early.pop(0)
-        if self._lookout is None:
-            return channel.receive()
         poll = select.poll()
-        for fd in {channel.fileno(), self._setup.fileno(), *self.watched} - {-1}:
+        for fd in (channel.fileno(), *self.watched):
             poll.register(fd, _POLLIN)
         while self._lookout:
             for fd, events in poll.poll():
                 if fd == channel.fileno():
                     return channel.receive()
-                if not events & _POLLIN:  # it has ended
-                    poll.unregister(fd)
-                elif fd != self._setup.fileno():
+                if events & _POLLIN:
                     self.serve(fd)
-                else:
-                    self._early += self._overheard()
-                    for watched in self.watched:  # with the listener now
-                        poll.register(watched, _POLLIN)
+                else:  # there is nobody any more who could ask
+                    poll.unregister(fd)
         return channel.receive()
-
-    def _overheard(self) -> list[tuple[bytes, list[int]]]:
-        """What the first process says while another channel is waited for, but for its listener."""
-        message, fds = self._setup.receive()
-        self.hear(message, fds)
-        return [] if message == b"L" else [(message, fds)]
 
     def release(self) -> None:
         """The monitor has closed `served`."""

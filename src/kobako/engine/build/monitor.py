@@ -31,7 +31,6 @@ class Monitor:
     def __init__(self, worker: EngineWorker, request: RunRequest) -> None:
         engine = self._engine = worker.engine
         bundles.load(engine, "emulated")  # once, not in the supervisor of each command
-        filter_program = worker.filter_program
         self.around = around(engine, request)
         self.streams: dict[int, int] = {}
         self._spent = False
@@ -43,7 +42,7 @@ class Monitor:
                 stage=surroundings.stage(engine),
                 detach=False,
                 intercept_of=lambda spec, given: bundles.ownership(
-                    engine, given[0], given[1], spec, program=filter_program
+                    engine, given[0], given[1], spec, given[2]
                 ),
                 tied=True,
                 again=True,
@@ -66,10 +65,12 @@ class Monitor:
     def start(self, scratch: Scratch, document: dict[str, Any]) -> None:
         """Start the command of a runtime-spec document on a writable layer; returns at once."""
         mounts = self._engine.driver.mounts(scratch.directory, scratch.lowers, volatile=True)
+        program = bundles.filter_program(self._engine, document, no_sync=True)
         self._ahead.foresee(
             Bundle(scratch.directory, document, mounts),
             os.path.join(scratch.directory, "state"),
-            given=(scratch.directory, scratch.lowers),
+            filter_program=program,
+            given=(scratch.directory, scratch.lowers, program),
         )
         self._ahead.launch()
 

@@ -126,7 +126,13 @@ def attend(worker: EngineWorker, scratch: Scratch, document: dict[str, Any], io:
         ),
         state_dir=os.path.join(scratch.directory, "state"),
         io=io,
-        intercept=bundles.ownership(engine, scratch.directory, scratch.lowers, document),
+        intercept=bundles.ownership(
+            engine,
+            scratch.directory,
+            scratch.lowers,
+            document,
+            bundles.filter_program(engine, document),
+        ),
         tied=True,
     )
     try:

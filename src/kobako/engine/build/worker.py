@@ -51,7 +51,6 @@ class EngineWorker:
         self._crew: ForkingCrew | None = None
         self._put_off: list[Callable[[], object]] = []
         self._monitor: Monitor | None = None
-        self._filter_program: bytes | None = None
         self._elsewhere: dict[BaseImage, tuple[Reference, str, Digest]] = {}
 
     def resolve_image(self, reference: Reference, platform: Platform, pull: bool) -> BaseImage:
@@ -129,15 +128,6 @@ class EngineWorker:
         from kobako.engine.build import run as build_run
 
         return build_run.run(self, request, on_output)
-
-    @property
-    def filter_program(self) -> bytes:
-        """The filter of commands' calls, where a supervisor stands in for root; b"" elsewhere."""
-        if self._filter_program is None:
-            from kobako.engine import bundles
-
-            self._filter_program = bundles.no_sync(self.engine)
-        return self._filter_program
 
     def monitor(self, request: RunRequest) -> Monitor:
         """A monitor that gets ready for a command without mounts: that of the last one, where it
