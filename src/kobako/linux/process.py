@@ -188,6 +188,14 @@ def set_loopback_up() -> None:
         some.close()
 
 
+def has_standard_streams() -> bool:
+    """Whether descriptors 0, 1 and 2 are open."""
+    try:
+        return all(os.fstat(number) for number in (0, 1, 2))
+    except OSError:
+        return False
+
+
 def close_all_but(keep: set[int]) -> None:
     """Closes every descriptor from 3 on that is not in `keep`."""
     last = 2

@@ -81,7 +81,7 @@ def start(
                 os._exit(0)  # the monitor is nobody's child: a caller that lives on need not reap
             keep = {lock, *(intercept.fds if intercept else ())}
             launch = Launcher(io, detach, theirs, plan, lock)
-            launch.run(launch.clone_at_once, keep)
+            launch.run(lambda: launch.clone_at_once(keep))
     finally:
         os.close(lock)
         theirs.close()
@@ -110,22 +110,38 @@ def obey(
 ) -> NoReturn:
     """The monitor of an `ahead.Ahead`: gets itself and the container's first process ready. That
     one is told over `word` what to become; we are told later, over `control`. `processors` are
-    those to be used from then on."""
-    launch = Launcher(io, detach, control)
+    those to be used from then on.
 
-    def told(_: Channel) -> tuple[Bundle, bytes] | None:
+    Until we are told we share a processor with the first process, so that what is not for it has to
+    wait: all that takes us away from the caller. Not with `again`, as that may be a long time.
+    """
+    launch = Launcher(io, detach, control)
+    keep = {word.fileno()}
+    apart = False
+
+    def stand_apart(*besides: int) -> None:
+        nonlocal apart
+        if not apart:
+            apart = True
+            launch.stand_apart(keep, besides)
+
+    def told() -> tuple[Bundle, bytes] | None:
         found = init.told(word)
         process.run_anywhere(processors)
         return found
 
     def begin() -> bool:
         stage = Stage(stage_path, surroundings.document(around))
-        launch.clone(stage.namespaces, terminal, told, stage, {word.fileno()})
+        if again or not process.has_standard_streams():
+            stand_apart()
+        launch.clone(stage.namespaces, terminal, told, stage, keep)
         message, fds = control.receive()
         if not message:
             launch.call_off()
             return False
         process.run_anywhere(processors)
+        stand_apart(*fds)
+        launch.settle()
         values, filter_program = marshal.loads(content(fds[0]))
         state_dir, on_exit, given, ephemeral, journal = marshal.loads(content(fds[1]))
         bundle = Bundle.unpacked(values)
@@ -136,7 +152,7 @@ def obey(
         launch.confine()
         return True
 
-    launch.run(begin, {word.fileno()}, again=again)
+    launch.run(begin, again=again)
 
 
 def _acquire(state_dir: str) -> int:

@@ -20,7 +20,7 @@ from kobako.runtime.supervision import Supervision
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Callable, Set
+    from collections.abc import Callable, Iterable, Set
     from typing import Any, NoReturn
 
     from kobako.runtime.guests import Guests
@@ -45,7 +45,7 @@ class Launcher:
         self.io = io
         self.detach = detach
         self.control = control
-        self._keep_open: set[int] = set()
+        self._keep: set[int] = set()
         self._begin_anew(plan, lock)
 
     def _begin_anew(self, plan: Plan | None, lock: int) -> None:
@@ -54,6 +54,7 @@ class Launcher:
         self.streams: dict[int, int] = {}
         self.sweep = False
         self.setup = self.control  # until there is a first process: `clone`
+        self._its: set[int] = set()  # descriptors of that one
         self.pid = 0
         self.pidfd = -1
         self.supervision: Supervision | None = None
@@ -64,17 +65,15 @@ class Launcher:
     def filter_program(self) -> bytes:
         return self.plan.intercept.program if self.plan and self.plan.intercept else b""
 
-    def run(self, begin: Callable[[], bool], keep: set[int], *, again: bool = False) -> NoReturn:
-        """Never returns. `begin` makes the first process and knows the plan afterwards, or says
-        that there is nothing to do; `keep` are descriptors that stay open besides the client's
-        streams. `again`: it is called for every container the client asks for, one by one."""
+    def run(self, begin: Callable[[], bool], *, again: bool = False) -> NoReturn:
+        """Never returns. `begin` makes the first process, stands apart and knows the plan then, or
+        says that there is nothing to do. `again`: it is called for every container the client asks
+        for, one by one."""
         try:
             gc.disable()  # a descriptor closed below must not be closed again by its old owner
-            self._keep_open = keep
-            self._stand_apart({*keep})
             while begin():
                 assert self.plan is not None
-                self._keep(self._complete(self.plan))
+                self._tend(self._complete(self.plan))
                 if not again or not self._hear_of_another():
                     break
         except BaseException as fault:
@@ -88,18 +87,20 @@ class Launcher:
         """Lets go of a container that has ended, and waits until the client wants one more."""
         if self.supervision:
             self.supervision.release()
-        process.close_all_but({self.control.fileno(), *self._keep_open})
+        process.close_all_but({self.control.fileno(), *self._keep})
         self._begin_anew(None, -1)
         message, streams = self.control.receive()
         if message:
             self.io = Stdio(stdout=streams[0], stderr=streams[1])
         return bool(message)
 
-    def clone_at_once(self) -> bool:
-        """The first process of a plan that is known."""
+    def clone_at_once(self, keep: set[int]) -> bool:
+        """The first process of a plan that is known; `keep` as of `stand_apart`."""
         assert self.plan is not None
+        self.stand_apart(keep)
         bundle, filter_program = self.plan.bundle, self.filter_program
-        self.clone(bundle.namespaces, bundle.terminal, lambda _: (bundle, filter_program))
+        self.clone(bundle.namespaces, bundle.terminal, lambda: (bundle, filter_program))
+        self.settle()
         self.supervise()
         self.confine()
         return True
@@ -108,12 +109,12 @@ class Launcher:
         self,
         namespaces: list[dict[str, str]],
         terminal: bool,
-        obtain: Callable[[Channel], tuple[Bundle, bytes] | None],
+        obtain: Callable[[], tuple[Bundle, bytes] | None],
         stage: Stage | None = None,
         keep: Set[int] = frozenset(),
     ) -> None:
         """Makes the container's first process, which learns by `obtain` what to do, for which it
-        may `keep` descriptors, and may set a `stage` before."""
+        may `keep` descriptors, and may set a `stage` before. `settle` must come after it."""
         flags = init.clone_flags(namespaces)
         self.sweep = not flags & process.CLONE_NEWPID
         if self.sweep:
@@ -123,16 +124,24 @@ class Launcher:
         _join_pid_namespace(namespaces)
         self.pid = process.clone(flags)
         if self.pid == 0:
-            init.run(theirs, stdio, lambda: obtain(theirs), stage, keep)
-        theirs.close()
-        for fd in {*stdio} - {-1}:
-            os.close(fd)
+            init.run(theirs, stdio, obtain, stage, keep)
+        self._its = {theirs.detach(), *stdio} - {-1}
+
+    def settle(self) -> None:
+        """Leaves to the first process what is its own."""
+        for fd in {*self._its, self.io.stdin}:
+            if fd > 2:  # else it is nobody's by now
+                os.close(fd)
+        self._its = set()
+        self.io = self.io.replace(stdin=-1)
         self.pidfd = os.pidfd_open(self.pid)
 
     def call_off(self) -> None:
         """Nothing is left of the first process and its supervisor, if there are any."""
-        if self.pidfd >= 0:
+        if self.pid:
             try:
+                if self.pidfd < 0:  # it is there, as we have not reaped it
+                    self.pidfd = os.pidfd_open(self.pid)
                 _signal.pidfd_send_signal(self.pidfd, _SIGKILL)
                 os.waitpid(self.pid, 0)
             except (ProcessLookupError, ChildProcessError):
@@ -148,13 +157,16 @@ class Launcher:
 
             cgroup.remove(cgroup.places(f"{self.plan.state_dir}/cgroup"))
 
-    def _stand_apart(self, keep: set[int]) -> None:
-        """Leaves the caller's session, signals and descriptors."""
+    def stand_apart(self, keep: set[int], besides: Iterable[int] = ()) -> None:
+        """Leaves the caller's session, signals and descriptors but those to `keep` for good, and
+        `besides` for now. Once; before `clone` where descriptors 0, 1 and 2 are not all open."""
         os.setsid()
         for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
             _signal.signal(number, _signal.SIG_IGN)
         _signal.signal(_signal.SIGTSTP, _signal.SIG_IGN)
-        self._drop_descriptors(keep)
+        self._keep = keep
+        of_container = {*self._its, *self.streams, self.setup.fileno(), self.held}
+        self._drop_descriptors({*keep, *besides, *of_container})
 
     def _complete(self, plan: Plan) -> Monitor:
         init.let_go(self.setup)
@@ -232,9 +244,7 @@ class Launcher:
 
     def _make_streams(self, terminal: bool) -> tuple[dict[int, int], tuple[int, int, int]]:
         """(what to read from, the container's 0 1 2); the latter are -1 with a terminal."""
-        if terminal:
-            if self.io.stdin >= 0:
-                os.close(self.io.stdin)  # the client writes to the terminal itself
+        if terminal:  # the client writes to it itself
             return {}, (-1, -1, -1)
         out, out_w = os.pipe()
         err, err_w = os.pipe()
@@ -320,7 +330,7 @@ class Launcher:
                 monitor.sinks[stream] = fd
         return monitor
 
-    def _keep(self, monitor: Monitor) -> None:
+    def _tend(self, monitor: Monitor) -> None:
         """Serves the client to the end; without the client, carries on detached."""
         if not monitor.watch():
             self._left_alone(monitor)
