@@ -319,7 +319,7 @@ print(held >= 0, hasattr(chown, "SAYS"))
 
 
 def test_what_is_held_is_loaded_as_it_was(tmp_path: Path) -> None:
-    tree = Tree(tmp_path, rooms=["cli", "emulate", "linux"])
+    tree = Tree(tmp_path, rooms=["cli", "emulate", "linux", "runtime"])
     assert tree.begin("print(groups.hold('emulated'))") == "-1\n"  # there is no file yet
     tree.begin("groups.load('emulated')")
     assert tree.begin(HELD) == "True False\n"

@@ -42,7 +42,7 @@ GROUPS = {
         " runtime.surroundings engine.surroundings fastjson linux linux.libc linux.mount"
         " runtime.bundle engine.engine linux.process linux.channel runtime.container"
         " linux.caps engine.privilege linux.seccomp runtime.ourselves runtime.program linux.inroot"
-        " runtime.rootfs runtime.init runtime.monitor runtime.supervision runtime.launcher"
+        " runtime.rootfs runtime.init runtime.monitor runtime.launcher"
         " runtime.stage runtime.launch runtime.ahead"
     ),
     "exec": "cli.exec cli.terminal cli.environment" + _EXEC,
@@ -110,13 +110,13 @@ GROUPS = {
     # needed, and of `build`.
     "lookout": (
         "engine.bundles emulate emulate.ownership emulate.control emulate.caller linux.notify"
-        " linux.ownership linux.syscalls emulate.lookout"
+        " linux.ownership linux.syscalls emulate.lookout runtime.supervision"
     ),
     "emulated": (
         "emulate emulate.ownership emulate.caller linux.syscalls emulate.credentials"
         " linux.ownership emulate.inodes emulate.world emulate.chown emulate.control emulate.create"
         " emulate.execute emulate.ids emulate.journal emulate.sockets emulate.xattrs emulate.stat"
-        " linux.notify emulate.supervisor"
+        " linux.notify emulate.supervisor runtime.supervision"
     ),
     # Of `run`, while the monitor starts the container.
     "run-end": "engine.container_removal linux.fs runtime.attach runtime.state",
@@ -142,7 +142,7 @@ GROUPS = {
         " engine.build.plain_tree linux.caps runtime.process_spec runtime.spec"
         " engine.build.mounts linux.seccomp runtime.ourselves runtime.program"
         " linux.inroot engine.etc_files engine.program runtime.rootfs engine.users"
-        " runtime.init runtime.monitor runtime.supervision runtime.launcher runtime.stage"
+        " runtime.init runtime.monitor runtime.launcher runtime.stage"
         " runtime.launch runtime.ahead engine.build.monitor engine.build.run"
         " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile runtime.attach"
     ),

@@ -75,7 +75,10 @@ def test_a_small_commit(kobako: Kobako, name: str) -> None:
 
 def test_the_monitor_and_what_it_forks() -> None:
     """Nobody sees the standard error of these processes, so they are imported here."""
-    modules = "kobako.runtime.launch, kobako.emulate.program, kobako.emulate.supervisor"
+    modules = (
+        "kobako.runtime.launch, kobako.runtime.supervision, kobako.emulate.lookout,"
+        " kobako.emulate.program, kobako.emulate.supervisor"
+    )
     command = [sys.executable, "-X", "importtime", "-c", f"import {modules}"]
     own = imported(command, dict(os.environ)) - imported(BARE, dict(os.environ))
     assert "kobako.emulate.supervisor" in own
@@ -113,7 +116,7 @@ def some_modes_only() -> set[str]:
     """What stands in for root, where that is needed."""
     names = {"kobako.engine.bundles", "kobako.linux.userns", "kobako.linux.ownership"}
     names |= {"kobako.linux.bpf", "kobako.linux.fork", "kobako.linux.notify"}
-    names |= {"kobako.linux.syscalls"}
+    names |= {"kobako.linux.syscalls", "kobako.runtime.supervision"}
     names |= {"kobako.snapshot.merge"}
     room = Path(startup.__file__).parent / "emulate"
     return names | {"kobako.emulate"} | {f"kobako.emulate.{path.stem}" for path in room.iterdir()}

@@ -15,7 +15,6 @@ from kobako.runtime import init, program
 from kobako.runtime import monitor as monitor_script
 from kobako.runtime.bundle import LOG_ANNOTATION, Bundle, Plan, Stdio
 from kobako.runtime.monitor import Monitor
-from kobako.runtime.supervision import Supervision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from kobako.runtime.guests import Guests
     from kobako.runtime.stage import Stage
+    from kobako.runtime.supervision import Supervision
 else:
     import _signal  # `signal` itself imports enum: 2 ms
 
@@ -280,6 +280,8 @@ class Launcher:
     def supervise(self) -> None:
         """Sees to it that intercepted calls are answered, where the plan has any."""
         if self.plan and self.plan.intercept:
+            from kobako.runtime.supervision import Supervision
+
             directory = self.plan.state_dir
             self.supervision = Supervision(
                 self.plan.intercept,
