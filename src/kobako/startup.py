@@ -53,8 +53,8 @@ GROUPS = {
         " engine engine.build engine.build.access engine.build.building oci oci.platform"
         " cli.progress.base cli.progress.classic engine.engine linux linux.claim engine.scratch"
         " engine.sweep build.worker engine.build.worker store oci.digest store.ingest store.leases"
-        " store.content store.records store.sqlite store.database store.store store.images"
-        " store.named engine.images engine.image_naming oci.reference fastjson"
+        " store.content store.records store.sqlite store.database store.store store.rows"
+        " store.images store.named engine.images engine.image_naming oci.reference fastjson"
         " build.dockerfile.source build.dockerfile.words build.dockerfile.lines"
         " build.dockerfile.instructions build.dockerfile.duration build.dockerfile.flags"
         " build.dockerfile.shape build.dockerfile.parse build.dockerfile.scan"
@@ -75,7 +75,7 @@ GROUPS = {
         " oci.execution oci.platform oci.config oci.descriptor oci.manifest image.mutate"
         " store store.ingest store.leases oci.reference store.records store.sqlite store.database"
         " store.store"
-        " store.containers runtime runtime.state store.images store.named store.content"
+        " store.containers runtime runtime.state store.rows store.images store.named store.content"
         " engine.filesystem"
         " layer layer.entry layer.format linux linux.libc linux.fs linux.ownership"
         " layer.attributes layer.blocks layer.change layer.codec oci.hasher layer.pump layer.pax"
@@ -91,7 +91,7 @@ GROUPS = {
     "images": (
         "cli.listing cli.images engine engine.image_listing engine.engine"
         " store store.records store.sqlite store.database store.store"
-        + " oci oci.digest store.images oci.reference cli.units cli.table"
+        + " oci oci.digest store.rows store.images oci.reference cli.units cli.table"
     ),
     # Of `exec`, while its process gets ready.
     "exec-end": "runtime.attach",
@@ -101,7 +101,7 @@ GROUPS = {
         " runtime.process_spec runtime.spec"
         " engine.names engine.lowers linux.claim engine.images"
         + _RECORDS
-        + " store.event_log oci oci.digest store.images store.named store.containers"
+        + " store.event_log oci oci.digest store.rows store.named store.containers"
         " oci.reference snapshot"
         " snapshot.trees engine.users snapshot.driver snapshot.overlay"
         " linux.seccomp runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"

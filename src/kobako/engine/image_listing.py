@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.engine.engine import Engine
     from kobako.oci import Digest
-    from kobako.store.images import ImageRow
+    from kobako.store.rows import ImageRow
 
 
 class ListedImage(Record):

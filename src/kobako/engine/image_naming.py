@@ -29,7 +29,7 @@ def record(
     nothing of the disk.
     """
     from kobako.engine import moments
-    from kobako.store.images import ImageRow
+    from kobako.store.rows import ImageRow
 
     db = engine.store.db
     row = ImageRow(

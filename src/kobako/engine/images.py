@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from kobako.engine.engine import Engine
     from kobako.oci import Digest, ImageConfig, Manifest, Reference
-    from kobako.store.images import ImageRow
+    from kobako.store.rows import ImageRow
 
 
 class LocalImage(Record):

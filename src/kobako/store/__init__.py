@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from kobako.store.containers import ContainerRow
     from kobako.store.content import ContentStore
     from kobako.store.database import Database
-    from kobako.store.images import ImageRow, RefRow
     from kobako.store.layout import export_index
     from kobako.store.leases import Held, Lease, lease
     from kobako.store.reader import BlobReader
+    from kobako.store.rows import ImageRow, RefRow
     from kobako.store.store import Store
     from kobako.store.trees import remove_tree
     from kobako.store.writer import BlobWriter
@@ -31,9 +31,9 @@ _HOMES = {
     "Finding": "check",
     "GcReport": "collect",
     "Held": "leases",
-    "ImageRow": "images",
+    "ImageRow": "rows",
     "Lease": "leases",
-    "RefRow": "images",
+    "RefRow": "rows",
     "Store": "store",
     "export_index": "layout",
     "fsck": "check",

@@ -13,7 +13,7 @@ import os
 
 from kobako.oci.digest import Digest
 from kobako.store import records
-from kobako.store.images import ImageRow
+from kobako.store.rows import ImageRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
