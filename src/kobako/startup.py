@@ -77,7 +77,7 @@ GROUPS = {
         " store.store"
         " store.containers runtime runtime.state store.rows store.images store.named store.content"
         " engine.filesystem"
-        " layer layer.entry layer.format linux linux.libc linux.fs linux.ownership"
+        " layer layer.entry layer.format linux linux.libc linux.inroot linux.fs linux.ownership"
         " layer.attributes layer.blocks layer.change layer.codec oci.hasher layer.pump layer.pax"
         " layer.tar_writer layer.pack snapshot engine.privilege linux.mount linux.process"
         " snapshot.driver snapshot.overlay snapshot.overlay_diff store.failures store.writer"
@@ -122,8 +122,9 @@ GROUPS = {
     "run-end": "engine.container_removal linux.fs runtime.attach runtime.state",
     # Of `build`, when a step is not found in the cache.
     "build-layer": (
-        "linux.libc linux.fs linux.placement linux.process linux.mount engine.privilege snapshot"
-        " snapshot.trees engine.lowers engine.names snapshot.driver snapshot.overlay"
+        "linux.libc linux.inroot linux.fs linux.placement linux.process linux.mount"
+        " engine.privilege snapshot snapshot.trees engine.lowers engine.names snapshot.driver"
+        " snapshot.overlay"
         " build.ops.rootpath layer layer.entry layer.change layer.settle layer.pax"
         " layer.tar_writer engine.filesystem engine.layers layer.format linux.ownership"
         " snapshot.overlay_diff layer.attributes layer.blocks layer.codec oci.hasher layer.pump"

@@ -11,7 +11,7 @@ import os
 import stat
 
 from kobako.errors import Invalid
-from kobako.linux import fs
+from kobako.linux import fs, inroot
 
 _OPEN_PARENTS = 64  # descriptors kept
 
@@ -80,13 +80,13 @@ class Target:
     def _resolve(self, path: bytes) -> tuple[int, bytes]:
         flags = os.O_RDONLY | os.O_DIRECTORY
         try:
-            no_links = fs.RESOLVE_IN_ROOT | fs.RESOLVE_NO_SYMLINKS
-            return fs.openat2(self.root_fd, path, flags, no_links), path
+            no_links = inroot.IN_ROOT | inroot.NO_SYMLINKS
+            return inroot.openat2(self.root_fd, path, flags, no_links), path
         except OSError as fault:
             if fault.errno != errno.ELOOP:
                 raise
-        within = fs.RESOLVE_IN_ROOT | fs.RESOLVE_NO_MAGICLINKS
-        fd = fs.openat2(self.root_fd, path, flags, within)
+        within = inroot.IN_ROOT | inroot.NO_MAGICLINKS
+        fd = inroot.openat2(self.root_fd, path, flags, within)
         try:
             return fd, self._real(fd)
         except BaseException:
@@ -106,10 +106,10 @@ class Target:
             at = path.find(b"/", at + 1)
             part = path if at < 0 else path[:at]
             above, _, name = part.rpartition(b"/")
-            within = fs.RESOLVE_IN_ROOT | fs.RESOLVE_NO_MAGICLINKS
+            within = inroot.IN_ROOT | inroot.NO_MAGICLINKS
             flags = os.O_RDONLY | os.O_DIRECTORY
             try:
-                fd = fs.openat2(self.root_fd, above or b".", flags, within)
+                fd = inroot.openat2(self.root_fd, above or b".", flags, within)
             except OSError as fault:
                 raise _because(fault, above) from None
             try:

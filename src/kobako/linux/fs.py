@@ -1,4 +1,4 @@
-"""File-system calls `os` lacks: openat2, birth times, reflinks, removal of anything."""
+"""File-system calls `os` lacks: reflinks, removal of anything."""
 
 from __future__ import annotations
 
@@ -6,39 +6,14 @@ import errno
 import os
 import stat
 
-from kobako.errors import Unsupported
-from kobako.linux import libc
-
-RESOLVE_NO_MAGICLINKS = 0x02
-RESOLVE_NO_SYMLINKS = 0x04
-RESOLVE_BENEATH = 0x08
-RESOLVE_IN_ROOT = 0x10
+from kobako.linux.inroot import BENEATH, NO_SYMLINKS, openat2
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags to open a directory by, never through a symbolic link as its last component."""
 
-_OPENAT2 = 437  # the same number on every architecture
 _FICLONE = 0x40049409
-_RETRIES = 64  # openat2 answers EAGAIN when a rename raced with its walk
 _DEEP = 64
 _ATTEMPTS = 16
-
-
-def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
-    """openat2(2): opens `path` below `dir_fd` under `resolve` (RESOLVE_* bits). OSError on failure.
-
-    `Unsupported` on kernels before 5.6.
-    """
-    how = b"".join(v.to_bytes(8, "little") for v in (flags | os.O_CLOEXEC, mode, resolve))
-    for attempt in range(_RETRIES):
-        try:
-            return libc.syscall(_OPENAT2, dir_fd, path, how, len(how), what="openat2")
-        except OSError as fault:
-            if fault.errno == errno.ENOSYS:
-                raise Unsupported("openat2 is missing", hint="Linux 5.6 or later has it") from None
-            if fault.errno != errno.EAGAIN or attempt == _RETRIES - 1:
-                raise OSError(fault.errno, os.strerror(fault.errno or 0), path) from None
-    raise AssertionError("unreachable")
 
 
 def open_directory(root_fd: int, path: bytes) -> int:
@@ -46,7 +21,7 @@ def open_directory(root_fd: int, path: bytes) -> int:
 
     Neither a symbolic link nor `..` on the way is followed: OSError (ELOOP, EXDEV).
     """
-    return openat2(root_fd, path or b".", DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+    return openat2(root_fd, path or b".", DIRECTORY, BENEATH | NO_SYMLINKS)
 
 
 def copy_content(source: int, target: int, size: int) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import errno
 import os
 
+from kobako.errors import Unsupported
 from kobako.linux import libc
 
-_OPENAT2 = 437
-_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH, _IN_ROOT = 0x02, 0x04, 0x08, 0x10  # RESOLVE_*
+NO_MAGICLINKS, NO_SYMLINKS, BENEATH, IN_ROOT = 0x02, 0x04, 0x08, 0x10
+"""The RESOLVE_* bits of openat2(2)."""
+
+_OPENAT2 = 437  # the same number on every architecture
 _LINKS = 40  # the kernel's own limit of symlinks in a path
 _TRIES = 64  # EAGAIN: something was renamed meanwhile
 
@@ -21,29 +24,31 @@ def open_in_root(
 ) -> int:
     """open(2) of `path` with `root_fd` as the root; raises OSError. Without `symlinks` ELOOP where
     it leads through one (but not where that is the last and O_PATH | O_NOFOLLOW)."""
-    resolve = _IN_ROOT | _NO_MAGICLINKS if symlinks else _IN_ROOT | _NO_SYMLINKS
+    resolve = IN_ROOT | NO_MAGICLINKS if symlinks else IN_ROOT | NO_SYMLINKS
     raw = os.fsencode(path)
-    return _open(root_fd, raw.lstrip(b"/") or b".", flags, mode, resolve)
+    return openat2(root_fd, raw.lstrip(b"/") or b".", flags, resolve, mode)
 
 
 def open_beneath(directory_fd: int, path: str | bytes, flags: int) -> int:
     """open(2) of a relative `path`; EXDEV where it leads out of the directory, if only for a
     while."""
-    return _open(directory_fd, os.fsencode(path), flags, 0, _BENEATH | _NO_MAGICLINKS)
+    return openat2(directory_fd, os.fsencode(path), flags, BENEATH | NO_MAGICLINKS)
 
 
-def _open(directory_fd: int, path: bytes, flags: int, mode: int, resolve: int) -> int:
+def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
+    """openat2(2): opens `path` below `dir_fd` under `resolve`. OSError on failure; `Unsupported` on
+    kernels before 5.6."""
     how = b"".join(v.to_bytes(8, "little") for v in (flags | os.O_CLOEXEC, mode, resolve))
     for last in range(_TRIES):
         try:
-            return libc.syscall(_OPENAT2, directory_fd, path, how, len(how), what="open")
-        except BlockingIOError:
-            if last == _TRIES - 1:
-                raise
+            return libc.syscall(_OPENAT2, dir_fd, path, how, len(how), what="openat2")
         except OSError as fault:
             number = fault.errno or 0
-            raise OSError(number, os.strerror(number), os.fsdecode(path)) from None
-    raise AssertionError
+            if number == errno.ENOSYS:
+                raise Unsupported("openat2 is missing", hint="Linux 5.6 or later has it") from None
+            if number != errno.EAGAIN or last == _TRIES - 1:
+                raise OSError(number, os.strerror(number), os.fsdecode(path)) from None
+    raise AssertionError("unreachable")
 
 
 def make_directories(root_fd: int, path: str, mode: int = 0o755) -> int:

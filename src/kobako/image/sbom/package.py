@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from kobako.linux import fs
+from kobako.linux import inroot
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -46,9 +46,9 @@ class Package(Record):
 def read(tree_fd: int, path: str) -> str | None:
     """The text of a regular file of the tree, links followed within it; None when there is none
     or it is absurdly large."""
-    within = fs.RESOLVE_IN_ROOT | fs.RESOLVE_NO_MAGICLINKS
+    within = inroot.IN_ROOT | inroot.NO_MAGICLINKS
     try:
-        fd = fs.openat2(tree_fd, os.fsencode(path), os.O_RDONLY | os.O_NONBLOCK, within)
+        fd = inroot.openat2(tree_fd, os.fsencode(path), os.O_RDONLY | os.O_NONBLOCK, within)
     except OSError:
         return None
     with open(fd, "rb") as file:
@@ -60,9 +60,9 @@ def read(tree_fd: int, path: str) -> str | None:
 
 def names(tree_fd: int, path: str) -> list[str]:
     """What is in a directory of the tree, sorted; nothing when there is none."""
-    within = fs.RESOLVE_IN_ROOT | fs.RESOLVE_NO_MAGICLINKS
+    within = inroot.IN_ROOT | inroot.NO_MAGICLINKS
     try:
-        fd = fs.openat2(tree_fd, os.fsencode(path), os.O_RDONLY | os.O_DIRECTORY, within)
+        fd = inroot.openat2(tree_fd, os.fsencode(path), os.O_RDONLY | os.O_DIRECTORY, within)
     except OSError:
         return []
     try:

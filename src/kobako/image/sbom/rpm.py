@@ -10,7 +10,7 @@ import os
 import struct
 
 from kobako.image.sbom.package import Package, os_release
-from kobako.linux import fs
+from kobako.linux import inroot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def packages(tree_fd: int) -> Iterator[Package]:
 def _headers(tree_fd: int, path: str) -> Iterator[bytes]:
     import sqlite3
 
-    within = fs.RESOLVE_IN_ROOT | fs.RESOLVE_NO_MAGICLINKS
+    within = inroot.IN_ROOT | inroot.NO_MAGICLINKS
     try:
-        fd = fs.openat2(tree_fd, os.fsencode(path), os.O_RDONLY | os.O_NONBLOCK, within)
+        fd = inroot.openat2(tree_fd, os.fsencode(path), os.O_RDONLY | os.O_NONBLOCK, within)
     except OSError:
         return
     try:
