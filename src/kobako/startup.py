@@ -109,14 +109,14 @@ GROUPS = {
     # Of `run`, where somebody has to stand in for root; of whoever does, if more than a look is
     # needed, and of `build`.
     "lookout": (
-        "engine.bundles emulate emulate.ownership emulate.control emulate.caller linux.notify"
+        "engine.bundles emulate emulate.ownership emulate.control emulate.memory linux.notify"
         " linux.ownership linux.syscalls emulate.lookout runtime.supervision"
     ),
     "emulated": (
-        "emulate emulate.ownership emulate.caller linux.syscalls emulate.credentials"
-        " linux.ownership emulate.inodes emulate.world emulate.chown emulate.control emulate.create"
-        " emulate.execute emulate.ids emulate.journal emulate.sockets emulate.xattrs emulate.stat"
-        " linux.notify emulate.supervisor runtime.supervision"
+        "emulate emulate.ownership linux.notify emulate.memory emulate.caller linux.syscalls"
+        " emulate.credentials linux.ownership emulate.inodes emulate.world emulate.chown"
+        " emulate.control emulate.create emulate.execute emulate.ids emulate.journal"
+        " emulate.sockets emulate.xattrs emulate.stat emulate.supervisor runtime.supervision"
     ),
     # Of `run`, while the monitor starts the container.
     "run-end": "engine.container_removal linux.fs runtime.attach runtime.state",

@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 from struct import unpack
 
-from kobako.emulate.caller import AT_FDCWD
 from kobako.emulate.credentials import CAP_SYS_CHROOT
 from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW, S_IFMT, S_IFREG
 from kobako.emulate.rights import EXECUTE, READ, SEARCH, WRITE, Found, Refused, Rights, Unjudged
+from kobako.linux.notify import AT_FDCWD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

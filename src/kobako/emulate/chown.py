@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 
-from kobako.emulate.caller import AT_FDCWD
 from kobako.emulate.credentials import CAP_CHOWN, CAP_FOWNER, KEEP
 from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW
 from kobako.emulate.world import RESUME, World, still_there
+from kobako.linux.notify import AT_FDCWD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

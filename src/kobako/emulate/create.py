@@ -10,10 +10,10 @@ from __future__ import annotations
 import errno
 import os
 
-from kobako.emulate.caller import AT_FDCWD
 from kobako.emulate.credentials import CAP_MKNOD
 from kobako.emulate.inodes import S_IFMT, S_IFREG
 from kobako.emulate.world import RESUME, SENT, World, still_there
+from kobako.linux.notify import AT_FDCWD
 from kobako.linux.ownership import Own
 
 TYPE_CHECKING = False

@@ -7,9 +7,9 @@ later (E2BIG, a text that is no program) leaves the process with the saved ids o
 
 from __future__ import annotations
 
-from kobako.emulate.caller import AT_FDCWD
 from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW, S_IFMT, S_IFREG
 from kobako.emulate.world import RESUME, World
+from kobako.linux.notify import AT_FDCWD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 
 from kobako.emulate import control
-from kobako.emulate.caller import AT_FDCWD, Memory
+from kobako.emulate.memory import Memory
 from kobako.linux import inroot, libc
-from kobako.linux.notify import Listener
+from kobako.linux.notify import AT_FDCWD, Listener
 from kobako.linux.ownership import XATTR, XATTR_PREFIX
 from kobako.linux.syscalls import machine
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from struct import pack, unpack
 
-from kobako.emulate.caller import AT_FDCWD
 from kobako.emulate.create import owner_of_new
 from kobako.emulate.world import RESUME, World, still_there
 from kobako.linux import libc
+from kobako.linux.notify import AT_FDCWD
 from kobako.linux.syscalls import machine
 
 TYPE_CHECKING = False

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from struct import Struct
 
-from kobako.emulate.caller import AT_FDCWD
 from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW, S_IFMT
 from kobako.emulate.world import RESUME, World, still_there
 from kobako.linux import libc
+from kobako.linux.notify import AT_FDCWD
 from kobako.linux.syscalls import machine
 
 TYPE_CHECKING = False

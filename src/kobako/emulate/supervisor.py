@@ -9,9 +9,10 @@ import sys
 
 from kobako import emulate, straight
 from kobako.emulate import chown, control, create, execute, ids, journal, sockets, xattrs
-from kobako.emulate.caller import Memory, Paths
+from kobako.emulate.caller import Paths
 from kobako.emulate.credentials import Table
 from kobako.emulate.inodes import Inodes
+from kobako.emulate.memory import Memory
 from kobako.emulate.stat import Stat
 from kobako.emulate.world import RESUME, SENT, World
 from kobako.linux.notify import Listener

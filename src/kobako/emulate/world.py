@@ -6,9 +6,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kobako.emulate.caller import Memory, Paths
+    from kobako.emulate.caller import Paths
     from kobako.emulate.credentials import Table
     from kobako.emulate.inodes import Inodes
+    from kobako.emulate.memory import Memory
     from kobako.linux.notify import Listener
 
     Answer = Callable[["World", Listener], int]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import errno
 import os
 
-from kobako.emulate.caller import AT_FDCWD
 from kobako.emulate.credentials import CAP_SETFCAP
 from kobako.emulate.world import RESUME, World, still_there
+from kobako.linux.notify import AT_FDCWD
 from kobako.linux.ownership import SHADOW_PREFIX, XATTR_PREFIX
 
 TYPE_CHECKING = False

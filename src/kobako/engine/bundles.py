@@ -28,15 +28,6 @@ def bundle(engine: Engine, container: Container) -> Bundle:
     return Bundle.load(container.directory, mounts)
 
 
-def load(engine: Engine, group: str) -> None:
-    """Import what `ownership` needs, before anybody waits for it: the group "emulated" or, where it
-    is to have a `lookout`, "lookout"."""
-    from kobako.engine.privilege import SINGLE
-
-    if engine.mode is SINGLE:
-        groups.load(group)
-
-
 def filter_program(engine: Engine, spec: dict[str, Any], *, no_sync: bool = False) -> bytes:
     """What intercepts calls of the container of `spec`, a runtime-spec document, in the emulated
     mode; b"" in others. `no_sync`: its files need not be on the disk when it is told so."""

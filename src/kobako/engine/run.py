@@ -134,10 +134,12 @@ def _interception(
 
     if engine.mode is not SINGLE:
         return lambda spec, given: None
-    from kobako.engine import bundles
+    from kobako import groups
 
     # As the container's monitor and supervisor are forked from here.
-    bundles.load(engine, "emulated" if detach else "lookout")
+    groups.load("emulated" if detach else "lookout")
+    from kobako.engine import bundles
+
     within = engine.settings.root
     return lambda spec, given: bundles.ownership(
         engine, given[0], given[1], spec, given[2], within=within, lookout=not detach

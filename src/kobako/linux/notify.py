@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-from struct import Struct
 
 from kobako.linux import libc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from struct import Struct
+else:
+    from _struct import Struct  # built in: nothing is looked for
+
+AT_FDCWD = 0xFFFFFF9C
+"""As the argument of a call, of which the filter sees all 64 bits and the kernel takes 32."""
 
 IOCTL_RECV = 0xC0502100
 IOCTL_SEND = 0xC0182101

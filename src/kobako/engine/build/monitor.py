@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from kobako import groups
 from kobako.engine import bundles, surroundings
+from kobako.engine.privilege import SINGLE
 from kobako.runtime.ahead import Ahead
 from kobako.runtime.bundle import Bundle, Stdio
 from kobako.runtime.surroundings import Surroundings
@@ -30,7 +32,8 @@ class Monitor:
 
     def __init__(self, worker: EngineWorker, request: RunRequest) -> None:
         engine = self._engine = worker.engine
-        bundles.load(engine, "emulated")  # once, not in the supervisor of each command
+        if engine.mode is SINGLE:
+            groups.load("emulated")  # once, not in the supervisor of each command
         self.around = around(engine, request)
         self.streams: dict[int, int] = {}
         self._spent = False
