@@ -190,7 +190,7 @@ def test_a_listener_answers_resumes_and_gives_descriptors(tmp_path: object) -> N
             except OSError as e:
                 if e.errno != errno.EBUSY:
                     os._exit(6)
-            os.write(write, bytes([fd]))
+            os.write(write, b"%d" % fd)
             os.read(go_read, 1)
             nr = here.numbers["mkdirat"]
             path = os.fsencode(f"{tmp_path}/made")
@@ -203,7 +203,7 @@ def test_a_listener_answers_resumes_and_gives_descriptors(tmp_path: object) -> N
             os._exit(0 if fine and content == b"given" else 7)
         finally:
             os._exit(98)
-    number = os.read(read, 1)[0]
+    number = int(os.read(read, 16))
     process = os.pidfd_open(pid)
     from kobako.linux import libc as ours
 

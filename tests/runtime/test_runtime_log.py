@@ -22,12 +22,21 @@ def keeper(directory: Path, size: int, files: int) -> Monitor:
     """A monitor of nothing, with its log in `directory`."""
     held = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     fd = os.open(directory / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    return Monitor(0, -1, held, fd, -1, {}, log_size=size, log_files=files)
+    monitor = Monitor(0, -1, held, fd, -1, {}, log_size=size, log_files=files)
+    _keepers.append(monitor)
+    return monitor
+
+
+_keepers: list[Monitor] = []
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
+    while _keepers:
+        monitor = _keepers.pop()
+        os.close(monitor.log)
+        os.close(monitor.state)
 
 
 def lines(directory: Path, **options: object) -> list[bytes]:
