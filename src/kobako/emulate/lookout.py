@@ -8,6 +8,7 @@ what the shortest `run` takes), is not there before something asks for it.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from kobako.emulate import control
@@ -97,6 +98,12 @@ class Lookout:
         else:
             call.finish(value)
         return True
+
+    def refuse(self) -> None:
+        """There can be no supervisor now: what has been received fails (EAGAIN)."""
+        if self.waiting and self.listener is not None:
+            self.waiting = False
+            self.listener.finish(0, errno.EAGAIN)
 
     def close(self) -> None:
         """Lets go of everything; a supervisor that was forked has it too."""

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         def answer(self, fd: int) -> bool:
             """False when a supervisor has to."""
 
+        def refuse(self) -> None:
+            """None can be had; what was asked is to fail."""
+
         def close(self) -> None:
             """A supervisor has taken over."""
 

@@ -334,7 +334,7 @@ class Launcher:
 
     def _tend(self, monitor: Monitor) -> None:
         """Serves the client to the end; without the client, carries on detached."""
-        if not monitor.watch():
+        while not monitor.watch():
             self._left_alone(monitor)
         code = monitor.finish()
         monitor.flush()
@@ -364,7 +364,8 @@ class Launcher:
         monitor.control = -1
         monitor.sinks.clear()
         if self.supervision:
-            self.supervision.hand_over()
+            if not self.supervision.hand_over():
+                return monitor  # which can answer for itself at least
             monitor.supervised_by(self.supervision)
             monitor.served = -1
         if monitor.guests is None:

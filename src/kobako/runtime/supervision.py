@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 
 from kobako.linux import process
 from kobako.linux.channel import Channel
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kobako.runtime.bundle import Interception, Lookout
 
 _POLLIN = 1
+_PAUSE_S = 0.01
 
 
 class Supervision:
@@ -70,15 +72,21 @@ class Supervision:
         """True when there is a supervisor from now on, and nothing more is `watched`."""
         if self._lookout is None or self._lookout.answer(fd):
             return False
-        self.hand_over()
-        return True
+        return self.hand_over()
 
-    def hand_over(self) -> None:
-        """A supervisor from now on, whatever is asked."""
+    def hand_over(self) -> bool:
+        """A supervisor from now on, whatever is asked. False where there can be no further process
+        just now: then who asked is told so, and may ask again."""
         if self._lookout:
-            self._fork()
+            try:
+                self._fork()
+            except OSError:
+                self._lookout.refuse()
+                time.sleep(_PAUSE_S)
+                return False
             self._lookout.close()
             self._lookout = None
+        return True
 
     def next_of(self, channel: Channel) -> tuple[bytes, list[int]]:
         """`channel.receive()`, but calls are answered until it returns."""
@@ -108,10 +116,16 @@ class Supervision:
             os.waitpid(self.pid, 0)
 
     def _fork(self) -> None:
-        self._channel, theirs = Channel.pair()
-        self.pid = os.fork()
+        ours, theirs = Channel.pair()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         if self.pid:
             theirs.close()
+            self._channel = ours
             return
 
         def listener() -> int:
