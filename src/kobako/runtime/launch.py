@@ -113,7 +113,7 @@ def obey(
     those to be used from then on.
 
     Until we are told we share a processor with the first process, so that what is not for it has to
-    wait: all that takes us away from the caller. Not with `again`, as that may be a long time.
+    wait: nearly all that takes us away from the caller. Not with `again`, which may be a long time.
     """
     launch = Launcher(io, detach, control)
     keep = {word.fileno()}

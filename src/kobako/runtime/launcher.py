@@ -71,6 +71,7 @@ class Launcher:
         for, one by one."""
         try:
             gc.disable()  # a descriptor closed below must not be closed again by its old owner
+            os.setsid()  # before anything else: what ends the caller's group is not for us
             while begin():
                 assert self.plan is not None
                 self._tend(self._complete(self.plan))
@@ -158,9 +159,8 @@ class Launcher:
             cgroup.remove(cgroup.places(f"{self.plan.state_dir}/cgroup"))
 
     def stand_apart(self, keep: set[int], besides: Iterable[int] = ()) -> None:
-        """Leaves the caller's session, signals and descriptors but those to `keep` for good, and
-        `besides` for now. Once; before `clone` where descriptors 0, 1 and 2 are not all open."""
-        os.setsid()
+        """Leaves the caller's signals and descriptors but those to `keep` for good, and `besides`
+        for now. Once; before `clone` where descriptors 0, 1 and 2 are not all open."""
         for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
             _signal.signal(number, _signal.SIG_IGN)
         _signal.signal(_signal.SIGTSTP, _signal.SIG_IGN)
