@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 
 from kobako.linux.channel import Channel
 from kobako.runtime.bundle import Interception
+from kobako.runtime.monitor import Monitor
 from kobako.runtime.supervision import Supervision
 
 
@@ -85,3 +87,23 @@ def test_without_a_further_process_who_asks_is_refused_and_may_ask_again(asker: 
     assert one.serve(asker.read)
     assert asker.log == "A!bA!!A." and not one.watched
     one.close()
+
+
+def test_somebody_comes_in_when_nobody_is_left_who_could_ask(asker: Asker) -> None:
+    """As a health check does just when the container ends."""
+    left, gone = os.pipe()
+    os.close(gone)
+    with subprocess.Popen(["sleep", "100"]) as child:
+
+        def serve(fd: int) -> bool:
+            child.kill()
+            return fd == asker.read
+
+        watched = [left, asker.read]
+        monitor = Monitor(child.pid, os.pidfd_open(child.pid), -1, -1, -1, {})
+        monitor.supervision = Mock(watched=watched, serve=serve, pid=7, served=-1)
+        asker.ask("A")
+        assert monitor.watch()
+        assert monitor.serve_pid == 7
+    for fd in (left, monitor.pidfd):
+        os.close(fd)

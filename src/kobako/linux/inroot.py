@@ -26,13 +26,21 @@ def open_in_root(
     it leads through one (but not where that is the last and O_PATH | O_NOFOLLOW)."""
     resolve = IN_ROOT | NO_MAGICLINKS if symlinks else IN_ROOT | NO_SYMLINKS
     raw = os.fsencode(path)
-    return openat2(root_fd, raw.lstrip(b"/") or b".", flags, resolve, mode)
+    return _named(path, root_fd, raw.lstrip(b"/") or b".", flags, resolve, mode)
 
 
 def open_beneath(directory_fd: int, path: str | bytes, flags: int) -> int:
     """open(2) of a relative `path`; EXDEV where it leads out of the directory, if only for a
     while."""
-    return openat2(directory_fd, os.fsencode(path), flags, BENEATH | NO_MAGICLINKS)
+    return _named(path, directory_fd, os.fsencode(path), flags, BENEATH | NO_MAGICLINKS)
+
+
+def _named(path: str | bytes, *args: int | bytes) -> int:
+    """`openat2`, whose error names `path`."""
+    try:
+        return openat2(*args)  # type: ignore[arg-type]  # as it takes them
+    except OSError as fault:
+        raise OSError(fault.errno, fault.strerror, path) from None
 
 
 def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
@@ -47,7 +55,7 @@ def openat2(dir_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -
             if number == errno.ENOSYS:
                 raise Unsupported("openat2 is missing", hint="Linux 5.6 or later has it") from None
             if number != errno.EAGAIN or last == _TRIES - 1:
-                raise OSError(number, os.strerror(number), os.fsdecode(path)) from None
+                raise OSError(number, os.strerror(number), path) from None
     raise AssertionError("unreachable")
 
 

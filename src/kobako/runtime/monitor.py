@@ -148,7 +148,8 @@ class Monitor:
                             poll.register(source, _POLLIN)
                 elif fd in watched:
                     if self.supervision is None or not events & _POLLIN:
-                        poll.unregister(fd)
+                        poll.unregister(fd)  # nobody is left who could ask
+                        watched.remove(fd)
                     elif self.supervision.serve(fd):
                         for fd in watched:
                             poll.unregister(fd)
