@@ -110,7 +110,7 @@ GROUPS = {
     # needed, and of `build`.
     "lookout": (
         "engine.bundles emulate emulate.ownership emulate.control emulate.memory linux.notify"
-        " linux.ownership linux.syscalls emulate.lookout runtime.supervision"
+        " linux.ownership linux.syscalls emulate.world emulate.lookout runtime.supervision"
     ),
     "emulated": (
         "emulate emulate.ownership linux.notify emulate.memory emulate.caller linux.syscalls"

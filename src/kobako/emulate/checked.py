@@ -10,11 +10,11 @@ import os
 from struct import unpack
 
 from kobako.emulate import create
-from kobako.emulate.checks import AT_EMPTY_PATH, CHECKS, descriptor, find
-from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW, S_IFMT, S_IFREG
+from kobako.emulate.checks import CHECKS, descriptor, find
+from kobako.emulate.inodes import S_IFMT, S_IFREG
 from kobako.emulate.rights import READ, SEARCH, WRITE, Found, Refused, Rights
 from kobako.emulate.world import RESUME, World
-from kobako.linux.notify import AT_FDCWD
+from kobako.linux.notify import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import errno
 from struct import unpack
 
 from kobako.emulate.credentials import CAP_SYS_CHROOT
-from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW, S_IFMT, S_IFREG
+from kobako.emulate.inodes import S_IFMT, S_IFREG
 from kobako.emulate.rights import EXECUTE, READ, SEARCH, WRITE, Found, Refused, Rights, Unjudged
-from kobako.linux.notify import AT_FDCWD
+from kobako.linux.notify import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Check = Callable[[Rights, World, Listener, Credentials], object]
     """Raises `Refused`, `Unjudged` or an `OSError`, or lets the call pass."""
 
-AT_EMPTY_PATH = 0x1000
 _AT_SYMLINK_FOLLOW = 0x400
 _AT_REMOVEDIR = 0x200
 _AF_UNIX = 1

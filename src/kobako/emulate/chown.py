@@ -6,17 +6,14 @@ import errno
 import os
 
 from kobako.emulate.credentials import CAP_CHOWN, CAP_FOWNER, KEEP
-from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW
 from kobako.emulate.world import RESUME, World, still_there
-from kobako.linux.notify import AT_FDCWD
+from kobako.linux.notify import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.emulate.credentials import Credentials
     from kobako.emulate.world import Answer
     from kobako.linux.notify import Listener
-
-AT_EMPTY_PATH = 0x1000
 
 
 def _change_owner(

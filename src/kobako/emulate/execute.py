@@ -7,16 +7,15 @@ later (E2BIG, a text that is no program) leaves the process with the saved ids o
 
 from __future__ import annotations
 
-from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW, S_IFMT, S_IFREG
+from kobako.emulate.inodes import S_IFMT, S_IFREG
 from kobako.emulate.world import RESUME, World
-from kobako.linux.notify import AT_FDCWD
+from kobako.linux.notify import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kobako.emulate.world import Answer
     from kobako.linux.notify import Listener
 
-AT_EMPTY_PATH = 0x1000
 _S_ISUID, _S_ISGID, _S_IXGRP, _X = 0o4000, 0o2000, 0o0010, 0o0111
 
 

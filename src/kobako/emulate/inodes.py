@@ -12,6 +12,7 @@ import os
 
 from kobako.errors import Corrupt
 from kobako.linux import libc
+from kobako.linux.notify import AT_SYMLINK_NOFOLLOW
 from kobako.linux.ownership import SHADOW_PREFIX, XATTR, Own
 from kobako.linux.syscalls import machine
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 S_IFMT = 0o170000
 S_IFREG = 0o100000
 S_IFDIR = 0o040000
-AT_SYMLINK_NOFOLLOW = 0x100
 KEEP = 0xFFFFFFFF
 
 _XATTR = XATTR.encode()

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from kobako.emulate import control
 from kobako.emulate.memory import Memory
+from kobako.emulate.world import RESUME
 from kobako.linux import inroot, libc
-from kobako.linux.notify import AT_FDCWD, Listener
+from kobako.linux.notify import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Listener
 from kobako.linux.ownership import XATTR, XATTR_PREFIX
 from kobako.linux.syscalls import machine
 
@@ -24,14 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Look = Callable[[Listener], int | None]
-    """What the call returns, or `_RESUME`; None where a look is not enough."""
+    """What the call returns, or `RESUME`; None where a look is not enough."""
 
-_RESUME = -1
 _LIMIT = 256  # who asks more than this keeps a supervisor busy
 _XATTR, _HIDDEN = XATTR.encode(), XATTR_PREFIX.encode()
 _GROUPS = bytes(4)  # gid_t[]
-_SYMLINK_NOFOLLOW, _EMPTY_PATH = 0x100, 0x1000
-_SET_ID, _S_IFMT, _S_IFCHR, _S_IFBLK = 0o6000, 0o170000, 0o020000, 0o060000
+_SET_ID, _S_IFMT = stat.S_ISUID | stat.S_ISGID, 0o170000
 
 _getxattr = libc.function(
     "getxattr", libc.c_long, libc.c_char_p, libc.c_char_p, libc.c_void_p, libc.c_ulong
@@ -93,7 +93,7 @@ class Lookout:
         if value is None:
             self.waiting = True
             return False
-        if value == _RESUME:
+        if value == RESUME:
             call.resume()
         else:
             call.finish(value)
@@ -115,22 +115,22 @@ class Lookout:
 
     def stat(self, call: Listener, directory: int, path_at: int, flags: int) -> int | None:
         path = self._memory.string(call.pid, path_at) if path_at else b""
-        if not path and not flags & _EMPTY_PATH:
-            return _RESUME
-        return self._look(call, directory, path, not flags & _SYMLINK_NOFOLLOW)
+        if not path and not flags & AT_EMPTY_PATH:
+            return RESUME
+        return self._look(call, directory, path, not flags & AT_SYMLINK_NOFOLLOW)
 
     def execute(self, call: Listener, directory: int, path_at: int, flags: int) -> int | None:
         path = self._memory.string(call.pid, path_at)
-        if not path and not flags & _EMPTY_PATH:
-            return _RESUME
-        return self._look(call, directory, path, not flags & _SYMLINK_NOFOLLOW, unless=_SET_ID)
+        if not path and not flags & AT_EMPTY_PATH:
+            return RESUME
+        return self._look(call, directory, path, not flags & AT_SYMLINK_NOFOLLOW, unless=_SET_ID)
 
     def make(self, call: Listener, directory: int, path_at: int, kind: int = 0) -> int | None:
         """What root makes is root's, where the directory is."""
         path = self._memory.string(call.pid, path_at)
         if not path:
-            return _RESUME
-        if kind & _S_IFMT in (_S_IFCHR, _S_IFBLK):
+            return RESUME
+        if kind & _S_IFMT in (stat.S_IFCHR, stat.S_IFBLK):
             return None
         above, slash, _ = path.rstrip(b"/").rpartition(b"/")
         return self._look(call, directory, above or slash or b".", True)
@@ -143,7 +143,7 @@ class Lookout:
     def attribute(self, call: Listener) -> int | None:
         """An extended attribute that is neither ours nor kept by us."""
         name = self._memory.string(call.pid, call.args[1])
-        return None if name.startswith((_HIDDEN, b"security.capability")) else _RESUME
+        return None if name.startswith((_HIDDEN, b"security.capability")) else RESUME
 
     def groups(self, call: Listener) -> int | None:
         """Those of `ROOT`; the kernel still has those outside."""
@@ -175,7 +175,7 @@ class Lookout:
         finally:
             if opened >= 0:
                 os.close(opened)
-        return _RESUME
+        return RESUME
 
     def _open(self, start: bytes, path: bytes, follow: bool) -> int:
         """A descriptor of what a path of the container's means there, if that can be told from
@@ -192,12 +192,12 @@ class Lookout:
 
 
 def _resume(call: Listener) -> int:
-    return _RESUME
+    return RESUME
 
 
 def _looks(of: Lookout) -> dict[str, Look]:
     """Who only root has ever been, the kernel too says is root."""
-    stat, execute, make = of.stat, of.execute, of.make
+    look, execute, make = of.stat, of.execute, of.make
     own = "capget capset getuid geteuid getgid getegid getresuid getresgid"
     attributes = [
         f"{way}{what}xattr" for way in ("", "l", "f") for what in ("get", "set", "remove")
@@ -206,11 +206,11 @@ def _looks(of: Lookout) -> dict[str, Look]:
         **dict.fromkeys(own.split(), _resume),
         **dict.fromkeys(attributes, of.attribute),
         "getgroups": of.groups,
-        "stat": lambda c: stat(c, AT_FDCWD, c.args[0], 0),
-        "lstat": lambda c: stat(c, AT_FDCWD, c.args[0], _SYMLINK_NOFOLLOW),
-        "fstat": lambda c: stat(c, c.args[0], 0, _EMPTY_PATH),
-        "newfstatat": lambda c: stat(c, c.args[0], c.args[1], c.args[3]),
-        "statx": lambda c: stat(c, c.args[0], c.args[1], c.args[2]),
+        "stat": lambda c: look(c, AT_FDCWD, c.args[0], 0),
+        "lstat": lambda c: look(c, AT_FDCWD, c.args[0], AT_SYMLINK_NOFOLLOW),
+        "fstat": lambda c: look(c, c.args[0], 0, AT_EMPTY_PATH),
+        "newfstatat": lambda c: look(c, c.args[0], c.args[1], c.args[3]),
+        "statx": lambda c: look(c, c.args[0], c.args[1], c.args[2]),
         "execve": lambda c: execute(c, AT_FDCWD, c.args[0], 0),
         "execveat": lambda c: execute(c, c.args[0], c.args[1], c.args[4]),
         "open": lambda c: of.open(c, AT_FDCWD, c.args[0], c.args[1]),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from struct import Struct
 
-from kobako.emulate.inodes import AT_SYMLINK_NOFOLLOW, S_IFMT
+from kobako.emulate.inodes import S_IFMT
 from kobako.emulate.world import RESUME, World, still_there
 from kobako.linux import libc
-from kobako.linux.notify import AT_FDCWD
+from kobako.linux.notify import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from kobako.linux.syscalls import machine
 
 TYPE_CHECKING = False
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from kobako.linux.notify import Listener
     from kobako.linux.ownership import Own
 
-AT_EMPTY_PATH = 0x1000
 _KEPT_FLAGS = 0x6900  # AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE
 _u16, _u32, _two_u32, _u64 = Struct("<H"), Struct("<I"), Struct("<II"), Struct("<Q")
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from kobako.emulate.lookout import Lookout
     from kobako.engine.containers import Container
     from kobako.engine.engine import Engine
     from kobako.runtime.bundle import Bundle, Interception
@@ -80,16 +79,14 @@ def ownership(
             begun=begun,
         )
 
-    def look_out(init_pid: int) -> Lookout:
-        return Lookout(init_pid, socket)
-
     # There must be nothing that only a supervisor knows.
     if not lookout or checked or any(map(os.path.exists, (owners, *tables))):
         return Interception(program, serve)
     from kobako.emulate.lookout import Lookout
 
     held = groups.hold("emulated")
-    return Interception(program, serve, (held,) if held >= 0 else (), look_out)
+    fds = (held,) if held >= 0 else ()
+    return Interception(program, serve, fds, lambda init_pid: Lookout(init_pid, socket))
 
 
 def _is_checked(spec: dict[str, Any]) -> bool:

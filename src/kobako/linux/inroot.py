@@ -35,10 +35,12 @@ def open_beneath(directory_fd: int, path: str | bytes, flags: int) -> int:
     return _named(path, directory_fd, os.fsencode(path), flags, BENEATH | NO_MAGICLINKS)
 
 
-def _named(path: str | bytes, *args: int | bytes) -> int:
-    """`openat2`, whose error names `path`."""
+def _named(
+    path: str | bytes, dir_fd: int, raw: bytes, flags: int, resolve: int, mode: int = 0
+) -> int:
+    """`openat2` of `raw`, whose error names `path`."""
     try:
-        return openat2(*args)  # type: ignore[arg-type]  # as it takes them
+        return openat2(dir_fd, raw, flags, resolve, mode)
     except OSError as fault:
         raise OSError(fault.errno, fault.strerror, path) from None
 

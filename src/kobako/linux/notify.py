@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 else:
     from _struct import Struct  # built in: nothing is looked for
 
-AT_FDCWD = 0xFFFFFF9C
-"""As the argument of a call, of which the filter sees all 64 bits and the kernel takes 32."""
+AT_FDCWD, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH = 0xFFFFFF9C, 0x100, 0x1000
+"""As arguments of calls, of which the filter sees all 64 bits and the kernel takes 32."""
 
 IOCTL_RECV = 0xC0502100
 IOCTL_SEND = 0xC0182101

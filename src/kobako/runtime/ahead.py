@@ -115,7 +115,7 @@ class Ahead:
         lists, dicts); b"" where there will be none.
         """
         bundle.check()
-        foreseen = surroundings.document(self._around)["linux"]["namespaces"]
+        foreseen = surroundings.namespaces(self._around)
         if bundle.namespaces != foreseen or bundle.terminal != self._terminal:
             raise Invalid(f"the bundle {bundle.path} is not the one that was foreseen")
         bundle = bundle.filtered()

@@ -54,9 +54,9 @@ def run(
 
     `obtain` gives the bundle and the filter of intercepted calls (b"": none), or None when there is
     nothing to be done after all; it may wait, with the `stage` set already, and needs the
-    descriptors in `keep`, which are close-on-exec. `stdio` are descriptors
-    for 0, 1, 2; (-1, -1, -1) asks for a terminal of the container's own devpts, whose master is
-    sent over the channel (b"M").
+    descriptors in `keep`, which are close-on-exec. `stdio` are descriptors for 0, 1, 2;
+    (-1, -1, -1) asks for a terminal of the container's own devpts, whose master is sent over the
+    channel (b"M").
     When all but the program is ready, it waits for `let_go`.
     """
     try:

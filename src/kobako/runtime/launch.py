@@ -117,13 +117,6 @@ def obey(
     """
     launch = Launcher(io, detach, control)
     keep = {word.fileno()}
-    apart = False
-
-    def stand_apart(*besides: int) -> None:
-        nonlocal apart
-        if not apart:
-            apart = True
-            launch.stand_apart(keep, besides)
 
     def told() -> tuple[Bundle, bytes] | None:
         found = init.told(word)
@@ -132,15 +125,16 @@ def obey(
 
     def begin() -> bool:
         stage = Stage(stage_path, surroundings.document(around))
-        if again or not process.has_standard_streams():
-            stand_apart()
+        if not launch.apart and (again or not process.has_standard_streams()):
+            launch.stand_apart(keep)
         launch.clone(stage.namespaces, terminal, told, stage, keep)
         message, fds = control.receive()
         if not message:
             launch.call_off()
             return False
         process.run_anywhere(processors)
-        stand_apart(*fds)
+        if not launch.apart:
+            launch.stand_apart(keep, fds)
         launch.settle()
         values, filter_program = marshal.loads(content(fds[0]))
         state_dir, on_exit, given, ephemeral, journal = marshal.loads(content(fds[1]))

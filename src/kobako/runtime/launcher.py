@@ -45,6 +45,7 @@ class Launcher:
         self.io = io
         self.detach = detach
         self.control = control
+        self.apart = False
         self._keep: set[int] = set()
         self._begin_anew(plan, lock)
 
@@ -164,7 +165,7 @@ class Launcher:
         for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
             _signal.signal(number, _signal.SIG_IGN)
         _signal.signal(_signal.SIGTSTP, _signal.SIG_IGN)
-        self._keep = keep
+        self.apart, self._keep = True, keep
         of_container = {*self._its, *self.streams, self.setup.fileno(), self.held}
         self._drop_descriptors({*keep, *besides, *of_container})
 
@@ -361,13 +362,12 @@ class Launcher:
 
     def _become_small(self, monitor: Monitor) -> Monitor:
         """Replaces this process by a fresh interpreter; returns only when that is impossible."""
-        monitor.control = -1
+        monitor.control = monitor.served = -1
         monitor.sinks.clear()
         if self.supervision:
             if not self.supervision.hand_over():
                 return monitor  # which can answer for itself at least
-            monitor.supervised_by(self.supervision)
-            monitor.served = -1
+            monitor.serve_pid = self.supervision.pid
         if monitor.guests is None:
             monitor.guests = self._open(monitor.state)
         self.control.close()

@@ -147,19 +147,22 @@ class Monitor:
                         else:
                             poll.register(source, _POLLIN)
                 elif fd in watched:
-                    if self.supervision is None or not events & _POLLIN:
-                        poll.unregister(fd)  # nobody is left who could ask
-                        watched.remove(fd)
-                    elif self.supervision.serve(fd):
-                        for fd in watched:
-                            poll.unregister(fd)
-                        watched = []
-                        self.supervised_by(self.supervision)
+                    self.asked(fd, events, poll, watched)
                 elif self.guests is not None:
                     terminal = next((s for s in self.streams if posix.isatty(s)), -1)
                     if self.guests.serve(fd, events, terminal, self.held):
                         posix.close(self.held)
                         self.held = -1
+
+    def asked(self, fd: int, events: int, poll: "select.poll", watched: list[int]) -> None:
+        """Answers an intercepted call, or has a supervisor do it: then nothing is `watched`."""
+        if self.supervision is None or not events & _POLLIN:
+            poll.unregister(fd)  # nobody is left who could ask
+            watched.remove(fd)
+        elif self.supervision.serve(fd):
+            while watched:
+                poll.unregister(watched.pop())
+            self.supervised_by(self.supervision)
 
     def supervised_by(self, supervision: "Supervision") -> None:
         self.supervision = supervision

@@ -63,13 +63,7 @@ def document(around: Surroundings) -> dict[str, Any]:
     return {
         "mounts": _mounts(around),
         "linux": {
-            "namespaces": _namespaces(
-                network=around.network,
-                pid=around.pid,
-                ipc=around.ipc,
-                uts=around.uts,
-                cgroup=around.cgroupns,
-            ),
+            "namespaces": namespaces(around),
             "resources": {} if around.privileged else {"devices": rules},
             "maskedPaths": [] if bare else list(MASKED_PATHS),
             "readonlyPaths": [] if bare else list(READONLY_PATHS),
@@ -86,8 +80,15 @@ def _can_be_set(file: str) -> bool:
         return False
 
 
-def _namespaces(**kinds: str) -> list[dict[str, str]]:
+def namespaces(around: Surroundings) -> list[dict[str, str]]:
     """`linux.namespaces`: those that are "private", and one for mounts."""
+    kinds = {
+        "network": around.network,
+        "pid": around.pid,
+        "ipc": around.ipc,
+        "uts": around.uts,
+        "cgroup": around.cgroupns,
+    }
     for kind, value in kinds.items():
         if value not in ("private", "host"):
             raise Invalid(f"{kind} namespace: {value} is neither private nor host")
