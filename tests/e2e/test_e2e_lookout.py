@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from e2e_command import Kobako, eventually
 
+from kobako.linux.syscalls import machine
+
 pytestmark = pytest.mark.only("emulated")
 
 # Does what it reads, line by line, in Python, and says when it has. Nothing of this asks for more
@@ -170,6 +172,20 @@ def test_another_user_has_one_at_once(kobako: Kobako, name: str) -> None:
     with attended(kobako, name, "-u", "1000") as container:
         assert container.supervisors == 1
         assert container("print(os.getuid())") == ["1000"]
+
+
+def test_addresses_of_nothing(obedient: Obedient) -> None:
+    """Whatever is asked, the monitor goes on; EFAULT is the kernel's or the supervisor's to say."""
+    numbers = machine().numbers
+    calls = [numbers[name] for name in ("newfstatat", "statx", "execve", "openat", "getgroups")]
+    said = obedient(
+        "import ctypes; call = ctypes.CDLL(None).syscall; big = ctypes.c_ulong",
+        f"tried = [call(nr, big(a), big(b), big(c), big(d), 0) for nr in {calls}"
+        " for a in (0, 2**64 - 1) for b in (1, 2**63, 2**64 - 1) for c in (64, 2**64 - 1)"
+        " for d in (0, 2**64 - 1)]",
+        "print(set(tried) <= {-1, 1}, os.stat('/').st_uid)",
+    )
+    assert said == ["True 0"]
 
 
 def test_others_come_in(obedient: Obedient, kobako: Kobako, name: str, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ class Ahead:
         self._control = ours
         self._detach = detach
         self._tied = tied
+        self._again = again
         self._io = io
         self._container = Container("", terminal, io, ours.duplicate() if again else ours)
         try:
@@ -136,6 +137,8 @@ class Ahead:
         self._control.send(b"L", (self._told, terms))
         os.close(terms)
         self._forget()
+        if not self._again:
+            self._word.close()
 
     def _forget(self) -> None:
         if self._told >= 0:
@@ -156,6 +159,7 @@ class Ahead:
         """Kills what was started, if that was `tied`, and waits until nothing is left of it and of
         the monitor."""
         self._control.close()
+        self._forget()
         self._word.close()
         self._container.end()
         self._child = 0
