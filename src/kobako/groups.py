@@ -65,7 +65,7 @@ def hold(group: str) -> int:
     if group not in _left:
         return -1
     if group not in _held:
-        found = _find(group, only_head=True)
+        found = _find(group)
         if found is None:
             return -1
         _held[group] = found
@@ -112,16 +112,17 @@ class _File:
     def __init__(self, fd: int, data: bytes) -> None:
         """`data` are its first bytes, the whole head at least."""
         self.fd = fd
-        self._data = data
         self._at = _HEAD + int.from_bytes(data[len(MAGIC_NUMBER) : _HEAD], "little")
-        self.groups, self.heads = marshal.loads(memoryview(data)[_HEAD : self._at])
+        self.groups, self.heads, self._blocks = marshal.loads(memoryview(data)[_HEAD : self._at])
 
     def codes(self) -> Sequence[CodeType | None]:
         """Nothing where it is not whole."""
+        found: list[CodeType | None] = []
+        at = self._at
         try:
-            size = os.fstat(self.fd).st_size
-            data = self._data if len(self._data) == size else os.pread(self.fd, size, 0)
-            found: Sequence[CodeType | None] = marshal.loads(memoryview(data)[self._at :])
+            for size in self._blocks:
+                found += marshal.loads(os.pread(self.fd, size, at))
+                at += size
         except (OSError, EOFError, ValueError, TypeError):
             return ()
         finally:
@@ -129,7 +130,7 @@ class _File:
         return found
 
 
-def _find(group: str, *, only_head: bool = False) -> _File | None:
+def _find(group: str) -> _File | None:
     """The file of a group, where there is one that holds and, in a place of the user's, nobody else
     can have written."""
     for path, own in _places(group):
@@ -139,7 +140,7 @@ def _find(group: str, *, only_head: bool = False) -> _File | None:
             continue
         try:
             info = os.fstat(fd)
-            data = os.pread(fd, _MOST_OF_HEAD if only_head else info.st_size, 0)
+            data = os.pread(fd, _MOST_OF_HEAD, 0)
             ours = info.st_uid == os.geteuid() and not info.st_mode & _OTHERS_WRITE
             if (ours or not own) and data.startswith(MAGIC_NUMBER):
                 found = _File(fd, data)

@@ -16,9 +16,12 @@ from kobako.straight import Finder, Loader, install
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import CodeType
+
     from kobako.straight import Entry
 
 _HERE = os.path.dirname(__file__)
+_BLOCK = 65536
 
 _RECORDS = " store store.records store.database store.store"
 
@@ -178,12 +181,27 @@ def write(files: list[str], entries: list[Entry]) -> None:
     """Make the file of a group: the first of `files` that there is a place for.
 
     After the interpreter's magic number it has the length of its head in four bytes, the head (the
-    names of all groups, and the entries but for their code), and the codes.
+    names of all groups, the entries but for their code, and the lengths of blocks), and the codes
+    in blocks: memory that one of them was read into serves for the next one.
     """
-    head = marshal.dumps((tuple(GROUPS), [entry[:-1] for entry in entries]))
-    codes = marshal.dumps([entry[-1] for entry in entries])
-    data = b"".join((MAGIC_NUMBER, len(head).to_bytes(4, "little"), head, codes))
+    blocks = _blocks([entry[-1] for entry in entries])
+    heads = [entry[:-1] for entry in entries]
+    head = marshal.dumps((tuple(GROUPS), heads, tuple(map(len, blocks))))
+    data = b"".join((MAGIC_NUMBER, len(head).to_bytes(4, "little"), head, *blocks))
     any(_write(file, data) for file in files)
+
+
+def _blocks(codes: list[CodeType | None]) -> list[bytes]:
+    """The codes in their order, as lists of about `_BLOCK` bytes when dumped."""
+    blocks: list[bytes] = []
+    together: list[CodeType | None] = []
+    for code in codes:
+        block = marshal.dumps([*together, code])
+        if together and len(block) > _BLOCK:
+            blocks.append(marshal.dumps(together))
+            together = []
+        together.append(code)
+    return [*blocks, marshal.dumps(together)]
 
 
 def _clear_away(file: str) -> None:
