@@ -12,7 +12,7 @@ from kobako.emulate import prepare
 from kobako.emulate.ownership import program
 from kobako.emulate.program import CHECKED, NOTIFIED, assemble
 from kobako.errors import Unsupported
-from kobako.linux.seccomp import RET_ALLOW, RET_ERRNO, RET_USER_NOTIF
+from kobako.linux.seccomp import OUR_OWN, RET_ALLOW, RET_ERRNO, RET_USER_NOTIF
 from kobako.linux.syscalls import machine
 
 BOTH = pytest.mark.parametrize("name", ["x86_64", "aarch64"])
@@ -93,6 +93,10 @@ def test_arguments_decide(name: str) -> None:
     assert call(name, "getsockopt", 3, 1, 17) == RET_USER_NOTIF
     assert call(name, "getsockopt", 3, 1, 16) == RET_ALLOW
     assert call(name, "getsockopt", 3, 6, 17) == RET_ALLOW
+    assert call(name, "capset") == RET_USER_NOTIF
+    assert call(name, "capset", 0, 0, 0, 0, 0, OUR_OWN) == RET_ALLOW
+    for other in (OUR_OWN & 0xFFFFFFFF, OUR_OWN ^ 1 << 32, OUR_OWN ^ 1):
+        assert call(name, "capset", 0, 0, 0, 0, 0, other) == RET_USER_NOTIF
     if name == "x86_64":
         assert call(name, "open", 0, 0o2) == RET_ALLOW
         assert call(name, "open", 0, o_creat) == RET_USER_NOTIF

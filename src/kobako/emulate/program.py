@@ -2,7 +2,7 @@
 
 Decided in the filter, because a round trip to the supervisor costs 12 us: opens are shown only
 when they create, `clone` and `unshare` only for a new mount namespace, `prctl` only for
-keep-capabilities, `getsockopt` only for SO_PEERCRED.
+keep-capabilities, `getsockopt` only for SO_PEERCRED, `capset` not if it is one of our own.
 
 A process that begins as another user than root goes under a larger one, `checked`: it also shows
 the calls in which the kernel would ask what that user may do to a file.
@@ -15,8 +15,8 @@ owned by 0:0). x32 and any other machine get ENOSYS.
 from __future__ import annotations
 
 from kobako.emulate.credentials import PR_GET_KEEPCAPS, RLIMIT_LOCKS
-from kobako.linux.bpf import DATA_ARCH, DATA_NR, Assembler, data_arg
-from kobako.linux.seccomp import RET_ALLOW, RET_ERRNO, RET_USER_NOTIF
+from kobako.linux.bpf import DATA_ARCH, DATA_NR, Assembler, data_arg, ranges
+from kobako.linux.seccomp import OUR_OWN, RET_ALLOW, RET_ERRNO, RET_USER_NOTIF
 from kobako.linux.syscalls import Machine, machine
 
 NOTIFIED = (
@@ -25,7 +25,7 @@ NOTIFIED = (
     *("creat", "mkdir", "mkdirat", "mknod", "mknodat", "symlink", "symlinkat", "bind"),
     *("setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid"),
     *("setfsuid", "setfsgid", "setgroups", "getuid", "geteuid", "getgid", "getegid"),
-    *("getresuid", "getresgid", "getgroups", "capget", "capset", "execve", "execveat"),
+    *("getresuid", "getresgid", "getgroups", "capget", "execve", "execveat"),
     *("setxattr", "lsetxattr", "fsetxattr", "getxattr", "lgetxattr", "fgetxattr"),
     *("listxattr", "llistxattr", "flistxattr"),
     *("removexattr", "lremovexattr", "fremovexattr"),
@@ -72,8 +72,12 @@ def assemble(name: str | None = None, *, no_sync: bool = False, checked: bool = 
     if target.foreign is not None:
         a.label("foreign")
         a.load(DATA_NR)
-        for call, number in target.foreign.items():
-            a.if_equal(number, "foreign_" + call if call in _LIMITS else "denied")
+        denied = {
+            number: "foreign_" + call if call in _LIMITS else "denied"
+            for call, number in target.foreign.items()
+        }
+        a.choose(ranges(denied, "foreign_allow"))
+        a.label("foreign_allow")
         a.ret(RET_ALLOW)
         for call, at in _LIMITS.items():
             a.label("foreign_" + call)
@@ -95,16 +99,12 @@ def _native(a: Assembler, target: Machine, no_sync: bool, checked: bool) -> None
     numbers = target.numbers
     always = (*NOTIFIED, *CHECKED) if checked else NOTIFIED
     tested = {n: test for n, test in _TESTS.items() if n in numbers and n not in always}
-    for name in always:
-        if name in numbers:
-            a.if_equal(numbers[name], "notify")
-    for name in tested:
-        a.if_equal(numbers[name], name)
-    for name in _ABSENT:
-        a.if_equal(numbers[name], "absent")
+    targets = {numbers[name]: "notify" for name in always if name in numbers}
+    targets |= {numbers[name]: name for name in tested}
+    targets |= {numbers[name]: "absent" for name in _ABSENT}
     if no_sync:
-        for name in _SYNC:
-            a.if_equal(numbers[name], "nothing_native")
+        targets |= {numbers[name]: "nothing_native" for name in _SYNC if name in numbers}
+    a.choose(ranges(targets, "allow"))
     a.label("allow")
     a.ret(RET_ALLOW)
     for name, test in tested.items():
@@ -146,6 +146,14 @@ def _peer_credentials(a: Assembler) -> None:
     a.ret(RET_ALLOW)
 
 
+def _not_our_own(a: Assembler) -> None:
+    a.load(data_arg(5))
+    a.if_equal(OUR_OWN & 0xFFFFFFFF, 0, "notify")
+    a.load(data_arg(5, high=True))
+    a.if_equal(OUR_OWN >> 32, 0, "notify")
+    a.ret(RET_ALLOW)
+
+
 def _setrlimit(a: Assembler) -> None:
     a.load(data_arg(0))
     a.if_equal(RLIMIT_LOCKS, "nothing_native")
@@ -171,6 +179,7 @@ _TESTS = {
     "unshare": _new_mount_namespace,
     "prctl": _keep_capabilities,
     "getsockopt": _peer_credentials,
+    "capset": _not_our_own,
     "setrlimit": _setrlimit,
     "prlimit64": _prlimit,
 }

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from kobako.errors import Invalid
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 LD_W_ABS = 0x20
 JEQ_K = 0x15
 JGE_K = 0x35
@@ -24,6 +28,18 @@ DATA_ARCH = 4
 def data_arg(index: int, *, high: bool = False) -> int:
     """The offset in seccomp_data of one half of argument `index` (little-endian machines)."""
     return 16 + 8 * index + (4 if high else 0)
+
+
+def ranges(targets: Mapping[int, str], otherwise: str) -> list[tuple[int, str]]:
+    """What `Assembler.choose` takes, for numbers that have labels; all others go `otherwise`."""
+    found = [(0, otherwise)]
+    for number in sorted(targets):
+        for first, target in ((number, targets[number]), (number + 1, otherwise)):
+            if found[-1][0] == first:
+                found.pop()
+            if not found or found[-1][1] != target:
+                found.append((first, target))
+    return found
 
 
 class Assembler:
@@ -57,6 +73,26 @@ class Assembler:
 
     def if_any_bit(self, mask: int, then: str | int = 0, otherwise: str | int = 0) -> None:
         self._code.append((JSET_K, then, otherwise, mask))
+
+    def choose(self, ranges: Sequence[tuple[int, str]]) -> None:
+        """Goes to the label of the range that A is in: each begins at its number, in order, and
+        reaches to the next one; the first begins at 0. Found by halving."""
+        if len(ranges) == 1:
+            self.jump(ranges[0][1])
+            return
+        middle = len(ranges) // 2
+        left, right = ranges[:middle], ranges[middle:]
+        behind = f"choice {len(self._code)}"
+        self.if_at_least(
+            right[0][0],
+            right[0][1] if len(right) == 1 else behind,
+            left[0][1] if len(left) == 1 else 0,
+        )
+        if len(left) > 1:
+            self.choose(left)
+        if len(right) > 1:
+            self.label(behind)
+            self.choose(right)
 
     def ret(self, value: int) -> None:
         self._code.append((RET_K, 0, 0, value))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from kobako.errors import Invalid
 from kobako.linux import libc, process
 from kobako.record import Record
@@ -28,6 +30,7 @@ _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _PR_SET_KEEPCAPS = 8
 _PR_CAP_AMBIENT, _AMBIENT_RAISE, _AMBIENT_CLEAR_ALL = 47, 2, 4
 _VERSION_3 = 0x20080522
+_CAPSET = {"x86_64": 126, "aarch64": 91}  # for `libc.syscall`
 
 _capget = libc.function("capget", libc.c_int, libc.c_char_p, libc.c_void_p)
 _capset = libc.function("capset", libc.c_int, libc.c_char_p, libc.c_char_p)
@@ -76,12 +79,17 @@ def current() -> CapabilitySets:
     return CapabilitySets(*(words[i] | words[i + 3] << 32 for i in range(3)))
 
 
-def set_current(sets: CapabilitySets) -> None:
-    """Replaces the sets of this process (capset(2))."""
+def set_current(sets: CapabilitySets, *, sixth: int = 0) -> None:
+    """Replaces the sets of this process (capset(2)). `sixth`: an argument more, which the kernel
+    does not look at and a filter may: `seccomp.OUR_OWN`."""
     low = (sets.effective, sets.permitted, sets.inheritable)
     words = [v & 0xFFFFFFFF for v in low] + [v >> 32 for v in low]
     data = b"".join(w.to_bytes(4, "little") for w in words)
-    libc.check(_capset(_header(), data), "capset")
+    number = _CAPSET.get(os.uname().machine) if sixth else None
+    if number is None:
+        libc.check(_capset(_header(), data), "capset")
+    else:
+        libc.syscall(number, _header(), data, 0, 0, 0, sixth, what="capset")
 
 
 def limit_bounding(keep: int) -> None:

@@ -152,7 +152,7 @@ def enter(
     # As runc: with the rights we still have, or with those of a user who may go where we may not.
     directory = document.get("cwd") or "/"
     there = _change_directory(directory, again=True)
-    _become_user(user, sets, present, held, begins_in=_ROOTS if filter_program else None)
+    _become_user(user, sets, present, held, emulated=bool(filter_program))
     if no_new_privs:
         process.set_no_new_privs()
     os.umask(user.get("umask", 0o022))
@@ -223,17 +223,18 @@ def _become_user(
     present: tuple[tuple[int, int, int], tuple[int, int, int]],
     held: int,
     *,
-    begins_in: list[int] | None,
+    emulated: bool,
 ) -> None:
-    """From the `present` user and group ids, the permitted capabilities that are `held`, and the
-    groups it `begins_in`, where they are known."""
+    """From the `present` user and group ids and the permitted capabilities that are `held`.
+    `emulated`: in the groups of root, and under a filter that shows such calls to somebody, who
+    need not see that root stays root."""
     uid, gid = user.get("uid", 0), user.get("gid", 0)
     changes = present != ((uid,) * 3, (gid,) * 3)
     if sets is not None and changes:
         caps.keep_across_setuid(True)
     groups = user.get("additionalGids") or []
     try:
-        if groups != begins_in:
+        if not emulated or groups != _ROOTS:
             os.setgroups(groups)
     except PermissionError:
         pass  # a user namespace of one id has no groups to set
@@ -249,7 +250,8 @@ def _become_user(
     permitted = wanted["permitted"] & held
     effective = wanted["effective"] & permitted
     inheritable = wanted["inheritable"] & held
-    caps.set_current(caps.CapabilitySets(effective, permitted, inheritable))
+    mark = seccomp.OUR_OWN if emulated and not changes else 0
+    caps.set_current(caps.CapabilitySets(effective, permitted, inheritable), sixth=mark)
     if changes:
         caps.keep_across_setuid(False)
     caps.set_ambient(wanted["ambient"] & permitted & inheritable)

@@ -178,7 +178,7 @@ def _is_permissive(answer: int) -> bool:
 
 
 class _Tree:
-    """Code that finds the range of the number in the accumulator."""
+    """Code that finds the answers to the number in the accumulator."""
 
     def __init__(self, assembler: Assembler, name: str, ranges: list[tuple[int, Leaf]]) -> None:
         self._a = assembler
@@ -187,18 +187,14 @@ class _Tree:
         self._labels = 0
 
     def emit(self) -> None:
-        self._between(0, len(self._ranges))
-
-    def _between(self, first: int, end: int) -> None:
-        if end - first == 1:
-            self._leaf(self._ranges[first][1])
-            return
-        middle = (first + end) // 2
-        right = self._label()
-        self._a.if_at_least(self._ranges[middle][0], right)
-        self._between(first, middle)
-        self._a.label(right)
-        self._between(middle, end)
+        labels: dict[Leaf, str] = {}
+        for _, leaf in self._ranges:
+            if leaf not in labels:
+                labels[leaf] = self._label()
+        self._a.choose([(first, labels[leaf]) for first, leaf in self._ranges])
+        for leaf, label in labels.items():
+            self._a.label(label)
+            self._leaf(leaf)
 
     def _label(self) -> str:
         self._labels += 1
