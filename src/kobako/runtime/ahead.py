@@ -13,8 +13,10 @@ import os
 from kobako.errors import Invalid
 from kobako.linux import process
 from kobako.linux.channel import Channel, enclosure
-from kobako.runtime import init, surroundings
+from kobako.runtime import init, launch, surroundings
 from kobako.runtime.container import Container
+from kobako.runtime.launcher import Launcher
+from kobako.runtime.stage import Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,26 +69,27 @@ class Ahead:
         self._again = again
         self._io = io
         self._container = Container("", terminal, io, ours.duplicate() if again else ours)
+        launcher = Launcher(self._container.monitors_io(detach), detach, theirs)
         try:
-            io = self._container.monitors_io(detach)
+            # A fork has to copy what it writes to: what can be made for it is made before.
+            scenery = Stage(stage, surroundings.document(around))
+            if not again and process.has_standard_streams():
+                launcher.connect(terminal)
             processors = self._processors = os.sched_getaffinity(0)
             self._child = os.fork()
             if self._child == 0:
                 try:
-                    ours.close()
-                    self._word.close()
                     if detach and os.fork():
                         os._exit(0)  # the monitor is nobody's child
-                    from kobako.runtime import launch
-
                     launch.obey(
-                        theirs, word, io, detach, terminal, around, stage, intercept_of, tied,
+                        launcher, word, (ours, self._word), terminal, scenery, intercept_of, tied,
                         again, processors,
                     )  # fmt: skip
                 finally:
                     os._exit(125)
             process.begin_elsewhere(self._child, processors)
         finally:
+            launcher.disconnect()
             theirs.close()
             word.close()
             self._container.forget_pump_end()

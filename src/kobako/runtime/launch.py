@@ -18,7 +18,7 @@ import time
 from kobako.errors import Conflict
 from kobako.linux import process
 from kobako.linux.channel import Channel, content
-from kobako.runtime import init, surroundings
+from kobako.runtime import init
 from kobako.runtime.bundle import Bundle, Interception, Plan, Stdio
 from kobako.runtime.container import Container
 from kobako.runtime.launcher import Launcher
@@ -28,8 +28,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
-
-    from kobako.runtime.surroundings import Surroundings
 
 _LOCK_TRIES, _LOCK_PAUSE_S = 40, 0.005  # `state` may hold the lock for an instant
 
@@ -96,26 +94,25 @@ def start(
 
 
 def obey(
-    control: Channel,
+    launch: Launcher,
     word: Channel,
-    io: Stdio,
-    detach: bool,
+    callers: tuple[Channel, ...],
     terminal: bool,
-    around: Surroundings,
-    stage_path: str,
+    stage: Stage,
     intercept_of: Callable[[dict[str, Any], Any], Interception | None],
     tied: bool,
     again: bool,
     processors: set[int],
 ) -> NoReturn:
     """The monitor of an `ahead.Ahead`: gets itself and the container's first process ready. That
-    one is told over `word` what to become; we are told later, over `control`. `processors` are
-    those to be used from then on.
+    one is told over `word` what to become; we are told later, over our `control`. `callers` are the
+    other ends of these, and `processors` those to be used from then on.
 
     Until we are told we share a processor with the first process, so that what is not for it has to
     wait: nearly all that takes us away from the caller. Not with `again`, which may be a long time.
     """
-    launch = Launcher(io, detach, control)
+    for channel in callers:
+        channel.close()
     keep = {word.fileno()}
 
     def told() -> tuple[Bundle, bytes] | None:
@@ -124,11 +121,10 @@ def obey(
         return found
 
     def begin() -> bool:
-        stage = Stage(stage_path, surroundings.document(around))
-        if not launch.apart and (again or not process.has_standard_streams()):
+        if not launch.setup and not launch.apart:
             launch.stand_apart(keep)
         launch.clone(stage.namespaces, terminal, told, stage, keep)
-        message, fds = control.receive()
+        message, fds = launch.control.receive()
         if not message:
             launch.call_off()
             return False

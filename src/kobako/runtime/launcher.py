@@ -54,8 +54,9 @@ class Launcher:
         self.lock = lock
         self.streams: dict[int, int] = {}
         self.sweep = False
-        self.setup = self.control  # until there is a first process: `clone`
-        self._its: set[int] = set()  # descriptors of that one
+        self.setup: Channel | None = None  # to the first process
+        self._stdio = (-1, -1, -1)  # that one's
+        self._its: set[int] = set()  # all descriptors of that one
         self.pid = 0
         self.pidfd = -1
         self.supervision: Supervision | None = None
@@ -107,6 +108,22 @@ class Launcher:
         self.confine()
         return True
 
+    def connect(self, terminal: bool) -> None:
+        """Makes what leads to the first process, from descriptors as they are now: `clone` does it,
+        or who forks the monitor did, and then must `disconnect`; then the monitor may stand apart
+        only after `clone`, and descriptors 0, 1 and 2 must all be open."""
+        self.streams, self._stdio = self._make_streams(terminal)
+        self.setup, self._theirs = Channel.pair()
+        self._its = {self._theirs.fileno(), *self._stdio} - {-1}
+
+    def disconnect(self) -> None:
+        """Leaves to the monitor, which has been forked, what `connect` has made."""
+        if self.setup:
+            self.setup.close()
+            self._theirs.detach()
+            for fd in {*self.streams, *self._its, self.held} - {self.io.stdin, -1}:
+                os.close(fd)
+
     def clone(
         self,
         namespaces: list[dict[str, str]],
@@ -121,13 +138,13 @@ class Launcher:
         self.sweep = not flags & process.CLONE_NEWPID
         if self.sweep:
             process.set_child_subreaper()
-        self.streams, stdio = self._make_streams(terminal)
-        self.setup, theirs = Channel.pair()
+        if not self.setup:
+            self.connect(terminal)
         _join_pid_namespace(namespaces)
         self.pid = process.clone(flags)
         if self.pid == 0:
-            init.run(theirs, stdio, obtain, stage, keep)
-        self._its = {theirs.detach(), *stdio} - {-1}
+            init.run(self._theirs, self._stdio, obtain, stage, keep)
+        self._theirs.detach()
 
     def settle(self) -> None:
         """Leaves to the first process what is its own."""
@@ -166,10 +183,12 @@ class Launcher:
             _signal.signal(number, _signal.SIG_IGN)
         _signal.signal(_signal.SIGTSTP, _signal.SIG_IGN)
         self.apart, self._keep = True, keep
-        of_container = {*self._its, *self.streams, self.setup.fileno(), self.held}
+        setup = self.setup.fileno() if self.setup else -1
+        of_container = {*self._its, *self.streams, setup, self.held}
         self._drop_descriptors({*keep, *besides, *of_container})
 
     def _complete(self, plan: Plan) -> Monitor:
+        assert self.setup is not None
         init.let_go(self.setup)
         if plan.ephemeral and not self.detach:
             self._keep_mounts()
