@@ -10,6 +10,7 @@ This is the first module that is loaded, and the only one that must be found by 
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 import sys
@@ -36,6 +37,7 @@ _held: dict[str, _File] = {}
 def begin() -> None:
     """What a process of the command line does first: from now on imports are straight, and groups
     are loaded. Not where compiled files lie elsewhere, or are others."""
+    gc.set_threshold(50_000, 20, 20)  # a short verb ends before there is anything to collect
     if sys.pycache_prefix or sys.flags.optimize:
         return
     try:

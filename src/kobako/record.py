@@ -51,28 +51,24 @@ class Record(metaclass=RecordType):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        fields = type(self)._fields
+        kind = type(self)
+        fields = kind._fields
         put = object.__setattr__
         if len(args) > len(fields):
-            raise TypeError(f"{type(self).__name__} takes {len(fields)} fields, {len(args)} given")
-        for field, value in zip(fields, args, strict=False):
+            raise TypeError(f"{kind.__name__} takes {len(fields)} fields, {len(args)} given")
+        for field, value in zip(fields, args):  # noqa: B905 - naming `strict` is half the cost
             put(self, field, value)
-        if len(args) + len(kwargs) == len(fields) and not args:
-            try:
-                for field in fields:
-                    put(self, field, kwargs[field])
-                return
-            except KeyError:
-                pass
-        for field in fields[len(args) :]:
-            if field in kwargs:
-                put(self, field, kwargs.pop(field))
-            elif field in type(self)._defaults:
-                put(self, field, type(self)._defaults[field])
-            else:
-                raise TypeError(f"{type(self).__name__} misses the field {field}")
+        left = fields[len(args) :] if args else fields
+        values = kind._defaults
         if kwargs:
-            raise TypeError(f"{type(self).__name__} has no field {', '.join(kwargs)}")
+            values = kwargs if len(kwargs) == len(left) else {**values, **kwargs}
+        try:
+            for field in left:
+                put(self, field, values[field])
+        except KeyError:
+            raise TypeError(f"{kind.__name__} misses the field {field}") from None
+        if kwargs and values is not kwargs and (unknown := kwargs.keys() - left):
+            raise TypeError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable: use replace({name}=...)")

@@ -12,9 +12,6 @@ PROGRAM = "kobako"
 
 def main(argv: list[str]) -> None:
     """Run the verb `argv` names and end the process with its exit code."""
-    import gc
-
-    gc.set_threshold(50_000, 20, 20)  # a short verb ends before there is anything to collect
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:
         from kobako.cli import unforeseen
 
