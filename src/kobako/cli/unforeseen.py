@@ -25,6 +25,8 @@ def text(fault: Exception, environ: Mapping[str, str]) -> str:
             names = ["the current directory has been removed"]
         elif not names and fault.errno == errno.EAGAIN:
             names = ["cannot start a process (is the limit of ulimit -u reached?)"]
+        elif not names and fault.errno == errno.EMFILE:
+            names = ["cannot open one more file (is the limit of ulimit -n too low?)"]
         return "Error: " + ": ".join([*names, fault.strerror])
     if isinstance(fault, MemoryError):
         return "Error: out of memory"

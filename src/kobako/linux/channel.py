@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import _socket
+import errno
 import fcntl
 import os
 import sys
@@ -78,22 +79,27 @@ class Channel:
         return True
 
     def receive(self) -> tuple[bytes, list[int]]:
-        """The next message and its descriptors, which are the caller's and close-on-exec."""
+        """The next message and its descriptors, which are the caller's and close-on-exec. `OSError`
+        with EMFILE where there is no room for one of them."""
         try:
-            message, ancillary = self._receive()
+            message, ancillary, flags = self._receive()
         except ConnectionResetError:  # it has gone without reading all we sent: told once, and
-            message, ancillary = self._receive()  # what it sent before comes after that
+            message, ancillary, flags = self._receive()  # what it sent before comes after that
         fds: list[int] = []
         for level, kind, data in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
                 whole = len(data) - len(data) % 4
                 fds += [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, whole, 4)]
+        if flags & _socket.MSG_CTRUNC:
+            for fd in fds:
+                os.close(fd)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return message, fds
 
-    def _receive(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    def _receive(self) -> tuple[bytes, list[tuple[int, int, bytes]], int]:
         space = _socket.CMSG_SPACE(4 * 8)
-        message, ancillary, _, _ = self._end.recvmsg(LIMIT, space, _MSG_CMSG_CLOEXEC)
-        return message, ancillary
+        message, ancillary, flags, _ = self._end.recvmsg(LIMIT, space, _MSG_CMSG_CLOEXEC)
+        return message, ancillary, flags
 
 
 def enclosure(data: bytes) -> int:

@@ -159,9 +159,10 @@ class Launcher:
         """Nothing is left of the first process and its supervisor, if there are any."""
         if self.pid:
             try:
-                if self.pidfd < 0:  # it is there, as we have not reaped it
-                    self.pidfd = os.pidfd_open(self.pid)
-                _signal.pidfd_send_signal(self.pidfd, _SIGKILL)
+                if self.pidfd >= 0:
+                    _signal.pidfd_send_signal(self.pidfd, _SIGKILL)
+                else:  # it is there, as we have not reaped it
+                    os.kill(self.pid, _SIGKILL)
                 os.waitpid(self.pid, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass  # it has ended already
