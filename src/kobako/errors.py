@@ -17,6 +17,10 @@ sqlite, urllib3) are mapped once, at the boundary of the room that talks to them
 
 from __future__ import annotations
 
+import errno
+
+_LIMITS = {errno.EMFILE: "-n", errno.EAGAIN: "-u"}
+
 
 class KobakoError(Exception):
     """Base of the tree. `str(e)` is the message for a person, without a trailing period."""
@@ -74,3 +78,9 @@ class StartFailed(KobakoError):
     def __init__(self, message: str, *, exit_code: int = 125, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.exit_code = exit_code
+
+
+def remedy(fault: OSError) -> str:
+    """Which limit of this machine's the kernel may have met when it refused; "" if none."""
+    limit = _LIMITS.get(fault.errno or 0)
+    return f"Is the limit of `ulimit {limit}` reached?" if limit else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 import signal
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from torture_command import FULL, Kobako
+from torture_command import FULL, Kobako, Result
 from torture_registry import Registry
 
 _BEFORE_US = b"Failed checking if argv[0] is an import path entry\n"
@@ -115,18 +116,60 @@ def test_umask_077(kobako: Kobako, place: Path) -> None:
     assert listing.count("-rw-r--r--") == 4 and listing.count("drwxr-xr-x") == 2, listing
 
 
-def test_few_descriptors(base: Kobako) -> None:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+STARTS = ("run --rm base ls /", "run -d --rm base ls /", "exec up ls /")
+"""Whose processes are several, each of which may be the one that has no room."""
 
-    base("run", "--rm", "base", "ls", preexec_fn=limit)
 
-    def tight() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
-
-    base.attempt("run", "--rm", "base", "ls", preexec_fn=tight)
-    base.attempt("images", preexec_fn=tight)
+@pytest.mark.parametrize("words", STARTS)
+def test_few_descriptors(base: Kobako, words: str) -> None:
+    base("run", "-d", "--name", "up", "base", "sleep", "100")
+    codes = []
+    for limit in range(8, 33):
+        few = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, (limit, limit))
+        result = base.attempt(*words.split(), preexec_fn=few)
+        codes.append(result.code)
+        _is_told(result, "Too many open files", "`ulimit -n`")
+    assert codes[0] and not codes[-1]
+    base("rm", "-f", "up")
+    _are_gone(base)
     base.whole()
+
+
+@pytest.mark.only("user")
+@pytest.mark.parametrize("words", STARTS)
+def test_few_processes(base: Kobako, words: str) -> None:
+    base("run", "-d", "--name", "up", "base", "sleep", "100")
+    there = sum(_user_of(pid) == os.getuid() for pid in os.listdir("/proc") if pid.isdigit())
+    for limit in range(max(there - 3, 1), there + 8):
+        few = functools.partial(resource.setrlimit, resource.RLIMIT_NPROC, (limit, limit))
+        result = base.attempt(*words.split(), preexec_fn=few)
+        _is_told(result, "Resource temporarily unavailable", "`ulimit -u`")
+    base("rm", "-f", "up")
+    _are_gone(base)
+    base.whole()
+
+
+def _is_told(result: Result, what: str, remedy: str) -> None:
+    """In the words of whichever process met it; 126: whoever stands in for root could not become
+    more when the program was to begin."""
+    if result.code == 126:
+        assert "resource temporarily unavailable" in result.err, result
+    elif result.code:
+        assert result.code == 125 or (result.code == 1 and result.words[0] == "exec"), result
+        assert what in result.err, result
+        assert remedy in result.err, result
+
+
+def _are_gone(base: Kobako) -> None:
+    while base("ps", "-aq").out:  # the pytest timeout ends this
+        time.sleep(0.02)
+
+
+def _user_of(pid: str) -> int:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
 
 
 def test_little_memory(base: Kobako) -> None:

@@ -18,7 +18,7 @@ from kobako.build.options import BuildResult, StepResult
 from kobako.build.reporting import Reporter
 from kobako.build.result_image import Images
 from kobako.build.solver import Solver
-from kobako.errors import Invalid, KobakoError, NotFound, Unavailable
+from kobako.errors import Invalid, KobakoError, NotFound, Unavailable, remedy
 from kobako.oci import Platform, Reference
 from kobako.store.content import READ_LIMIT
 
@@ -295,7 +295,8 @@ def _refused(error: OSError) -> Unavailable:
         _, inside, below = name.partition("/rootfs/")
         name = f"/{below}" if inside else name
         name = name if len(name) < _LONG else f"{name[: _LONG // 2]}... ({len(name)} characters)"
-    return Unavailable(f"{error.strerror or error}{'' if name is None else f': {name}'}")
+    what = f"{error.strerror or error}{'' if name is None else f': {name}'}"
+    return Unavailable(what, hint=remedy(error))
 
 
 def _place(

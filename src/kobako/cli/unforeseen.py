@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 
+from kobako.errors import remedy
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +26,9 @@ def text(fault: Exception, environ: Mapping[str, str]) -> str:
         elif not names and fault.errno == errno.ENOENT and _homeless():
             names = ["the current directory has been removed"]
         elif not names and fault.errno == errno.EAGAIN:
-            names = ["cannot start a process (is the limit of ulimit -u reached?)"]
-        elif not names and fault.errno == errno.EMFILE:
-            names = ["cannot open one more file (is the limit of ulimit -n too low?)"]
-        return "Error: " + ": ".join([*names, fault.strerror])
+            names = ["cannot start a process"]
+        told = "Error: " + ": ".join([*names, fault.strerror])
+        return f"{told}\n{hint}" if (hint := remedy(fault)) else told
     if isinstance(fault, MemoryError):
         return "Error: out of memory"
     frames = traceback.extract_tb(fault.__traceback__)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from kobako.errors import Invalid, KobakoError, Unsupported
+from kobako.errors import Invalid, KobakoError, Unsupported, remedy
 from kobako.record import Record
 
 NATIVE, MAPPED, EMULATED = "native", "mapped", "emulated"
@@ -39,6 +39,8 @@ def enter(forced: str = "") -> Mode:
         try:
             _enter(mode)
         except (OSError, KobakoError) as fault:
+            if isinstance(fault, OSError) and remedy(fault):
+                raise  # it is not for want of rights: another mode is another store
             why = getattr(fault, "strerror", None) or fault
             refused.append(f"mode {mode.letter} ({mode.name}): {why}")
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from kobako.errors import Denied, Invalid, Unsupported
+from kobako.errors import Denied, Invalid, Unsupported, remedy
 from kobako.linux import process
 from kobako.record import Record
 
@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     pass
 
+_NO_TOOL, _NO_PROCESS = 1, 75  # exit codes of the helper beside those of the tools
 _SEARCH = ("/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin", "/run/wrappers/bin")
 
 
@@ -127,6 +128,8 @@ def enter_mapped(
     finally:
         os.close(ready_w)
         status = os.waitstatus_to_exitcode(os.waitpid(helper, 0)[1])
+    if status == _NO_PROCESS:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     if status:
         raise Denied(
             f"enter a user namespace: newuidmap or newgidmap failed with exit code {status}",
@@ -149,7 +152,7 @@ def _run_map_tools(
     ready_w: int,
 ) -> None:
     """The helper's whole life; it stays in the parent namespace."""
-    code = 1
+    code = _NO_TOOL
     try:
         os.close(ready_w)
         if os.read(ready_r, 1):
@@ -159,6 +162,8 @@ def _run_map_tools(
                 running.append(os.posix_spawn(tool, [os.path.basename(tool), pid, *words], {}))
             codes = [os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in running]
             code = max(abs(c) for c in codes)
+    except BlockingIOError:
+        code = _NO_PROCESS
     finally:
         os._exit(code)
 
@@ -187,7 +192,9 @@ def _prove_capable() -> None:
         raise OSError(errno.EACCES, "no capabilities inside")
 
 
-def _explain(fault: OSError) -> Denied | Unsupported:
+def _explain(fault: OSError) -> Denied | Unsupported | OSError:
+    if remedy(fault):
+        return fault
     if fault.errno in (errno.EPERM, errno.EACCES):
         hints = (
             ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),

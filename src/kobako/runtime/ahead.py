@@ -13,7 +13,7 @@ import os
 from kobako.errors import Invalid
 from kobako.linux import process
 from kobako.linux.channel import Channel, enclosure
-from kobako.runtime import init, launch, surroundings
+from kobako.runtime import init, launch, program, surroundings
 from kobako.runtime.container import Container
 from kobako.runtime.launcher import Launcher
 from kobako.runtime.stage import Stage
@@ -85,6 +85,8 @@ class Ahead:
                         launcher, word, (ours, self._word), terminal, scenery, intercept_of, tied,
                         again, processors,
                     )  # fmt: skip
+                except OSError as fault:
+                    program.report(theirs, fault)
                 finally:
                     os._exit(125)
             process.begin_elsewhere(self._child, processors)

@@ -13,7 +13,7 @@ import gc
 import os
 
 from kobako import groups
-from kobako.errors import Conflict, KobakoError, StartFailed
+from kobako.errors import Conflict, KobakoError, StartFailed, remedy
 from kobako.linux import process
 from kobako.linux.channel import Channel
 from kobako.runtime import program, state
@@ -121,7 +121,9 @@ class _Exec:
                 self._go_back(own)
         except OSError as fault:
             self._close()
-            raise StartFailed(f"cannot enter the container: {fault.strerror}") from None
+            raise StartFailed(
+                f"cannot enter the container: {fault.strerror}", hint=remedy(fault)
+            ) from None
         finally:
             os.close(own)
 

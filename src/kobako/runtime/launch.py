@@ -18,7 +18,7 @@ import time
 from kobako.errors import Conflict
 from kobako.linux import process
 from kobako.linux.channel import Channel, content
-from kobako.runtime import init
+from kobako.runtime import init, program
 from kobako.runtime.bundle import Bundle, Interception, Plan, Stdio
 from kobako.runtime.container import Container
 from kobako.runtime.launcher import Launcher
@@ -74,12 +74,17 @@ def start(
         io = container.monitors_io(detach)
         child = os.fork()
         if child == 0:
-            ours.close()
-            if detach and os.fork():
-                os._exit(0)  # the monitor is nobody's child: a caller that lives on need not reap
-            keep = {lock, *(intercept.fds if intercept else ())}
-            launch = Launcher(io, detach, theirs, plan, lock)
-            launch.run(lambda: launch.clone_at_once(keep))
+            try:
+                ours.close()
+                if detach and os.fork():
+                    os._exit(0)  # the monitor is nobody's child: who lives on need not reap it
+                keep = {lock, *(intercept.fds if intercept else ())}
+                launch = Launcher(io, detach, theirs, plan, lock)
+                launch.run(lambda: launch.clone_at_once(keep))
+            except OSError as fault:
+                program.report(theirs, fault)
+            finally:
+                os._exit(125)
     finally:
         os.close(lock)
         theirs.close()

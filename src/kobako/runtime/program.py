@@ -9,7 +9,7 @@ import os
 import sys
 
 from kobako import fastjson
-from kobako.errors import KobakoError, StartFailed
+from kobako.errors import KobakoError, StartFailed, remedy
 from kobako.linux import caps, process, seccomp
 from kobako.runtime import ourselves
 
@@ -25,7 +25,6 @@ else:
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _RLIM_INFINITY = (1 << 64) - 1
-_MORE_FILES = "A container needs a few files at once: is the limit of `ulimit -n` too low?"
 _ROOTS = [0]  # the groups of who is root by `bundle.Interception`
 
 
@@ -82,7 +81,7 @@ def report(channel: Channel, fault: BaseException) -> None:
         text, hint = fault.message, fault.hint
     elif isinstance(fault, OSError) and fault.strerror:
         text = f"{fault.filename}: {fault.strerror}" if fault.filename else fault.strerror
-        hint = _MORE_FILES if fault.errno == errno.EMFILE else ""
+        hint = remedy(fault)
     else:
         text, hint = f"{type(fault).__name__}: {fault}", ""
     channel.send(b"E" + fastjson.dumps({"code": code, "message": text, "hint": hint}))
