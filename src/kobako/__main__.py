@@ -20,6 +20,10 @@ def main() -> None:
         import os
 
         os._exit(130)
+    except (MemoryError, SystemError):  # nor is there room for who would tell it
+        from kobako import groups
+
+        groups.give_up()
 
 
 def _dropped(fault: "UnraisableHookArgs") -> None:

@@ -48,6 +48,14 @@ def begin() -> None:
         straight.install()
     except KeyboardInterrupt:
         os._exit(130)
+    except MemoryError:
+        give_up()
+
+
+def give_up() -> None:
+    """Ends the process where there is no memory for another word."""
+    os.write(2, b"Error: out of memory\n")
+    os._exit(1)
 
 
 def load(group: str) -> None:

@@ -180,6 +180,22 @@ def test_little_memory(base: Kobako) -> None:
         base.attempt(*words, preexec_fn=limit)
 
 
+def test_hardly_any_memory(base: Kobako) -> None:
+    """From where the interpreter cannot begin to where there is enough: nothing of ours is shown
+    but a message."""
+    words = [*base.program, "run", "--rm", "base", "ls", "/"]
+    codes = []
+    for kib in range(10_000, 34_000, 1_000):
+        few = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (kib << 10, kib << 10))
+        done = subprocess.run(
+            words, env=base.environ, preexec_fn=few, capture_output=True, text=True, timeout=60
+        )
+        codes.append(done.returncode)
+        assert "kobako/" not in done.stderr.replace(sys.executable, ""), (kib, done)
+    assert codes[0] and not codes[-1]
+    base.whole()
+
+
 ROOTS = {
     "spaces and signs": "a b:c,d'e\"f%g\\h",
     "unicode": "小箱 ü 🎁",

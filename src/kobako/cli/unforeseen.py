@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def text(fault: Exception, environ: Mapping[str, str]) -> str:
     """What to tell of a fault that is none of kobako's own. KOBAKO_DEBUG adds the traceback."""
+    if isinstance(fault, MemoryError):
+        return "Error: out of memory"
     import traceback
 
     if environ.get("KOBAKO_DEBUG"):
@@ -29,8 +31,6 @@ def text(fault: Exception, environ: Mapping[str, str]) -> str:
             names = ["cannot start a process"]
         told = "Error: " + ": ".join([*names, fault.strerror])
         return f"{told}\n{hint}" if (hint := remedy(fault)) else told
-    if isinstance(fault, MemoryError):
-        return "Error: out of memory"
     frames = traceback.extract_tb(fault.__traceback__)
     where = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
     return (
