@@ -1,24 +1,27 @@
 """What the tests start as a program of its own: entering a user namespace cannot be undone.
 
-driver.py start|ahead|exec|remove DIRECTORY, with the options as JSON in DIRECTORY/options.json. The
-exit code is the container's; a StartFailed is printed on stderr as "StartFailed: message".
+driver.py start|ahead|supervised|exec|remove DIRECTORY, with the options as JSON in
+DIRECTORY/options.json. The exit code is the container's; a StartFailed is printed on stderr as
+"StartFailed: message".
 """
 
 from __future__ import annotations
 
 import json
 import os
+import pathlib
+import select
 import shutil
 import signal
 import sys
 import time
 
 from kobako.errors import KobakoError
-from kobako.linux import userns
+from kobako.linux import bpf, notify, seccomp, syscalls, userns
 from kobako.linux.mount import Mount
 from kobako.runtime import join, launch, process_spec, spec
 from kobako.runtime.ahead import Ahead
-from kobako.runtime.bundle import Bundle, Stdio
+from kobako.runtime.bundle import Bundle, Interception, Stdio
 from kobako.runtime.surroundings import Surroundings
 
 
@@ -86,6 +89,8 @@ def main(verb: str, base: str) -> int:
     bundle = Bundle(base, spec.document(options), overlay(base, given["lower"]))
     if verb == "ahead":
         return ahead(bundle, options.around, base, io, given["foreseen"])
+    if verb == "supervised":
+        return supervised(bundle, base, io)
     container = launch.start(
         bundle,
         state_dir=f"{base}/state",
@@ -130,6 +135,61 @@ def ahead(bundle: Bundle, around: Surroundings, base: str, io: Stdio, foreseen: 
         return 0
     waiting.launch()
     return waiting.started().wait()
+
+
+class Newcomer:
+    """A lookout that leaves everything to a supervisor."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self.descriptors: list[int] = []
+
+    def take(self, listener_fd: int) -> None:
+        self.descriptors = [listener_fd]
+
+    def answer(self, fd: int) -> bool:
+        return False
+
+    def refuse(self) -> None:
+        raise AssertionError
+
+    def close(self) -> None:
+        os.close(self.descriptors.pop())
+
+    def serve(self) -> None:
+        """The supervisor: slow to put down what it knows when the container has ended."""
+        pathlib.Path(f"{self.base}/begun").touch()
+        listener = notify.Listener(self.descriptors[0])
+        poll = select.poll()
+        poll.register(listener.fd, select.POLLIN)
+        while poll.poll()[0][1] & select.POLLIN:
+            if listener.receive():
+                listener.resume()
+        time.sleep(0.3)
+        pathlib.Path(f"{self.base}/done").touch()
+
+
+def supervised(bundle: Bundle, base: str, io: Stdio) -> int:
+    """A container that needs a supervisor before its client attends to it. Prints whether that was
+    done when the container's end was told."""
+    numbers = syscalls.machine().numbers
+    targets = {numbers[n]: "show" for n in ("mkdir", "mkdirat") if n in numbers}
+    a = bpf.Assembler()
+    a.load(bpf.DATA_NR)
+    a.choose(bpf.ranges(targets, "allow"))
+    for label, answer in (("allow", seccomp.RET_ALLOW), ("show", seccomp.RET_USER_NOTIF)):
+        a.label(label)
+        a.ret(answer)
+    lookout = Newcomer(base)
+    intercept = Interception(
+        a.assemble(), lambda listener, pid, begun: lookout.serve(), (), lambda pid: lookout
+    )
+    container = launch.start(bundle, state_dir=f"{base}/state", io=io, intercept=intercept)
+    while not os.path.exists(f"{base}/begun"):
+        time.sleep(0.01)
+    code = container.wait()
+    print(os.path.exists(f"{base}/done"))
+    return -1 if code is None else code
 
 
 def again(waiting: Ahead, bundle: Bundle, base: str, io: Stdio) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import Mock, patch
 
 import pytest
@@ -107,3 +108,10 @@ def test_somebody_comes_in_when_nobody_is_left_who_could_ask(asker: Asker) -> No
         assert monitor.serve_pid == 7
     for fd in (left, monitor.pidfd):
         os.close(fd)
+
+
+def test_a_supervisor_is_waited_for_that_came_before_the_client_attended(box: Any) -> None:
+    """Else what the container leaves is removed while the supervisor writes down whose it is."""
+    command = [*box.prepare("mkdir", "/made"), "supervised", box.base]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)

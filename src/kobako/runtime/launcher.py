@@ -208,8 +208,6 @@ class Launcher:
             0, self.held, self.sweep, plan.on_exit, size, files, -1, time.time_ns(), plan.journal,
         )  # fmt: skip
         monitor.guests = guests
-        if self.supervision:
-            monitor.supervised_by(self.supervision)
         if self.limited:
             from kobako.runtime import cgroup
 
@@ -220,9 +218,10 @@ class Launcher:
             b"R%d" % self.pid, (self.pidfd, master) if master >= 0 else (self.pidfd,)
         )
         # The client's terminal and signal handlers are ready before it is shown anything.
-        if told and not self.detach and self.next_of(self.control)[0]:
-            return self._attached(monitor)
-        return self._left_alone(monitor)
+        attended = told and not self.detach and self.next_of(self.control)[0]
+        if self.supervision:  # which by now may be a process, whose end is to be waited for
+            monitor.supervised_by(self.supervision)
+        return self._attached(monitor) if attended else self._left_alone(monitor)
 
     def _keep_mounts(self) -> None:
         """Until we end: so they are taken down then, and not before the container's end is told."""
