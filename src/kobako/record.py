@@ -56,7 +56,7 @@ class Record(metaclass=RecordType):
         put = object.__setattr__
         if len(args) > len(fields):
             raise TypeError(f"{kind.__name__} takes {len(fields)} fields, {len(args)} given")
-        for field, value in zip(fields, args):  # noqa: B905 - naming `strict` is half the cost
+        for field, value in zip(fields, args, strict=False):
             put(self, field, value)
         left = fields[len(args) :] if args else fields
         values = kind._defaults

@@ -129,6 +129,8 @@ def test_few_descriptors(base: Kobako, words: str) -> None:
         result = base.attempt(*words.split(), preexec_fn=few)
         codes.append(result.code)
         _is_told(result, "Too many open files", "`ulimit -n`")
+        if limit == 8:
+            base.attempt("images", preexec_fn=few)
     assert codes[0] and not codes[-1]
     base("rm", "-f", "up")
     _are_gone(base)

@@ -13,7 +13,7 @@ import os
 from kobako.errors import Invalid
 from kobako.linux import process
 from kobako.linux.channel import Channel, enclosure
-from kobako.runtime import init, launch, program, surroundings
+from kobako.runtime import init, launch, surroundings
 from kobako.runtime.container import Container
 from kobako.runtime.launcher import Launcher
 from kobako.runtime.stage import Stage
@@ -69,8 +69,9 @@ class Ahead:
         self._again = again
         self._io = io
         self._container = Container("", terminal, io, ours.duplicate() if again else ours)
-        launcher = Launcher(self._container.monitors_io(detach), detach, theirs)
+        launcher = Launcher(io, detach, theirs)
         try:
+            launcher.io = self._container.monitors_io(detach)
             # A fork has to copy what it writes to: what can be made for it is made before.
             scenery = Stage(stage, surroundings.document(around))
             if not again and process.has_standard_streams():
@@ -78,17 +79,10 @@ class Ahead:
             processors = self._processors = os.sched_getaffinity(0)
             self._child = os.fork()
             if self._child == 0:
-                try:
-                    if detach and os.fork():
-                        os._exit(0)  # the monitor is nobody's child
-                    launch.obey(
-                        launcher, word, (ours, self._word), terminal, scenery, intercept_of, tied,
-                        again, processors,
-                    )  # fmt: skip
-                except OSError as fault:
-                    program.report(theirs, fault)
-                finally:
-                    os._exit(125)
+                launch.be_monitor(theirs, detach, lambda: launch.obey(
+                    launcher, word, (ours, self._word), terminal, scenery, intercept_of, tied,
+                    again, processors,
+                ))  # fmt: skip
             process.begin_elsewhere(self._child, processors)
         finally:
             launcher.disconnect()

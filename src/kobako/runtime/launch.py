@@ -74,17 +74,14 @@ def start(
         io = container.monitors_io(detach)
         child = os.fork()
         if child == 0:
-            try:
+
+            def tend() -> NoReturn:
                 ours.close()
-                if detach and os.fork():
-                    os._exit(0)  # the monitor is nobody's child: who lives on need not reap it
                 keep = {lock, *(intercept.fds if intercept else ())}
                 launch = Launcher(io, detach, theirs, plan, lock)
                 launch.run(lambda: launch.clone_at_once(keep))
-            except OSError as fault:
-                program.report(theirs, fault)
-            finally:
-                os._exit(125)
+
+            be_monitor(theirs, detach, tend)
     finally:
         os.close(lock)
         theirs.close()
@@ -96,6 +93,19 @@ def start(
             container.end()
         raise
     return container
+
+
+def be_monitor(control: Channel, detach: bool, tend: Callable[[], NoReturn]) -> NoReturn:
+    """What is left of the life of a process that was forked to `tend` a container. What keeps it
+    from that is told over `control`."""
+    try:
+        if detach and os.fork():
+            os._exit(0)  # the monitor is nobody's child: a caller that lives on need not reap
+        tend()
+    except OSError as fault:
+        program.report(control, fault)
+    finally:
+        os._exit(125)
 
 
 def obey(

@@ -55,8 +55,8 @@ class Launcher:
         self.streams: dict[int, int] = {}
         self.sweep = False
         self.setup: Channel | None = None  # to the first process
-        self._stdio = (-1, -1, -1)  # that one's
-        self._its: set[int] = set()  # all descriptors of that one
+        self._theirs: Channel | None = None  # that one's end
+        self._stdio = (-1, -1, -1)  # and its streams
         self.pid = 0
         self.pidfd = -1
         self.supervision: Supervision | None = None
@@ -114,14 +114,13 @@ class Launcher:
         only after `clone`, and descriptors 0, 1 and 2 must all be open."""
         self.streams, self._stdio = self._make_streams(terminal)
         self.setup, self._theirs = Channel.pair()
-        self._its = {self._theirs.fileno(), *self._stdio} - {-1}
 
     def disconnect(self) -> None:
         """Leaves to the monitor, which has been forked, what `connect` has made."""
-        if self.setup:
+        if self.setup and self._theirs:
             self.setup.close()
-            self._theirs.detach()
-            for fd in {*self.streams, *self._its, self.held} - {self.io.stdin, -1}:
+            self._theirs.close()
+            for fd in {*self.streams, *self._stdio, self.held} - {self.io.stdin, -1}:
                 os.close(fd)
 
     def clone(
@@ -140,18 +139,20 @@ class Launcher:
             process.set_child_subreaper()
         if not self.setup:
             self.connect(terminal)
+        assert self._theirs is not None
         _join_pid_namespace(namespaces)
         self.pid = process.clone(flags)
         if self.pid == 0:
             init.run(self._theirs, self._stdio, obtain, stage, keep)
-        self._theirs.detach()
 
     def settle(self) -> None:
         """Leaves to the first process what is its own."""
-        for fd in {*self._its, self.io.stdin}:
+        assert self._theirs is not None
+        self._theirs.close()
+        for fd in {*self._stdio, self.io.stdin}:
             if fd > 2:  # else it is nobody's by now
                 os.close(fd)
-        self._its = set()
+        self._stdio = (-1, -1, -1)
         self.io = self.io.replace(stdin=-1)
         self.pidfd = os.pidfd_open(self.pid)
 
@@ -184,9 +185,8 @@ class Launcher:
             _signal.signal(number, _signal.SIG_IGN)
         _signal.signal(_signal.SIGTSTP, _signal.SIG_IGN)
         self.apart, self._keep = True, keep
-        setup = self.setup.fileno() if self.setup else -1
-        of_container = {*self._its, *self.streams, setup, self.held}
-        self._drop_descriptors({*keep, *besides, *of_container})
+        ends = {end.fileno() for end in (self.setup, self._theirs) if end}
+        self._drop_descriptors({*keep, *besides, *ends, *self._stdio, *self.streams, self.held})
 
     def _complete(self, plan: Plan) -> Monitor:
         assert self.setup is not None
