@@ -75,6 +75,19 @@ def test_it_is_made_once_and_used(tree: Tree) -> None:
     assert [p.name for p in tree.cache.iterdir() if ".group" in p.name] == [tree.file.name]
 
 
+def test_what_only_readers_need_is_left_out(tree: Tree) -> None:
+    show = """
+from kobako.cli import flags
+from kobako import errors, groups
+shown = flags.__doc__, errors.KobakoError.__doc__, flags.parse.__doc__, flags.parse.__annotations__
+print(repr(shown))
+print(groups.load.__doc__ is not None, *errors.KobakoError.__mro__)
+"""
+    one_by_one, grouped = tree.begin(show).splitlines(), tree.begin(show).splitlines()
+    assert grouped[0] == "(None, None, None, {})" and one_by_one[0] != grouped[0]
+    assert grouped[1:] == one_by_one[1:]
+
+
 def test_what_a_killed_process_left_is_cleared_away(tree: Tree) -> None:
     tree.cache.mkdir()
     with subprocess.Popen(["true"]) as ended:
@@ -90,9 +103,8 @@ SHOWN = """
 for name in sorted(n for n in sys.modules if n.startswith("kobako.")):
     m = sys.modules[name]
     s = m.__spec__
-    print(m.__name__, m.__file__, m.__cached__, m.__package__, m.__doc__,
-        getattr(m, "__path__", None), s.name, s.origin, s.cached, s.parent, s.has_location,
-        s.submodule_search_locations,
+    print(m.__name__, m.__file__, m.__cached__, m.__package__, getattr(m, "__path__", None),
+        s.name, s.origin, s.cached, s.parent, s.has_location, s.submodule_search_locations,
         m.__loader__ is s.loader, s.loader.get_filename(name), s.loader.is_package(name))
 """
 
@@ -246,13 +258,16 @@ def test_it_is_not_made_where_compiled_files_are_not(
 
 
 AFTER_EACH_OTHER = (
-    "every run lookout run-create run-end",
-    "every run lookout emulated",
-    "every run emulated",
+    "every run run-create run-end",
+    "every run first",
+    "every run monitor lookout emulated",
+    "every run monitor emulated",
     "every exec exec-end",
     "every probe",
     "every build build-layer build-copy",
     "every build build-layer build-step",
+    "every build build-layer build-step monitor emulated",
+    "every build build-layer build-step first",
     "every commit",
     "every ps",
     "every images",

@@ -90,14 +90,9 @@ def _load(group: str) -> Sequence[str]:
         return found.groups
     from kobako import startup
 
-    entries = startup.entries(group)
-    if entries and _are_as_they_were(heads := [entry[:-1] for entry in entries]):
-        _run(heads, [entry[-1] for entry in entries])
-    else:
-        startup.load(group)  # which compiles what is not
-        entries = startup.entries(group)
-    if entries and not sys.dont_write_bytecode:
-        startup.write([file for file, _ in _places(group)], entries)
+    startup.load(group)
+    if not sys.dont_write_bytecode:
+        startup.write(group, [file for file, _ in _places(group)])
     return tuple(startup.GROUPS)
 
 

@@ -12,7 +12,7 @@ import marshal
 import os
 from _frozen_importlib_external import MAGIC_NUMBER
 
-from kobako.straight import Finder, Loader, install
+from kobako.straight import install
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ _EXEC = (
     " engine engine.execute runtime fastjson linux"
     " linux.libc runtime.bundle engine.engine engine.containers linux.process"
     " linux.channel linux.caps linux.seccomp runtime.ourselves"
-    " runtime.program"
-    " runtime.state runtime.join"
+    " runtime.outcome runtime.program runtime.state runtime.join"
     + _RECORDS
     + " store.event_log store.containers engine.program engine.users runtime.process_spec"
     " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
@@ -43,11 +42,15 @@ GROUPS = {
     "run": (
         "cli.container_flags cli.run cli.terminal engine engine.run engine.requests runtime"
         " runtime.surroundings engine.surroundings fastjson linux linux.libc linux.mount"
-        " runtime.bundle engine.engine linux.process linux.channel runtime.container"
-        " linux.caps engine.privilege linux.seccomp runtime.ourselves runtime.program linux.inroot"
-        " runtime.rootfs runtime.init runtime.monitor runtime.launcher"
-        " runtime.stage runtime.launch runtime.ahead"
+        " runtime.bundle engine.engine linux.process linux.channel runtime.outcome"
+        " runtime.container linux.caps engine.privilege linux.seccomp runtime.first runtime.ahead"
     ),
+    # Then each loads its own: the container's first process, its monitor (`runtime.ahead`) and,
+    # with `run-create`, who has forked that.
+    "first": (
+        "runtime.ourselves runtime.program linux.inroot runtime.rootfs runtime.stage runtime.init"
+    ),
+    "monitor": "runtime.monitor runtime.launcher runtime.launch runtime.standby",
     "exec": "cli.exec cli.terminal cli.environment" + _EXEC,
     "probe": "cli.probe" + _EXEC,
     "build": (
@@ -98,7 +101,6 @@ GROUPS = {
     ),
     # Of `exec`, while its process gets ready.
     "exec-end": "runtime.attach",
-    # Of `run`, while the monitor gets ready.
     "run-create": (
         "engine.program engine.container_document engine.etc_files engine.create"
         " runtime.process_spec runtime.spec"
@@ -112,8 +114,9 @@ GROUPS = {
     # Of `run`, where somebody has to stand in for root; of whoever does, if more than a look is
     # needed, and of `build`.
     "lookout": (
-        "engine.bundles emulate emulate.ownership emulate.control emulate.memory linux.notify"
-        " linux.ownership linux.syscalls emulate.world emulate.lookout runtime.supervision"
+        "engine.bundles emulate emulate.ownership emulate.control emulate.memory linux.inroot"
+        " linux.notify linux.ownership linux.syscalls emulate.world emulate.lookout"
+        " runtime.supervision"
     ),
     "emulated": (
         "emulate emulate.ownership linux.notify emulate.memory emulate.caller linux.syscalls"
@@ -122,7 +125,7 @@ GROUPS = {
         " emulate.sockets emulate.xattrs emulate.stat emulate.supervisor runtime.supervision"
     ),
     # Of `run`, while the monitor starts the container.
-    "run-end": "engine.container_removal linux.fs runtime.attach runtime.state",
+    "run-end": "engine.container_removal linux.inroot linux.fs runtime.attach runtime.state",
     # Of `build`, when a step is not found in the cache.
     "build-layer": (
         "linux.libc linux.inroot linux.fs linux.placement linux.process linux.mount"
@@ -142,32 +145,13 @@ GROUPS = {
     # Of such a step, when it runs a command; after that.
     "build-step": (
         "engine.bundles runtime runtime.surroundings engine.surroundings linux.channel"
-        " runtime.bundle runtime.container"
+        " runtime.bundle runtime.outcome runtime.container"
         " engine.build.plain_tree linux.caps runtime.process_spec runtime.spec"
-        " engine.build.mounts linux.seccomp runtime.ourselves runtime.program"
-        " linux.inroot engine.etc_files engine.program runtime.rootfs engine.users"
-        " runtime.init runtime.monitor runtime.launcher runtime.stage"
-        " runtime.launch runtime.ahead engine.build.monitor engine.build.run"
+        " engine.build.mounts linux.seccomp engine.etc_files engine.program engine.users"
+        " runtime.first runtime.ahead engine.build.monitor engine.build.run"
         " runtime.seccomp runtime.seccomp.default runtime.seccomp.profile runtime.attach"
     ),
 }
-
-
-def entries(group: str) -> list[Entry]:
-    """What the file of a group holds of its modules: of each its name, its file below the package
-    with its time and size, as compiled files have them, and its code; of this module no code, which
-    is not to be run. Nothing where one of them is not compiled yet."""
-    found = []
-    for name in (*GROUPS[group].split(), "startup"):
-        directory = f"{_HERE}/{name.replace('.', '/')}".rpartition("/")[0]
-        spec = Finder.find_spec("kobako." + name, [directory])
-        loader = spec.loader if spec is not None else None
-        if not isinstance(loader, Loader) or (code := loader.compiled()) is None:
-            return []
-        made_from = int(loader.info.st_mtime), loader.info.st_size
-        path = loader.path.removeprefix(_HERE + "/")
-        found.append((loader.name, path, *made_from, code if name != "startup" else None))
-    return found
 
 
 def load(group: str) -> None:
@@ -177,18 +161,53 @@ def load(group: str) -> None:
         __import__("kobako." + name)
 
 
-def write(files: list[str], entries: list[Entry]) -> None:
+def write(group: str, files: list[str]) -> None:
     """Make the file of a group: the first of `files` that there is a place for.
 
     After the interpreter's magic number it has the length of its head in four bytes, the head (the
     names of all groups, the entries but for their code, and the lengths of blocks), and the codes
     in blocks: memory that one of them was read into serves for the next one.
     """
-    blocks = _blocks([entry[-1] for entry in entries])
-    heads = [entry[:-1] for entry in entries]
+    any(_write(file, group) for file in files)
+
+
+def _content(group: str) -> bytes:
+    found = [_entry(name) for name in (*GROUPS[group].split(), "startup")]
+    blocks = _blocks([entry[-1] for entry in found])
+    heads = [entry[:-1] for entry in found]
     head = marshal.dumps((tuple(GROUPS), heads, tuple(map(len, blocks))))
-    data = b"".join((MAGIC_NUMBER, len(head).to_bytes(4, "little"), head, *blocks))
-    any(_write(file, data) for file in files)
+    return b"".join((MAGIC_NUMBER, len(head).to_bytes(4, "little"), head, *blocks))
+
+
+def _entry(name: str) -> Entry:
+    """What the file of a group holds of a module: its name, its file below the package with its
+    time and size, as compiled files have them, and its code; of this module no code, which is not
+    to be run."""
+    path = name.replace(".", "/")
+    path += "/__init__.py" if os.path.isdir(f"{_HERE}/{path}") else ".py"
+    info = os.stat(f"{_HERE}/{path}")
+    code = _bare(f"{_HERE}/{path}") if name != "startup" else None
+    return f"kobako.{name}", path, int(info.st_mtime), info.st_size, code
+
+
+def _bare(path: str) -> CodeType:
+    """The code of a source without what only readers need, a sixth of it: docstrings, and
+    annotations of functions."""
+    import ast
+
+    with open(path, "rb") as file:
+        tree = ast.parse(file.read(), path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+            if ast.get_docstring(node, clean=False) is not None:
+                del node.body[0]
+            if not node.body and not isinstance(node, ast.Module):
+                node.body = [ast.copy_location(ast.Pass(), node)]
+    return compile(tree, path, "exec", dont_inherit=True)
 
 
 def _blocks(codes: list[CodeType | None]) -> list[bytes]:
@@ -216,7 +235,7 @@ def _clear_away(file: str) -> None:
                 pass  # another has, or it is another's
 
 
-def _write(file: str, data: bytes) -> bool:
+def _write(file: str, group: str) -> bool:
     """Whether there was a place for it."""
     new = f"{file}.{os.getpid()}"
     try:
@@ -225,15 +244,18 @@ def _write(file: str, data: bytes) -> bool:
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError:
         return False
+    whole = False
     try:
         try:
+            data = _content(group)
             whole = os.write(fd, data) == len(data)
         finally:
             os.close(fd)
         if whole:
             os.rename(new, file)
-    except OSError:
+    except (OSError, SyntaxError, ValueError):  # the disk is full, or a source is being replaced
         whole = False
-    if not whole:  # the disk is full
-        os.unlink(new)
+    finally:
+        if not whole:
+            os.unlink(new)
     return True

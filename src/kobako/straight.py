@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Head = tuple[str, str, int, int]
     Entry = tuple[str, str, int, int, CodeType | None]
-    """Of a module in the file of a group: see `startup.entries`."""
+    """Of a module in the file of a group: see `startup.write`."""
 
 _BY_TIME = MAGIC_NUMBER + b"\0\0\0\0"  # the head of a compiled file that is checked by time
 _HEAD = 16

@@ -111,6 +111,7 @@ def ahead(bundle: Bundle, around: Surroundings, base: str, io: Stdio, foreseen: 
         around=around.replace(uts="host") if foreseen == "others" else around,
         stage=f"{base}/stage",
         detach=False,
+        prepare=lambda: None,
         intercept_of=lambda spec, given: None,
         tied="again" in foreseen,
         again="again" in foreseen,

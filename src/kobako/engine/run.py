@@ -48,6 +48,7 @@ def run(
         around=around,
         stage=surroundings.stage(engine),
         detach=detach,
+        prepare=lambda: _prepare(engine, detach=detach),
         intercept_of=_interception(engine, detach=detach),
     )
     groups.load("run-create")
@@ -126,6 +127,16 @@ def _started(engine: Engine, ahead: Ahead, request: CreateRequest, created: Crea
         raise
 
 
+def _prepare(engine: Engine, *, detach: bool) -> None:
+    """What the monitor needs besides, where somebody has to stand in for root."""
+    from kobako.engine.privilege import SINGLE
+
+    if engine.mode is SINGLE:
+        from kobako import groups
+
+        groups.load("emulated" if detach else "lookout")
+
+
 def _interception(
     engine: Engine, *, detach: bool
 ) -> Callable[[dict[str, Any], Any], Interception | None]:
@@ -134,16 +145,16 @@ def _interception(
 
     if engine.mode is not SINGLE:
         return lambda spec, given: None
-    from kobako import groups
 
-    # As the container's monitor and supervisor are forked from here.
-    groups.load("emulated" if detach else "lookout")
-    from kobako.engine import bundles
+    def ownership(spec: dict[str, Any], given: Any) -> Interception | None:
+        from kobako.engine import bundles
 
-    within = engine.settings.root
-    return lambda spec, given: bundles.ownership(
-        engine, given[0], given[1], spec, given[2], within=within, lookout=not detach
-    )
+        within = engine.settings.root
+        return bundles.ownership(
+            engine, given[0], given[1], spec, given[2], within=within, lookout=not detach
+        )
+
+    return ownership
 
 
 def reap(engine: Engine, container_id: str, forgotten: Callable[[], None] = lambda: None) -> None:

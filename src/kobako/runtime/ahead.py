@@ -1,8 +1,8 @@
 """A monitor forked before it is known what it will start.
 
 While the caller still makes the container (finds the image, writes the bundle), the monitor leaves
-the caller's session, clones the container's first process into its namespaces and loads what it
-needs, on the other core: nearly half of the time a start takes.
+the caller's session and clones the container's first process into its namespaces, which gets ready,
+on the other core: nearly half of the time a start takes.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import marshal
 import os
 
+from kobako import groups
 from kobako.errors import Invalid
 from kobako.linux import process
 from kobako.linux.channel import Channel, enclosure
-from kobako.runtime import init, launch, surroundings
+from kobako.runtime import outcome, surroundings
+from kobako.runtime.bundle import Prospect
 from kobako.runtime.container import Container
-from kobako.runtime.launcher import Launcher
-from kobako.runtime.stage import Stage
+from kobako.runtime.first import First
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
     from kobako.runtime.bundle import Bundle, Interception, Stdio
     from kobako.runtime.surroundings import Surroundings
@@ -47,6 +48,7 @@ class Ahead:
         around: Surroundings,
         stage: str,
         detach: bool,
+        prepare: Callable[[], None],
         intercept_of: Callable[[dict[str, Any], Any], Interception | None],
         tied: bool = False,
         again: bool = False,
@@ -54,8 +56,9 @@ class Ahead:
         """`io`, `detach`, `tied` as in `launch.start`; `terminal` and `around` are those of the
         bundle to come; `stage` as in `stage.Stage`.
 
-        `intercept_of` runs in the monitor, with the runtime-spec document of the bundle and what is
-        `given` to `foresee`. It must not use what belongs to this process (databases, locks)."""
+        `prepare` runs in the monitor while the first process gets ready, and `intercept_of` later,
+        with the runtime-spec document of the bundle and what is `given` to `foresee`. They must not
+        use what belongs to this process (databases, locks)."""
         process.require_single_thread("start a container")
         ours, theirs = Channel.pair()
         self._word, word = Channel.pair()
@@ -68,27 +71,48 @@ class Ahead:
         self._tied = tied
         self._again = again
         self._io = io
+        first = None
         self._container = Container("", terminal, io, ours.duplicate() if again else ours)
-        launcher = Launcher(io, detach, theirs)
         try:
-            launcher.io = self._container.monitors_io(detach)
-            # A fork has to copy what it writes to: what can be made for it is made before.
-            scenery = Stage(stage, surroundings.document(around))
-            if not again and process.has_standard_streams():
-                launcher.connect(terminal)
             processors = self._processors = os.sched_getaffinity(0)
-            self._child = os.fork()
+            prospect = Prospect(
+                self._container.monitors_io(detach), terminal, surroundings.document(around), stage,
+                detach, tied, again, processors, prepare, intercept_of,
+            )  # fmt: skip
+            if not again and process.has_standard_streams():
+                first = First(prospect.io, terminal=terminal, detach=detach)
+            self._child = process.clone(0)
             if self._child == 0:
-                launch.be_monitor(theirs, detach, lambda: launch.obey(
-                    launcher, word, (ours, self._word), terminal, scenery, intercept_of, tied,
-                    again, processors,
-                ))  # fmt: skip
+                outcome.tend(theirs, detach, lambda: self._stand_by(prospect, theirs, word, first))
             process.begin_elsewhere(self._child, processors)
         finally:
-            launcher.disconnect()
+            if first is not None:
+                first.forget()
             theirs.close()
             word.close()
             self._container.forget_pump_end()
+
+    def _stand_by(
+        self, prospect: Prospect, control: Channel, word: Channel, first: First | None
+    ) -> NoReturn:
+        """The monitor: clones the first process, and then loads what it needs itself. Each of the
+        three loads its own, as what one writes to has to be copied for those forked before."""
+        self._control.close()
+        self._word.close()
+
+        def live(channel: Channel, stdio: tuple[int, int, int]) -> None:
+            groups.load("first")
+            from kobako.runtime import init
+
+            init.stand_by(channel, stdio, word, prospect)
+
+        if first is not None:
+            first.clone(prospect.namespaces, live)
+            os.sched_yield()
+        groups.load("monitor")
+        from kobako.runtime import standby
+
+        standby.obey(prospect, control, word, first)
 
     def renew(self, io: Stdio) -> bool:
         """Has everything begin once more, now that the container has ended; without a terminal.
@@ -123,7 +147,7 @@ class Ahead:
             bundle = bundle.joined_to(self._io)
         # The first process hears it from us, so that the monitor, of which more is wanted, does not
         # get in its way.
-        self._told = init.telling(bundle, filter_program)
+        self._told = enclosure(marshal.dumps((bundle.packed(), filter_program)))
         self._word.send(b"B", (self._told,))
         self._terms = (state_dir, on_exit, given, ephemeral)
         self._container.state_dir = state_dir

@@ -198,6 +198,27 @@ class Interception(Record):
     lookout: Callable[[int], Lookout] | None = None
 
 
+class Prospect(Record):
+    """What a monitor knows of a start when it is forked ahead of it; see `ahead.Ahead`. `around` is
+    `surroundings.document`, `processors` are those that may be used later on."""
+
+    io: Stdio
+    terminal: bool
+    around: dict[str, Any]
+    stage: str
+    detach: bool
+    tied: bool
+    again: bool
+    processors: set[int]
+    prepare: Callable[[], None]
+    intercept_of: Callable[[dict[str, Any], Any], Interception | None]
+
+    @property
+    def namespaces(self) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = self.around["linux"]["namespaces"]
+        return found
+
+
 class Plan(Record):
     """All a monitor needs to know to start a container; see `launch.start` for the fields."""
 

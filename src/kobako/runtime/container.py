@@ -6,6 +6,7 @@ import os
 
 from kobako.errors import StartFailed, Unavailable
 from kobako.linux import process
+from kobako.runtime import outcome
 from kobako.runtime.bundle import needs_pump
 
 TYPE_CHECKING = False
@@ -68,9 +69,7 @@ class Container:
         if self._monitor:
             os.waitpid(self._monitor, 0)
         if message[:1] == b"E":
-            from kobako.runtime import program
-
-            raise program.failure(message)
+            raise outcome.failure(message)
         raise StartFailed("the container's monitor was killed during the start")
 
     def close(self) -> None:

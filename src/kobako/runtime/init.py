@@ -5,42 +5,39 @@ from __future__ import annotations
 import marshal
 import os
 
-from kobako.errors import StartFailed, Unsupported
+from kobako.errors import StartFailed
 from kobako.linux import mount, process
-from kobako.linux.channel import content, enclosure
+from kobako.linux.channel import content
 from kobako.runtime import program, rootfs
 from kobako.runtime.bundle import Bundle
+from kobako.runtime.stage import Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
-    from typing import Any, NoReturn
+    from typing import Any
 
     from kobako.linux.channel import Channel
-    from kobako.runtime.stage import Stage
+    from kobako.runtime.bundle import Prospect
 
 _SIGKILL = 9
 
 
-def clone_flags(namespaces: list[dict[str, str]]) -> int:
-    """CLONE_NEW* for those of the spec's namespaces that are to be fresh.
+def stand_by(
+    channel: Channel, stdio: tuple[int, int, int], word: Channel, prospect: Prospect
+) -> None:
+    """The first process of an `ahead.Ahead`: sets the stage, and waits to be told over `word` what
+    to become. `channel` and `stdio` as of `run`."""
 
-    The mount namespace is always fresh. `Unsupported` for a user namespace: the launcher itself
-    already is in the one the container gets.
-    """
-    flags = process.CLONE_NEWNS
-    for namespace in namespaces:
-        kind = namespace["type"]
-        if kind == "user":
-            raise Unsupported(
-                "the bundle asks for a user namespace of its own",
-                hint="enter one before the start; see linux.userns",
-            )
-        if kind not in process.NAMESPACES:
-            raise Unsupported(f"the bundle asks for a {kind} namespace")
-        if not namespace.get("path"):
-            flags |= process.NAMESPACES[kind][0]
-    return flags
+    def told() -> tuple[Bundle, bytes] | None:
+        message, fds = word.receive()
+        process.run_anywhere(prospect.processors)
+        if not message:
+            return None
+        values, filter_program = marshal.loads(content(fds[0]))
+        return Bundle.unpacked(values), filter_program
+
+    run(channel, stdio, told, Stage(prospect.stage, prospect.around), {word.fileno()})
 
 
 def run(
@@ -49,50 +46,16 @@ def run(
     obtain: Callable[[], tuple[Bundle, bytes] | None],
     stage: Stage | None = None,
     keep: Set[int] = frozenset(),
-) -> NoReturn:
-    """Never returns: the program replaces it, or the channel hears why not.
+) -> None:
+    """Becomes the program; raises what stops it.
 
     `obtain` gives the bundle and the filter of intercepted calls (b"": none), or None when there is
     nothing to be done after all; it may wait, with the `stage` set already, and needs the
     descriptors in `keep`, which are close-on-exec. `stdio` are descriptors for 0, 1, 2;
     (-1, -1, -1) asks for a terminal of the container's own devpts, whose master is sent over the
     channel (b"M").
-    When all but the program is ready, it waits for `let_go`.
+    When all but the program is ready, it waits for `First.let_go`.
     """
-    try:
-        _run(channel, stdio, obtain, stage, keep)
-    except BaseException as fault:
-        program.report(channel, fault)
-    finally:
-        os._exit(125)
-
-
-def told(word: Channel) -> tuple[Bundle, bytes] | None:
-    """What `telling` has put into a message, once that comes."""
-    message, fds = word.receive()
-    if not message:
-        return None
-    values, filter_program = marshal.loads(content(fds[0]))
-    return Bundle.unpacked(values), filter_program
-
-
-def telling(bundle: Bundle, filter_program: bytes) -> int:
-    """A descriptor, the caller's, of what is to be sent to who waits for it with `told`."""
-    return enclosure(marshal.dumps((bundle.packed(), filter_program)))
-
-
-def let_go(channel: Channel) -> None:
-    """Let the program start once everything is ready for it."""
-    channel.send(b"G")
-
-
-def _run(
-    channel: Channel,
-    stdio: tuple[int, int, int],
-    obtain: Callable[[], tuple[Bundle, bytes] | None],
-    stage: Stage | None,
-    keep: Set[int],
-) -> None:
     process.set_parent_death_signal(_SIGKILL)
     os.setsid()
     if stdio[0] >= 0:
@@ -102,6 +65,7 @@ def _run(
     if stage is not None:
         _raise_loopback(stage.namespaces)
         stage.set()
+        channel.send(b"S")
     obtained = obtain()
     if obtained is None:
         return

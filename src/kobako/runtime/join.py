@@ -16,7 +16,7 @@ from kobako import groups
 from kobako.errors import Conflict, KobakoError, StartFailed, remedy
 from kobako.linux import process
 from kobako.linux.channel import Channel
-from kobako.runtime import program, state
+from kobako.runtime import outcome, program, state
 from kobako.runtime.bundle import needs_pump
 
 TYPE_CHECKING = False
@@ -150,7 +150,7 @@ class _Exec:
 
     def _follow_setup(self, setup: Channel) -> None:
         """Hears H and P out. Raises `StartFailed`."""
-        refusal = program.hear_out(setup.receive, self._hear, "the program")
+        refusal = outcome.hear_out(setup.receive, self._hear, "the program")
         if refusal is None:
             return
         os.waitpid(self.pid, 0)
@@ -262,7 +262,7 @@ class _Exec:
             process.run_anywhere(processors)
             self._become(channel)
         except BaseException as fault:
-            program.report(channel, fault)
+            outcome.report(channel, fault)
         finally:
             os._exit(125)
 

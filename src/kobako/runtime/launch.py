@@ -11,23 +11,20 @@ channel closing, which execve does.
 
 from __future__ import annotations
 
-import marshal
 import os
 import time
 
 from kobako.errors import Conflict
 from kobako.linux import process
-from kobako.linux.channel import Channel, content
-from kobako.runtime import init, program
+from kobako.linux.channel import Channel
+from kobako.runtime import outcome
 from kobako.runtime.bundle import Bundle, Interception, Plan, Stdio
 from kobako.runtime.container import Container
 from kobako.runtime.launcher import Launcher
-from kobako.runtime.stage import Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 _LOCK_TRIES, _LOCK_PAUSE_S = 40, 0.005  # `state` may hold the lock for an instant
 
@@ -67,7 +64,7 @@ def start(
     if not detach:
         bundle = bundle.joined_to(io)
     plan = Plan(bundle, state_dir, intercept, on_exit, tied, journal, ephemeral)
-    lock = _acquire(state_dir)
+    lock = acquire(state_dir)
     ours, theirs = Channel.pair()
     container = Container(state_dir, bundle.terminal, io, ours)
     try:
@@ -81,7 +78,7 @@ def start(
                 launch = Launcher(io, detach, theirs, plan, lock)
                 launch.run(lambda: launch.clone_at_once(keep))
 
-            be_monitor(theirs, detach, tend)
+            outcome.tend(theirs, detach, tend)
     finally:
         os.close(lock)
         theirs.close()
@@ -95,72 +92,7 @@ def start(
     return container
 
 
-def be_monitor(control: Channel, detach: bool, tend: Callable[[], NoReturn]) -> NoReturn:
-    """What is left of the life of a process that was forked to `tend` a container. What keeps it
-    from that is told over `control`."""
-    try:
-        if detach and os.fork():
-            os._exit(0)  # the monitor is nobody's child: a caller that lives on need not reap
-        tend()
-    except OSError as fault:
-        program.report(control, fault)
-    finally:
-        os._exit(125)
-
-
-def obey(
-    launch: Launcher,
-    word: Channel,
-    callers: tuple[Channel, ...],
-    terminal: bool,
-    stage: Stage,
-    intercept_of: Callable[[dict[str, Any], Any], Interception | None],
-    tied: bool,
-    again: bool,
-    processors: set[int],
-) -> NoReturn:
-    """The monitor of an `ahead.Ahead`: gets itself and the container's first process ready. That
-    one is told over `word` what to become; we are told later, over our `control`. `callers` are the
-    other ends of these, and `processors` those to be used from then on.
-
-    Until we are told we share a processor with the first process, so that what is not for it has to
-    wait: nearly all that takes us away from the caller. Not with `again`, which may be a long time.
-    """
-    for channel in callers:
-        channel.close()
-    keep = {word.fileno()}
-
-    def told() -> tuple[Bundle, bytes] | None:
-        found = init.told(word)
-        process.run_anywhere(processors)
-        return found
-
-    def begin() -> bool:
-        if not launch.setup and not launch.apart:
-            launch.stand_apart(keep)
-        launch.clone(stage.namespaces, terminal, told, stage, keep)
-        message, fds = launch.control.receive()
-        if not message:
-            launch.call_off()
-            return False
-        process.run_anywhere(processors)
-        if not launch.apart:
-            launch.stand_apart(keep, fds)
-        launch.settle()
-        values, filter_program = marshal.loads(content(fds[0]))
-        state_dir, on_exit, given, ephemeral, journal = marshal.loads(content(fds[1]))
-        bundle = Bundle.unpacked(values)
-        intercept = intercept_of(bundle.spec, given) if filter_program else None
-        launch.plan = Plan(bundle, state_dir, intercept, on_exit, tied, journal, ephemeral)
-        launch.lock = _acquire(state_dir)
-        launch.supervise()
-        launch.confine()
-        return True
-
-    launch.run(begin, again=again)
-
-
-def _acquire(state_dir: str) -> int:
+def acquire(state_dir: str) -> int:
     """The lock a monitor holds for its life; makes the directory."""
     import fcntl
 

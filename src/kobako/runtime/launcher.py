@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
@@ -11,19 +10,19 @@ from kobako import fastjson
 from kobako.errors import StartFailed
 from kobako.linux import process
 from kobako.linux.channel import Channel
-from kobako.runtime import init, program
 from kobako.runtime import monitor as monitor_script
-from kobako.runtime.bundle import LOG_ANNOTATION, Bundle, Plan, Stdio
+from kobako.runtime import outcome
+from kobako.runtime.bundle import LOG_ANNOTATION, Plan, Stdio
+from kobako.runtime.first import First
 from kobako.runtime.monitor import Monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Callable, Iterable, Set
+    from collections.abc import Callable, Iterable
     from typing import Any, NoReturn
 
     from kobako.runtime.guests import Guests
-    from kobako.runtime.stage import Stage
     from kobako.runtime.supervision import Supervision
 else:
     import _signal  # `signal` itself imports enum: 2 ms
@@ -52,15 +51,8 @@ class Launcher:
     def _begin_anew(self, plan: Plan | None, lock: int) -> None:
         self.plan = plan
         self.lock = lock
-        self.streams: dict[int, int] = {}
-        self.sweep = False
-        self.setup: Channel | None = None  # to the first process
-        self._theirs: Channel | None = None  # that one's end
-        self._stdio = (-1, -1, -1)  # and its streams
-        self.pid = 0
-        self.pidfd = -1
+        self.first: First | None = None
         self.supervision: Supervision | None = None
-        self.held = -1
         self.limited = False
 
     @property
@@ -72,8 +64,6 @@ class Launcher:
         says that there is nothing to do. `again`: it is called for every container the client asks
         for, one by one."""
         try:
-            gc.disable()  # a descriptor closed below must not be closed again by its old owner
-            os.setsid()  # before anything else: what ends the caller's group is not for us
             while begin():
                 assert self.plan is not None
                 self._tend(self._complete(self.plan))
@@ -81,7 +71,7 @@ class Launcher:
                     break
         except BaseException as fault:
             self.call_off()
-            program.report(self.control, fault)
+            outcome.report(self.control, fault)
             self._record(fault)
         finally:
             os._exit(0)
@@ -100,73 +90,40 @@ class Launcher:
     def clone_at_once(self, keep: set[int]) -> bool:
         """The first process of a plan that is known; `keep` as of `stand_apart`."""
         assert self.plan is not None
+        from kobako.runtime import init
+
         self.stand_apart(keep)
         bundle, filter_program = self.plan.bundle, self.filter_program
-        self.clone(bundle.namespaces, bundle.terminal, lambda: (bundle, filter_program))
+        self.clone(
+            bundle.namespaces,
+            bundle.terminal,
+            lambda channel, stdio: init.run(channel, stdio, lambda: (bundle, filter_program)),
+        )
         self.settle()
         self.supervise()
         self.confine()
         return True
 
-    def connect(self, terminal: bool) -> None:
-        """Makes what leads to the first process, from descriptors as they are now: `clone` does it,
-        or who forks the monitor did, and then must `disconnect`; then the monitor may stand apart
-        only after `clone`, and descriptors 0, 1 and 2 must all be open."""
-        self.streams, self._stdio = self._make_streams(terminal)
-        self.setup, self._theirs = Channel.pair()
-
-    def disconnect(self) -> None:
-        """Leaves to the monitor, which has been forked, what `connect` has made."""
-        if self.setup and self._theirs:
-            self.setup.close()
-            self._theirs.close()
-            for fd in {*self.streams, *self._stdio, self.held} - {self.io.stdin, -1}:
-                os.close(fd)
-
     def clone(
         self,
         namespaces: list[dict[str, str]],
         terminal: bool,
-        obtain: Callable[[], tuple[Bundle, bytes] | None],
-        stage: Stage | None = None,
-        keep: Set[int] = frozenset(),
+        live: Callable[[Channel, tuple[int, int, int]], None],
     ) -> None:
-        """Makes the container's first process, which learns by `obtain` what to do, for which it
-        may `keep` descriptors, and may set a `stage` before. `settle` must come after it."""
-        flags = init.clone_flags(namespaces)
-        self.sweep = not flags & process.CLONE_NEWPID
-        if self.sweep:
-            process.set_child_subreaper()
-        if not self.setup:
-            self.connect(terminal)
-        assert self._theirs is not None
-        _join_pid_namespace(namespaces)
-        self.pid = process.clone(flags)
-        if self.pid == 0:
-            init.run(self._theirs, self._stdio, obtain, stage, keep)
+        """Makes the container's first process, see `First.clone`. `settle` must come after it."""
+        self.first = First(self.io, terminal=terminal, detach=self.detach)
+        self.first.clone(namespaces, live)
 
     def settle(self) -> None:
         """Leaves to the first process what is its own."""
-        assert self._theirs is not None
-        self._theirs.close()
-        for fd in {*self._stdio, self.io.stdin}:
-            if fd > 2:  # else it is nobody's by now
-                os.close(fd)
-        self._stdio = (-1, -1, -1)
+        assert self.first is not None
+        self.first.settle()
         self.io = self.io.replace(stdin=-1)
-        self.pidfd = os.pidfd_open(self.pid)
 
     def call_off(self) -> None:
         """Nothing is left of the first process and its supervisor, if there are any."""
-        if self.pid:
-            try:
-                if self.pidfd >= 0:
-                    _signal.pidfd_send_signal(self.pidfd, _SIGKILL)
-                else:  # it is there, as we have not reaped it
-                    os.kill(self.pid, _SIGKILL)
-                os.waitpid(self.pid, 0)
-            except (ProcessLookupError, ChildProcessError):
-                pass  # it has ended already
+        if self.first:
+            self.first.kill()
         if self.supervision and self.supervision.pid:
             try:
                 os.kill(self.supervision.pid, _SIGKILL)
@@ -180,19 +137,20 @@ class Launcher:
 
     def stand_apart(self, keep: set[int], besides: Iterable[int] = ()) -> None:
         """Leaves the caller's signals and descriptors but those to `keep` for good, and `besides`
-        for now. Once; before `clone` where descriptors 0, 1 and 2 are not all open."""
+        for now. Once; after `clone` only where descriptors 0, 1 and 2 are all open."""
         for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
             _signal.signal(number, _signal.SIG_IGN)
         _signal.signal(_signal.SIGTSTP, _signal.SIG_IGN)
         self.apart, self._keep = True, keep
-        ends = {end.fileno() for end in (self.setup, self._theirs) if end}
-        self._drop_descriptors({*keep, *besides, *ends, *self._stdio, *self.streams, self.held})
+        own = self.first.descriptors if self.first else set()
+        self._drop_descriptors({*keep, *besides, *own})
 
     def _complete(self, plan: Plan) -> Monitor:
-        assert self.setup is not None
-        init.let_go(self.setup)
+        first = self.first
+        assert first is not None
+        first.let_go()
         if plan.ephemeral and not self.detach:
-            self._keep_mounts()
+            self._keep_mounts(first.pid)
         state = os.open(plan.state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         size, files = log_bounds(plan.bundle.spec)
         log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -200,22 +158,21 @@ class Launcher:
         wanted = self.detach or plan.bundle.terminal or self.io.hold_stdin or not files
         receives = wanted and not plan.tied
         guests = self._open(state) if receives else None
-        master = self._follow_setup(self.setup)
-        if master >= 0:
-            self.streams = {master: 1}
+        master = self._follow_setup(first)
         monitor = Monitor(
-            self.pid, self.pidfd, state, log, self.lock, self.streams,
-            0, self.held, self.sweep, plan.on_exit, size, files, -1, time.time_ns(), plan.journal,
+            first.pid, first.pidfd, state, log, self.lock,
+            {master: 1} if master >= 0 else first.streams, 0, first.held, first.sweep,
+            plan.on_exit, size, files, -1, time.time_ns(), plan.journal,
         )  # fmt: skip
         monitor.guests = guests
         if self.limited:
             from kobako.runtime import cgroup
 
             monitor.limited, monitor.cgroup = 1, cgroup
-        self._write_pid(plan.state_dir, plan.bundle.terminal, monitor.began_ns)
+        self._write_pid(first.pid, plan.bundle.terminal, monitor.began_ns)
         monitor.record(b"start")
         told = self.control.send(
-            b"R%d" % self.pid, (self.pidfd, master) if master >= 0 else (self.pidfd,)
+            b"R%d" % first.pid, (first.pidfd, master) if master >= 0 else (first.pidfd,)
         )
         # The client's terminal and signal handlers are ready before it is shown anything.
         attended = told and not self.detach and self.next_of(self.control)[0]
@@ -223,10 +180,10 @@ class Launcher:
             monitor.supervised_by(self.supervision)
         return self._attached(monitor) if attended else self._left_alone(monitor)
 
-    def _keep_mounts(self) -> None:
+    def _keep_mounts(self, pid: int) -> None:
         """Until we end: so they are taken down then, and not before the container's end is told."""
         try:
-            os.open(f"/proc/{self.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+            os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             pass  # it has failed, which is heard next
 
@@ -262,21 +219,7 @@ class Launcher:
             os.dup2(null, number)
         os.close(null)
 
-    def _make_streams(self, terminal: bool) -> tuple[dict[int, int], tuple[int, int, int]]:
-        """(what to read from, the container's 0 1 2); the latter are -1 with a terminal."""
-        if terminal:  # the client writes to it itself
-            return {}, (-1, -1, -1)
-        out, out_w = os.pipe()
-        err, err_w = os.pipe()
-        stdin = -1 if self.detach else self.io.stdin
-        if stdin < 0:
-            if self.io.hold_stdin:
-                stdin, self.held = os.pipe()
-            else:
-                stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        return {out: 1, err: 2}, (stdin, out_w, err_w)
-
-    def _follow_setup(self, setup: Channel) -> int:
+    def _follow_setup(self, first: First) -> int:
         """Hears the first process out; the terminal's master, or -1. Raises `StartFailed`."""
         master = -1
 
@@ -288,24 +231,24 @@ class Launcher:
                 self.supervision.hear(message, fds)
 
         who = "the container's first process"
-        refusal = program.hear_out(lambda: self.next_of(setup), hear, who)
-        setup.close()
+        refusal = outcome.hear_out(lambda: self.next_of(first.setup), hear, who)
+        first.setup.close()
         if refusal is None:
             return master
         if self.supervision:
             self.supervision.close()
-        os.waitpid(self.pid, 0)
+        os.waitpid(first.pid, 0)
         raise refusal
 
     def supervise(self) -> None:
         """Sees to it that intercepted calls are answered, where the plan has any."""
-        if self.plan and self.plan.intercept:
+        if self.plan and self.first and self.plan.intercept:
             from kobako.runtime.supervision import Supervision
 
             directory = self.plan.state_dir
             self.supervision = Supervision(
                 self.plan.intercept,
-                self.pid,
+                self.first.pid,
                 lambda fault: _complain(directory, "supervisor", fault),
                 at_once=self.detach,  # the monitor will be a program that knows nothing of it
             )
@@ -317,22 +260,23 @@ class Launcher:
     def confine(self) -> None:
         """Puts the first process, which makes its mounts meanwhile, into a cgroup, where the plan
         has limits."""
-        assert self.plan is not None
+        assert self.plan is not None and self.first is not None
         linux = self.plan.bundle.spec.get("linux", {})
         if "cgroupsPath" in linux:
             from kobako.runtime import cgroup_confine
 
-            self.limited = cgroup_confine.confine(self.plan.state_dir, linux, self.pid)
+            self.limited = cgroup_confine.confine(self.plan.state_dir, linux, self.first.pid)
 
-    def _write_pid(self, state_dir: str, terminal: bool, began_ns: int) -> None:
+    def _write_pid(self, pid: int, terminal: bool, began_ns: int) -> None:
+        assert self.plan is not None
         document = {
-            "pid": self.pid,
-            "start_time": process.start_time(self.pid),
+            "pid": pid,
+            "start_time": process.start_time(pid),
             "monitor": os.getpid(),
             "started_ns": began_ns,
             "terminal": terminal,
         }
-        _write_whole(f"{state_dir}/pid", fastjson.dumps(document))
+        _write_whole(f"{self.plan.state_dir}/pid", fastjson.dumps(document))
 
     def _record(self, fault: BaseException) -> None:
         """A start that failed is an exit too: `inspect` shows its code and error."""
@@ -376,7 +320,7 @@ class Launcher:
             return self._become_small(monitor)
         monitor.control = -1
         monitor.sinks.clear()
-        _signal.pidfd_send_signal(self.pidfd, _SIGKILL)
+        _signal.pidfd_send_signal(monitor.pidfd, _SIGKILL)
         return monitor
 
     def _become_small(self, monitor: Monitor) -> Monitor:
@@ -407,14 +351,6 @@ def log_bounds(spec: dict[str, Any]) -> tuple[int, int]:
     for any length, 0 files for no log at all."""
     size, _, files = spec.get("annotations", {}).get(LOG_ANNOTATION, "0,1").partition(",")
     return int(size), int(files)
-
-
-def _join_pid_namespace(namespaces: list[dict[str, str]]) -> None:
-    for namespace in namespaces:
-        if namespace["type"] == "pid" and namespace.get("path"):
-            fd = os.open(namespace["path"], os.O_RDONLY | os.O_CLOEXEC)
-            process.setns(fd, process.CLONE_NEWPID)
-            os.close(fd)
 
 
 def _write_whole(path: str, data: bytes) -> None:

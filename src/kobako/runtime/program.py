@@ -8,8 +8,7 @@ import errno
 import os
 import sys
 
-from kobako import fastjson
-from kobako.errors import KobakoError, StartFailed, remedy
+from kobako.errors import StartFailed
 from kobako.linux import caps, process, seccomp
 from kobako.runtime import ourselves
 
@@ -72,53 +71,6 @@ def own_streams(document: dict[str, Any]) -> None:
             os.fchown(fd, user["uid"], -1)
         except OSError:
             pass  # this user namespace has no such id
-
-
-def report(channel: Channel, fault: BaseException) -> None:
-    """Tells the other side why the program could not be started."""
-    code = fault.exit_code if isinstance(fault, StartFailed) else 125
-    if isinstance(fault, KobakoError):
-        text, hint = fault.message, fault.hint
-    elif isinstance(fault, OSError) and fault.strerror:
-        text = f"{fault.filename}: {fault.strerror}" if fault.filename else fault.strerror
-        hint = remedy(fault)
-    else:
-        text, hint = f"{type(fault).__name__}: {fault}", ""
-    channel.send(b"E" + fastjson.dumps({"code": code, "message": text, "hint": hint}))
-
-
-def failure(message: bytes) -> StartFailed:
-    """The error `report` sent."""
-    told = fastjson.loads(message[1:])
-    return StartFailed(told["message"], exit_code=told["code"], hint=told["hint"])
-
-
-def hear_out(
-    receive: Callable[[], tuple[bytes, list[int]]],
-    hear: Callable[[bytes, list[int]], None],
-    who: str,
-) -> StartFailed | None:
-    """Follows what enters a container by what is received from its channel, until that closes.
-
-    None when the program was executed, else why not (`who` was killed, where nobody said why).
-    Messages other than `report`'s and the announcement of execve are the caller's to `hear`.
-    """
-    about_to_exec = False
-    refusal: StartFailed | None = None
-    while True:
-        message, fds = receive()
-        kind = message[:1]
-        if kind == b"X":
-            about_to_exec = True
-        elif kind == b"E":
-            refusal = failure(message)
-        elif message:
-            hear(message, fds)
-        else:
-            break
-    if refusal is None and not about_to_exec:
-        return StartFailed(f"{who} was killed while being set up")
-    return refusal
 
 
 def enter(

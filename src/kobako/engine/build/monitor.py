@@ -32,8 +32,6 @@ class Monitor:
 
     def __init__(self, worker: EngineWorker, request: RunRequest) -> None:
         engine = self._engine = worker.engine
-        if engine.mode is SINGLE:
-            groups.load("emulated")  # once, not in the supervisor of each command
         self.around = around(engine, request)
         self.streams: dict[int, int] = {}
         self._spent = False
@@ -44,12 +42,17 @@ class Monitor:
                 around=self.around,
                 stage=surroundings.stage(engine),
                 detach=False,
+                prepare=self._prepare,
                 intercept_of=lambda spec, given: bundles.ownership(
                     engine, given[0], given[1], spec, given[2]
                 ),
                 tied=True,
                 again=True,
             )
+
+    def _prepare(self) -> None:
+        if self._engine.mode is SINGLE:
+            groups.load("emulated")  # once, not in the supervisor of each command
 
     def renew(self) -> bool:
         """Get ready for another command, if it is not; the last one has ended. False where it has
