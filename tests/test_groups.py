@@ -259,7 +259,9 @@ def test_it_is_not_made_where_compiled_files_are_not(
 
 AFTER_EACH_OTHER = (
     "every run run-create run-end",
+    "every run run-create run-emulated run-end",
     "every run first",
+    "every run monitor lookout looks emulated",
     "every run monitor lookout emulated",
     "every run monitor emulated",
     "every exec exec-end",

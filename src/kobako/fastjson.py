@@ -44,7 +44,7 @@ except ImportError:  # pragma: no cover - interpreters without the accelerator
         import json
 
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)
-        return text.encode()
+        return text.encode("utf-8", "surrogateescape")
 
 else:
     _scan = _json.make_scanner(_Scanner())  # type: ignore[arg-type]  # all it reads of a JSONDecoder
@@ -68,8 +68,15 @@ else:
         return value
 
     def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
-        """Compact UTF-8 JSON: no spaces, keys in the given order or sorted."""
+        """Compact UTF-8 JSON: no spaces, keys in the given order or sorted. Bytes that os.fsdecode
+        has hidden in strings come out again: then it is for `restore` alone."""
         encode = _json.make_encoder(
             {}, _unserialisable, _json.encode_basestring, None, ":", ",", sort_keys, False, False
         )
         return "".join(encode(value, 0)).encode("utf-8", "surrogateescape")
+
+
+def restore(data: bytes) -> Any:
+    """What `dumps` was given, for a document of our own: strings of the system (arguments, names of
+    files) that are not UTF-8 come back as they were."""
+    return loads(data.decode("utf-8", "surrogateescape"))

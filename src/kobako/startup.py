@@ -111,12 +111,17 @@ GROUPS = {
         " snapshot.trees engine.users snapshot.driver snapshot.overlay"
         " linux.seccomp runtime.seccomp runtime.seccomp.default runtime.seccomp.profile"
     ),
-    # Of `run`, where somebody has to stand in for root; of whoever does, if more than a look is
+    # Of `run`, where somebody has to stand in for root: of who starts the container, of its
+    # monitor, and of that when it is asked something; of whoever does it if more than a look is
     # needed, and of `build`.
+    "run-emulated": "linux.ownership engine.bundles emulate emulate.ownership",
     "lookout": (
-        "engine.bundles emulate emulate.ownership emulate.control emulate.memory linux.inroot"
-        " linux.notify linux.ownership linux.syscalls emulate.world emulate.lookout"
+        "engine.bundles emulate emulate.ownership emulate.control emulate.lookout"
         " runtime.supervision"
+    ),
+    "looks": (
+        "emulate.memory linux.inroot linux.notify linux.ownership linux.syscalls emulate.world"
+        " emulate.looks"
     ),
     "emulated": (
         "emulate emulate.ownership linux.notify emulate.memory emulate.caller linux.syscalls"

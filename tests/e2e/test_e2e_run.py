@@ -345,3 +345,22 @@ def test_nothing_runs_under_a_name_that_is_taken(kobako: Kobako, name: str, tmp_
         kobako.fails("run", *detach, "--name", name, *words, code=125, says=says)
     assert set(os.listdir(kobako.root / "containers")) == before
     assert not os.listdir(tmp_path)
+
+
+def test_what_is_no_text_comes_through_and_stays_usable(kobako: Kobako, name: str) -> None:
+    """Arguments are bytes. In documents for others they are text: docker's U+FFFD."""
+    odd = "odd=\udcff"
+    show = ["python", "sh", "-c", 'printf %s "$odd$0" | od -An -tx1', "\udcfe"]
+    kobako("run", "--name", name, "-e", odd, "-l", odd, *show)
+    assert kobako("start", "-a", name).out.split() == ["ff", "fe"]
+    assert name in kobako("ps", "-a").out
+    kobako("commit", name, "odd-image")
+    try:
+        told = kobako("inspect", "--format", "{{.Config.Env}} {{.Config.Labels}}", "odd-image").out
+        assert told.count("odd=\ufffd") == 1 and "odd:\ufffd" in told
+        assert kobako("run", "--rm", "odd-image", *show[1:-1]).out.split()[:3] == ["ef", "bf", "bd"]
+    finally:
+        kobako("rmi", "-f", "odd-image")
+    events = kobako("events", "--since", "5m", "--until", "0s", "--filter", f"container={name}").out
+    assert "container create" in events
+    kobako("rm", name)

@@ -76,7 +76,8 @@ def test_a_small_commit(kobako: Kobako, name: str) -> None:
 def test_the_monitor_and_what_it_forks() -> None:
     """Nobody sees the standard error of these processes, so they are imported here."""
     modules = (
-        "kobako.runtime.launch, kobako.runtime.supervision, kobako.emulate.lookout,"
+        "kobako.runtime.standby, kobako.runtime.init, kobako.runtime.launch,"
+        " kobako.runtime.supervision, kobako.emulate.lookout, kobako.emulate.looks,"
         " kobako.emulate.program, kobako.emulate.supervisor"
     )
     command = [sys.executable, "-X", "importtime", "-c", f"import {modules}"]

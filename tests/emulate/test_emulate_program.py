@@ -93,10 +93,12 @@ def test_arguments_decide(name: str) -> None:
     assert call(name, "getsockopt", 3, 1, 17) == RET_USER_NOTIF
     assert call(name, "getsockopt", 3, 1, 16) == RET_ALLOW
     assert call(name, "getsockopt", 3, 6, 17) == RET_ALLOW
-    assert call(name, "capset") == RET_USER_NOTIF
-    assert call(name, "capset", 0, 0, 0, 0, 0, OUR_OWN) == RET_ALLOW
-    for other in (OUR_OWN & 0xFFFFFFFF, OUR_OWN ^ 1 << 32, OUR_OWN ^ 1):
-        assert call(name, "capset", 0, 0, 0, 0, 0, other) == RET_USER_NOTIF
+    for syscall in ("capset", "execve"):
+        assert call(name, syscall) == RET_USER_NOTIF
+        assert call(name, syscall, 0, 0, 0, 0, 0, OUR_OWN) == RET_ALLOW
+        for other in (OUR_OWN & 0xFFFFFFFF, OUR_OWN ^ 1 << 32, OUR_OWN ^ 1):
+            assert call(name, syscall, 0, 0, 0, 0, 0, other) == RET_USER_NOTIF
+    assert call(name, "execve", 0, 0, 0, 0, 0, OUR_OWN, checked=True) == RET_USER_NOTIF
     if name == "x86_64":
         assert call(name, "open", 0, 0o2) == RET_ALLOW
         assert call(name, "open", 0, o_creat) == RET_USER_NOTIF

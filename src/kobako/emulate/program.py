@@ -2,7 +2,8 @@
 
 Decided in the filter, because a round trip to the supervisor costs 12 us: opens are shown only
 when they create, `clone` and `unshare` only for a new mount namespace, `prctl` only for
-keep-capabilities, `getsockopt` only for SO_PEERCRED, `capset` not if it is one of our own.
+keep-capabilities, `getsockopt` only for SO_PEERCRED, `capset` and `execve` not if it is one of our
+own.
 
 A process that begins as another user than root goes under a larger one, `checked`: it also shows
 the calls in which the kernel would ask what that user may do to a file.
@@ -25,7 +26,7 @@ NOTIFIED = (
     *("creat", "mkdir", "mkdirat", "mknod", "mknodat", "symlink", "symlinkat", "bind"),
     *("setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid"),
     *("setfsuid", "setfsgid", "setgroups", "getuid", "geteuid", "getgid", "getegid"),
-    *("getresuid", "getresgid", "getgroups", "capget", "execve", "execveat"),
+    *("getresuid", "getresgid", "getgroups", "capget", "execveat"),
     *("setxattr", "lsetxattr", "fsetxattr", "getxattr", "lgetxattr", "fgetxattr"),
     *("listxattr", "llistxattr", "flistxattr"),
     *("removexattr", "lremovexattr", "fremovexattr"),
@@ -97,7 +98,7 @@ _LIMITS = {"setrlimit": 0, "prlimit64": 1}
 
 def _native(a: Assembler, target: Machine, no_sync: bool, checked: bool) -> None:
     numbers = target.numbers
-    always = (*NOTIFIED, *CHECKED) if checked else NOTIFIED
+    always = (*NOTIFIED, *CHECKED, "execve") if checked else NOTIFIED
     tested = {n: test for n, test in _TESTS.items() if n in numbers and n not in always}
     targets = {numbers[name]: "notify" for name in always if name in numbers}
     targets |= {numbers[name]: name for name in tested}
@@ -180,6 +181,7 @@ _TESTS = {
     "prctl": _keep_capabilities,
     "getsockopt": _peer_credentials,
     "capset": _not_our_own,
+    "execve": _not_our_own,
     "setrlimit": _setrlimit,
     "prlimit64": _prlimit,
 }

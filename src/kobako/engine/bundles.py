@@ -84,8 +84,9 @@ def ownership(
         return Interception(program, serve)
     from kobako.emulate.lookout import Lookout
 
-    held = groups.hold("emulated")
-    fds = (held,) if held >= 0 else ()
+    # What has to answer may be loaded much later.
+    held = groups.hold("looks"), groups.hold("emulated")
+    fds = tuple(fd for fd in held if fd >= 0)
     return Interception(program, serve, fds, lambda init_pid: Lookout(init_pid, socket))
 
 

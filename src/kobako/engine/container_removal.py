@@ -57,10 +57,10 @@ def runs(engine: Engine, container_id: str) -> bool:
 
 def _record(engine: Engine, row: ContainerRow) -> None:
     """Of several who remove a container at once one tells of it."""
-    from kobako.fastjson import loads
+    from kobako.fastjson import restore
     from kobako.store import event_log
 
-    about = event_log.of_container(row.id, row.name, row.image_ref, loads(row.spec))
+    about = event_log.of_container(row.id, row.name, row.image_ref, restore(row.spec))
     event_log.append(engine.settings.root, event_log.line("container", "destroy", about))
 
 

@@ -80,12 +80,12 @@ def find(engine: Engine, name: str) -> Container:
 
 
 def _container(engine: Engine, row: ContainerRow) -> Container:
-    from kobako.fastjson import loads
+    from kobako.fastjson import restore
     from kobako.runtime.state import state
 
     directory = engine.container_dir(row.id)
     state_dir = os.path.join(directory, "state")
-    document, now = loads(row.spec), state(state_dir)
+    document, now = restore(row.spec), state(state_dir)
     if "RestartPolicy" in document["HostConfig"]:
         from kobako.engine import restarting
 

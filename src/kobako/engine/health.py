@@ -156,7 +156,7 @@ def read(state_dir: str) -> Health | None:
     """What was written last; None where nothing was."""
     try:
         with open(f"{state_dir}/health", "rb") as file:
-            status, streak, log, started_ns = fastjson.loads(file.read())
+            status, streak, log, started_ns = fastjson.restore(file.read())
         return Health(status, streak, tuple(Probe(*fields) for fields in log), started_ns)
     except (OSError, ValueError, TypeError):
         return None

@@ -79,7 +79,7 @@ def of(document: dict[str, Any]) -> dict[str, Any] | None:
 def past(state_dir: str) -> Restarts:
     try:
         with open(f"{state_dir}/restarts", "rb") as file:
-            return Restarts(*fastjson.loads(file.read()))
+            return Restarts(*fastjson.restore(file.read()))
     except (OSError, ValueError, TypeError):
         return Restarts()
 

@@ -39,6 +39,7 @@ def run(
     """
     from kobako import groups
     from kobako.engine import surroundings
+    from kobako.engine.privilege import SINGLE
     from kobako.runtime.ahead import Ahead
 
     around = surroundings.of_request(engine, request)  # enters: the monitor is to live inside
@@ -52,6 +53,8 @@ def run(
         intercept_of=_interception(engine, detach=detach),
     )
     groups.load("run-create")
+    if engine.mode is SINGLE:
+        groups.load("run-emulated")
     from kobako.engine import create
     from kobako.store import event_log
 

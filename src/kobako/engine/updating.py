@@ -93,7 +93,7 @@ def _apply(container: Container, host: dict[str, Any]) -> list[tuple[str, str]]:
     path = limits.path(host.get("CgroupParent", ""), container.id)
     file = os.path.join(container.directory, "config.json")
     with open(file, "rb") as now:
-        spec = fastjson.loads(now.read())
+        spec = fastjson.restore(now.read())
     if container.running:
         missing = cgroup_confine.change(
             container.state_dir, wanted, path, lambda: control.processes(container.state.pid)

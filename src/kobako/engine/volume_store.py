@@ -140,7 +140,7 @@ def usage(engine: Engine, volume: Volume) -> int:
 def remove_anonymous(engine: Engine, spec: bytes) -> None:
     """Deletes the volumes made for a container alone that no other container mounts. `spec` is
     what the container's row had."""
-    mounts = fastjson.loads(spec)["Mounts"]
+    mounts = fastjson.restore(spec)["Mounts"]
     names = [m["Name"] for m in mounts if is_anonymous(m.get("Name", ""))]
     used = _users(engine) if names else {}
     for name in names:
@@ -167,7 +167,7 @@ def _volume(base: str, name: str, used: dict[str, list[str]]) -> Volume:
 def _labels(directory: str) -> tuple[tuple[str, str], ...]:
     try:
         with open(f"{directory}/{_LABELS}", "rb") as file:
-            return tuple(fastjson.loads(file.read()).items())
+            return tuple(fastjson.restore(file.read()).items())
     except FileNotFoundError:
         return ()
 
@@ -177,7 +177,7 @@ def _users(engine: Engine) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for row in engine.store.db.containers.list():
         if b'"Driver":"local"' in row.spec:
-            for mount in fastjson.loads(row.spec)["Mounts"]:
+            for mount in fastjson.restore(row.spec)["Mounts"]:
                 if mount.get("Name"):
                     found.setdefault(mount["Name"], []).append(row.id)
     return found

@@ -11,7 +11,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 
@@ -67,6 +67,14 @@ def function(name: str, restype: Any, *argtypes: Any) -> Callable[..., Any]:
 def buffer(size: int) -> Any:
     """`size` zeroed bytes of C memory; `.raw` reads them, `addressof` finds them."""
     return (c_char * size)()
+
+
+def strings(words: Sequence[str]) -> Any:
+    """A NULL-terminated vector of C strings; `ValueError` where one has a zero byte."""
+    encoded = [os.fsencode(word) for word in words]
+    if any(b"\0" in word for word in encoded):
+        raise ValueError("embedded null byte")
+    return (c_char_p * (len(encoded) + 1))(*encoded, None)
 
 
 addressof = _ctypes.addressof

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kobako import fastjson
 from kobako.oci.digest import Digest
-from kobako.oci.document import decode
+from kobako.oci.document import decode, encode
 from kobako.oci.execution import parameters
 from kobako.oci.platform import Platform
 from kobako.record import Record
@@ -79,7 +79,7 @@ class ImageConfig(Record):
         """A config from a document of the spec's keys: the same document gives the same bytes,
         whatever the order of its keys. Raises `Invalid`.
         """
-        return cls.parse(fastjson.dumps(document, sort_keys=True))
+        return cls.parse(encode(document, sort_keys=True))
 
     @property
     def digest(self) -> Digest:

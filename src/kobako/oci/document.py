@@ -1,4 +1,4 @@
-"""Reading JSON documents of strangers: every fault is named by its path, e.g. `$.config.digest`."""
+"""JSON documents of and for strangers. A fault is named by its path, e.g. `$.config.digest`."""
 
 from __future__ import annotations
 
@@ -111,6 +111,12 @@ def decode(raw: bytes, what: str) -> Node:
     root = Node(value, "$", what)
     root.object()
     return root
+
+
+def encode(document: dict[str, Any], *, sort_keys: bool = False) -> bytes:
+    """A document for others: strings of the system that are not UTF-8 (what `run -e` was given, and
+    a commit keeps) have U+FFFD for what is not, as docker has it."""
+    return fastjson.dumps(document, sort_keys=sort_keys).decode("utf-8", "replace").encode()
 
 
 def _refuse_surrogates(value: Any) -> None:

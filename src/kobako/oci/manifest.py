@@ -4,12 +4,11 @@ image-index.md). The raw bytes stay beside every parsed document: a digest is of
 
 from __future__ import annotations
 
-from kobako import fastjson
 from kobako.errors import Invalid, NotFound
 from kobako.oci import mediatypes
 from kobako.oci.descriptor import Descriptor
 from kobako.oci.digest import Digest
-from kobako.oci.document import decode
+from kobako.oci.document import decode, encode
 from kobako.record import Record
 
 TYPE_CHECKING = False
@@ -92,7 +91,7 @@ class Manifest(Record):
             document["subject"] = subject.to_json()
         if marks:
             document["annotations"] = dict(marks)
-        raw = fastjson.dumps(document)
+        raw = encode(document)
         return cls(raw, media_type, config, stack, marks, subject, artifact_type)
 
 
@@ -143,7 +142,7 @@ class Index(Record):
             document["subject"] = subject.to_json()
         if marks:
             document["annotations"] = dict(marks)
-        return cls(fastjson.dumps(document), media_type, entries, marks, subject, artifact_type)
+        return cls(encode(document), media_type, entries, marks, subject, artifact_type)
 
     def select(self, platform: Platform) -> Descriptor:
         """The manifest that serves `platform` best; `NotFound` lists the platforms there are.

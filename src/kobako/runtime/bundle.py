@@ -60,7 +60,7 @@ class Bundle(Record):
         file = f"{path}/config.json"
         try:
             with open(file, "rb") as stream:
-                spec = fastjson.loads(stream.read())
+                spec = fastjson.restore(stream.read())
         except FileNotFoundError:
             raise NotFound(f"{path} is not a bundle: it has no config.json") from None
         except ValueError as fault:

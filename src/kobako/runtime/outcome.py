@@ -46,7 +46,7 @@ def report(channel: Channel, fault: BaseException) -> None:
 
 def failure(message: bytes) -> StartFailed:
     """The error `report` sent."""
-    told = fastjson.loads(message[1:])
+    told = fastjson.restore(message[1:])
     return StartFailed(told["message"], exit_code=told["code"], hint=told["hint"])
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 
 from kobako.errors import StartFailed
@@ -15,7 +16,7 @@ from kobako.runtime import ourselves
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, NoReturn
 
     from kobako.linux.channel import Channel
@@ -95,7 +96,14 @@ def enter(
         caps.limit_bounding(caps.mask(sets.get("bounding") or ()))
     held = caps.current().permitted
     present = (os.getresuid(), os.getresgid())  # asked under the filter it is two round trips
+    args = [str(a) for a in document.get("args") or ()]
+    if not args:
+        raise StartFailed("No command specified")
+    search = _Search(args[0], document.get("env") or ())
+    unseen = ""
     if filter_program:
+        if not user.get("uid") and present == ((0,) * 3, (user.get("gid", 0),) * 3):
+            unseen = search.plain()
         # Before the credentials change: in a user namespace of one id the filter's supervisor is
         # what makes another user possible.
         listener = _intercept(filter_program)
@@ -114,10 +122,7 @@ def enter(
     if not there:
         _change_directory(directory)
     prepare()
-    args = [str(a) for a in document.get("args") or ()]
-    if not args:
-        raise StartFailed("No command specified")
-    _execute(args, document.get("env") or (), channel)
+    _execute(args, search, channel, unseen)
 
 
 def _intercept(filter_program: bytes) -> int:
@@ -242,20 +247,39 @@ def _change_directory(path: str, *, again: bool = False) -> bool:
         ) from None
 
 
-def _execute(args: list[str], environment: Any, channel: Channel) -> NoReturn:
-    env: dict[str, str] = {}
-    for pair in environment:
-        key, _, value = pair.partition("=")
-        env[key] = value
+class _Search:
+    """Where a program may be, by its name and its environment."""
+
+    def __init__(self, name: str, environment: Iterable[str]) -> None:
+        self.environment: dict[str, str] = {}
+        for pair in environment:
+            key, _, value = pair.partition("=")
+            self.environment[key] = value
+        self.paths = [name]
+        if "/" not in name:
+            directories = self.environment.get("PATH", _DEFAULT_PATH).split(":")
+            self.paths = [f"{directory}/{name}" for directory in directories if directory]
+
+    def plain(self) -> str:
+        """The first that is there, if it gives whoever executes it no other ids; else "". Only of
+        absolute paths: it is not decided yet from where others are meant."""
+        for path in self.paths:
+            try:
+                mode = os.stat(path).st_mode if path[:1] == "/" else stat.S_ISUID
+            except FileNotFoundError:
+                continue
+            except OSError:
+                break
+            return "" if mode & (stat.S_ISUID | stat.S_ISGID) else path
+        return ""
+
+
+def _execute(args: list[str], search: _Search, channel: Channel, unseen: str) -> NoReturn:
+    """`unseen`: of which path a filter of ours need not show to anybody that it is executed."""
     name = args[0]
-    if "/" in name:
-        candidates = [name]
-    else:
-        search = env.get("PATH", _DEFAULT_PATH)
-        candidates = [f"{d}/{name}" for d in search.split(":") if d]
     refusal: StartFailed | None = None
     channel.send(b"X")
-    for path in candidates:
+    for path in search.paths:
         if "/" not in name and not os.access(path, os.F_OK):
             continue  # not worth an execve, which a filter would hand to its supervisor
         if ourselves.leads_here(path):
@@ -263,7 +287,8 @@ def _execute(args: list[str], environment: Any, channel: Channel) -> NoReturn:
                 f'exec: "{name}": it leads to the program that starts containers', exit_code=126
             )
         try:
-            os.execve(path, args, env)
+            mark = seccomp.OUR_OWN if path == unseen else 0
+            process.execute(path, args, search.environment, sixth=mark)
         except OSError as fault:
             answer = _refusal(name, path, fault)
             if answer is not None and (refusal is None or answer.exit_code == 126):

@@ -149,7 +149,7 @@ def open_process(state_dir: str) -> int:
 
 def _read(state_dir: str, name: str) -> dict[str, Any] | None:
     try:
-        document = fastjson.loads(_content(f"{state_dir}/{name}"))
+        document = fastjson.restore(_content(f"{state_dir}/{name}"))
     except (FileNotFoundError, ValueError):
         return None  # a file torn by a power cut is as good as none
     if not isinstance(document, dict):

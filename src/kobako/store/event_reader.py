@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kobako.fastjson import loads
+from kobako.fastjson import restore
 from kobako.store.event_log import HEAD
 from kobako.store.event_rotation import files
 
@@ -106,7 +106,7 @@ def parse(line: bytes, since_ns: int = 0) -> dict[str, Any] | None:
     try:
         if int(digits) < since_ns:
             return None
-        record = loads(line[at:])
+        record = restore(line[at:])
         whole = isinstance(record["Attributes"], dict) and record["Type"] and record["Action"]
         return record if whole and isinstance(record["ID"], str) else None
     except (ValueError, KeyError):

@@ -114,10 +114,10 @@ class ForkingCrew:
             elif kind == "touch":
                 self._worker.engine.store.db.cache.touch(rest[0])
             elif kind == "done":
-                from kobako.fastjson import loads
+                from kobako.fastjson import restore
 
                 self._worker.sizes.update(rest[1])
-                document: dict[str, Any] = loads(rest[0])
+                document: dict[str, Any] = restore(rest[0])
                 return document
             else:
                 return _rebuilt(rest[0])
