@@ -65,7 +65,7 @@ class Lookout:
 
     def answer(self, fd: int) -> bool:
         """False when a supervisor has to; what was asked is not lost."""
-        if fd != self._fd or fd < 0:
+        if fd != self._fd:
             return False
         try:
             looks = self._looking()

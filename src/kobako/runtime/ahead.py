@@ -109,10 +109,12 @@ class Ahead:
         if first is not None:
             first.clone(prospect.namespaces, live)
             os.sched_yield()
+        else:
+            groups.load("first")  # once, for as many as there will be
         groups.load("monitor")
         from kobako.runtime import standby
 
-        standby.obey(prospect, control, word, first)
+        standby.obey(prospect, control, {word.fileno()}, first, live)
 
     def renew(self, io: Stdio) -> bool:
         """Has everything begin once more, now that the container has ended; without a terminal.

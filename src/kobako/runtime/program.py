@@ -102,7 +102,7 @@ def enter(
     search = _Search(args[0], document.get("env") or ())
     unseen = ""
     if filter_program:
-        if not user.get("uid") and present == ((0,) * 3, (user.get("gid", 0),) * 3):
+        if not user.get("uid") and present == _ids(user):
             unseen = search.plain()
         # Before the credentials change: in a user namespace of one id the filter's supervisor is
         # what makes another user possible.
@@ -189,7 +189,7 @@ def _become_user(
     `emulated`: in the groups of root, and under a filter that shows such calls to somebody, who
     need not see that root stays root."""
     uid, gid = user.get("uid", 0), user.get("gid", 0)
-    changes = present != ((uid,) * 3, (gid,) * 3)
+    changes = present != _ids(user)
     if sets is not None and changes:
         caps.keep_across_setuid(True)
     groups = user.get("additionalGids") or []
@@ -215,6 +215,12 @@ def _become_user(
     if changes:
         caps.keep_across_setuid(False)
     caps.set_ambient(wanted["ambient"] & permitted & inheritable)
+
+
+def _ids(user: dict[str, Any]) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """The user and group ids of a spec's `user`: real, effective and saved."""
+    uid, gid = user.get("uid", 0), user.get("gid", 0)
+    return (uid, uid, uid), (gid, gid, gid)
 
 
 def _set_ids(uid: int, gid: int) -> None:

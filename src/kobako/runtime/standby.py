@@ -12,27 +12,28 @@ from kobako.runtime.launcher import Launcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from kobako.runtime.bundle import Prospect
     from kobako.runtime.first import First
 
 
-def obey(prospect: Prospect, control: Channel, word: Channel, first: First | None) -> NoReturn:
-    """Waits to be told over `control` what to start. The container's first process, which is told
-    over `word` (`init.stand_by`), is made here where it is not there already.
+def obey(
+    prospect: Prospect,
+    control: Channel,
+    keep: set[int],
+    first: First | None,
+    live: Callable[[Channel, tuple[int, int, int]], None],
+) -> NoReturn:
+    """Waits to be told over `control` what to start. The container's first process is made here
+    where it is not there already, to `live` (`init.stand_by`), for which descriptors are to `keep`.
 
     Until then we share a processor with it, so that what is not for it has to wait: nearly all that
     takes us away from the caller. Not with `again`, which may be a long time.
     """
     launch = Launcher(prospect.io, prospect.detach, control)
     launch.first = first
-    keep = {word.fileno()}
-
-    def live(channel: Channel, stdio: tuple[int, int, int]) -> None:
-        from kobako.runtime import init
-
-        init.stand_by(channel, stdio, word, prospect)
 
     def begin() -> bool:
         if not launch.first:

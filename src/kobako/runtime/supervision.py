@@ -43,6 +43,7 @@ class Supervision:
         self._init_pid = init_pid
         self._complain = complain
         self._channel: Channel | None = None
+        self._ends: tuple[Channel, Channel] | None = None  # of a channel to who is not there yet
         self._lookout: Lookout | None = None
         if intercept.lookout is None or at_once:
             self._fork()
@@ -63,6 +64,8 @@ class Supervision:
         if message != b"L":
             return
         if self._lookout:
+            # What a supervisor takes is opened while the start can still be refused for want of it.
+            self._ends = Channel.pair()
             self._lookout.take(fds[0])
         elif self._channel:
             self._channel.send(b"L", fds)
@@ -116,13 +119,9 @@ class Supervision:
             os.waitpid(self.pid, 0)
 
     def _fork(self) -> None:
-        ours, theirs = Channel.pair()
-        try:
-            self.pid = os.fork()
-        except OSError:
-            ours.close()
-            theirs.close()
-            raise
+        self._ends = self._ends or Channel.pair()
+        self.pid = os.fork()
+        (ours, theirs), self._ends = self._ends, None
         if self.pid:
             theirs.close()
             self._channel = ours
